@@ -1,0 +1,30 @@
+"""The caption event: one segment of one speaker's words, in one language, at one revision."""
+
+from __future__ import annotations
+
+import msgspec
+
+
+class Caption(msgspec.Struct, frozen=True, rename="camel", omit_defaults=False):
+    """Idempotent by (`segment`, `language`, `revision`): a receiver keeps the highest revision and drops the rest.
+
+    `stable` will not change any more, `tail` may, until `final`. Times are room time in milliseconds.
+    `source` is the language spoken, `language` that of the text; they are equal in an original.
+    `engine` names what translated (``firefox``, ``whisper``), None in an original; `pivot` is the language it went
+    through, if any. `confidence` is 0 to 1. BCP 47 tags throughout.
+    """
+
+    segment: str
+    revision: int
+    participant: str
+    track: str
+    source: str
+    language: str
+    start: float
+    end: float
+    stable: str
+    tail: str
+    final: bool
+    engine: str | None = None
+    pivot: str | None = None
+    confidence: float | None = None

@@ -1,0 +1,1 @@
+"""Members, rooms, links, recordings, audit: what outlives a meeting. Knows storage only."""

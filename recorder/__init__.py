@@ -1,0 +1,1 @@
+"""Packets and words into a replay. Knows the tap types of `sfu` and nothing else of ours."""

@@ -1,0 +1,204 @@
+"""The plane: the only code that runs once per packet.
+
+Its surface is small on purpose, so that one suite of tests runs on every implementation and policy
+(who gets what, who speaks, when to ask for a key frame) stays in readable Python above it:
+
+- *transports*: SRTP keys of one connection and the route its packets leave by;
+- *sources*: one incoming RTP stream each (simulcast adds encodings to the same source later);
+- *sinks*: one outgoing RTP stream each, fed by a source, with its own SSRC, sequence and timestamps;
+- *taps*: a callback per source for decrypted packets in order;
+- *events*: what policy needs to know, drained in batches.
+
+Nothing here knows rooms or people. Time is an argument in seconds of a monotonic clock.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Hashable, Sequence
+from dataclasses import dataclass
+from typing import Literal, Protocol
+
+from sfu.taps import Codec, Kind
+
+SrtpProfile = Literal["AEAD_AES_128_GCM", "AEAD_AES_256_GCM", "AES_CM_128_HMAC_SHA1_80"]
+
+Route = Hashable
+"""Where a transport's datagrams go. Opaque to the plane: a UDP address or a TCP connection's handle."""
+
+SendDatagram = Callable[[Route, bytes], None]
+
+
+@dataclass(frozen=True, slots=True)
+class SrtpKeys:
+    """Master keys with salts appended, as RFC 5764 derives them: `rx` opens what the peer sends, `tx` seals what we send."""
+
+    profile: SrtpProfile
+    rx: bytes
+    tx: bytes
+
+
+@dataclass(frozen=True, slots=True)
+class ExtensionIds:
+    """RTP header extension ids negotiated on one m-line; None where not negotiated."""
+
+    mid: int | None = None
+    audio_level: int | None = None
+    abs_send_time: int | None = None
+    transport_cc: int | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class SourceSpec:
+    """One incoming stream. Packets match by `ssrc` where signalled, else by the `mid` extension, else by a payload type that
+    only one source of the transport uses. `rtx_payload_type`/`rtx_ssrc` carry retransmissions (RFC 4588)."""
+
+    id: str
+    kind: Kind
+    codec: Codec
+    mid: str
+    payload_type: int
+    rtx_payload_type: int | None
+    ssrc: int | None
+    rtx_ssrc: int | None
+    extensions: ExtensionIds
+    nack: bool
+
+
+@dataclass(frozen=True, slots=True)
+class SinkSpec:
+    """One outgoing stream: the subscriber's own payload types, ids and SSRCs."""
+
+    id: str
+    source: str
+    mid: str
+    payload_type: int
+    rtx_payload_type: int | None
+    ssrc: int
+    rtx_ssrc: int | None
+    extensions: ExtensionIds
+    cname: str
+
+
+@dataclass(frozen=True, slots=True)
+class PlanePacket:
+    """What a plane tap sees: one decrypted RTP packet in sequence order (see `sfu.taps.TapPacket` for the fields)."""
+
+    sequence: int
+    timestamp: int
+    arrival: float
+    marker: bool
+    keyframe: bool
+    lost: int
+    payload: bytes
+
+
+@dataclass(frozen=True, slots=True)
+class KeyframeWanted:
+    """A subscriber asked (PLI or FIR), or a sink started or resumed and waits for a key frame."""
+
+    source: str
+    sink: str
+
+
+@dataclass(frozen=True, slots=True)
+class AudioLevel:
+    """Loudness since the last drain: `level` in -dBov (0 loudest, 127 silent), `voice` from the RFC 6464 flag."""
+
+    source: str
+    level: int
+    voice: bool
+    time: float
+
+
+@dataclass(frozen=True, slots=True)
+class SenderReportSeen:
+    """An RTCP sender report of a source: `ntp` in seconds since 1900, `timestamp` unwrapped in codec clock units."""
+
+    source: str
+    ntp: float
+    timestamp: int
+    arrival: float
+
+
+@dataclass(frozen=True, slots=True)
+class SourceEnded:
+    """An RTCP BYE for the source."""
+
+    source: str
+
+
+PlaneEvent = KeyframeWanted | AudioLevel | SenderReportSeen | SourceEnded
+
+
+@dataclass(frozen=True, slots=True)
+class SourceStats:
+    """Counters since the source was added. `lost` counts packets given up on; `jitter` in seconds (RFC 3550)."""
+
+    packets: int
+    bytes: int
+    lost: int
+    nacks_sent: int
+    retransmissions_received: int
+    keyframes: int
+    plis_sent: int
+    jitter: float
+
+
+@dataclass(frozen=True, slots=True)
+class SinkStats:
+    """Counters since the sink was added. `fraction_lost` (0 to 1) and `round_trip` (seconds) come from receiver reports."""
+
+    packets: int
+    bytes: int
+    nacks_received: int
+    retransmissions_sent: int
+    fraction_lost: float
+    round_trip: float | None
+
+
+@dataclass(frozen=True, slots=True)
+class PlaneStats:
+    """Whole-plane counters; `dropped` by reason (``decrypt``, ``malformed``, ``unknown_ssrc``, ``replay``, ...)."""
+
+    packets_in: int
+    packets_out: int
+    dropped: dict[str, int]
+
+
+class Plane(Protocol):
+    """See the module text. Every call returns at once; none raises for what came from the network."""
+
+    name: str
+
+    def add_transport(self, transport: str, keys: SrtpKeys, route: Route) -> None: ...
+    def set_route(self, transport: str, route: Route) -> None:
+        """After an ICE restart or a nominated change of address."""
+
+    def remove_transport(self, transport: str) -> None:
+        """Removes its sources and sinks too."""
+
+    def add_source(self, transport: str, source: SourceSpec) -> None: ...
+    def pause_source(self, source: str, paused: bool) -> None:
+        """A paused source is read and dropped: nothing reaches sinks or taps."""
+
+    def remove_source(self, source: str) -> None: ...
+    def add_sink(self, transport: str, sink: SinkSpec) -> None: ...
+    def pause_sink(self, sink: str, paused: bool) -> None: ...
+    def remove_sink(self, sink: str) -> None: ...
+    def set_tap(self, source: str, tap: Callable[[Sequence[PlanePacket]], None] | None) -> None: ...
+    def request_keyframe(self, source: str, now: float) -> bool:
+        """Sends a PLI unless one went out too recently; then it is remembered and sent by a later `tick`. True if sent now."""
+
+    def set_bitrate(self, transport: str, bits_per_second: int | None) -> None:
+        """The most a publisher should send, told by REMB; None leaves it to the plane's own loss-driven estimate."""
+
+    def receive(self, transport: str, datagram: bytes, now: float) -> None:
+        """One SRTP or SRTCP datagram from the transport's validated address."""
+
+    def tick(self, now: float) -> None:
+        """Timers: NACK retries, reports, REMB, delayed PLIs, reorder deadlines. Call every 20 ms or so."""
+
+    def drain(self) -> list[PlaneEvent]: ...
+    def source_stats(self, source: str) -> SourceStats | None: ...
+    def sink_stats(self, sink: str) -> SinkStats | None: ...
+    def stats(self) -> PlaneStats: ...
