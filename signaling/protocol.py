@@ -49,14 +49,14 @@ class Value(msgspec.Struct, rename="camel", kw_only=True, frozen=True):
 # --- values ---------------------------------------------------------------------------------------
 
 
-class TrackLabel(Value):
+class TrackLabel(Value, kw_only=True):
     """What the client says an m-line of its offer carries."""
 
     mid: Id
     source: Source
 
 
-class Track(Value):
+class Track(Value, kw_only=True):
     """A published track as everyone sees it."""
 
     id: str
@@ -66,7 +66,7 @@ class Track(Value):
     muted: bool
 
 
-class SubscribedTrack(Value):
+class SubscribedTrack(Value, kw_only=True):
     """Which m-line of the subscribe offer carries which track."""
 
     mid: str
@@ -76,7 +76,7 @@ class SubscribedTrack(Value):
     source: Source
 
 
-class Person(Value):
+class Person(Value, kw_only=True):
     """A participant as everyone sees them. `color` is an index (0 to 11) into the client's speaker palette."""
 
     id: str
@@ -89,7 +89,7 @@ class Person(Value):
     tracks: list[Track] = []
 
 
-class WaitingPerson(Value):
+class WaitingPerson(Value, kw_only=True):
     """Somebody in the lobby; seen by those who may admit."""
 
     id: str
@@ -97,7 +97,7 @@ class WaitingPerson(Value):
     since: float
 
 
-class ChatEntry(Value):
+class ChatEntry(Value, kw_only=True):
     """One chat line. `to` is set for a private line."""
 
     id: str
@@ -108,7 +108,7 @@ class ChatEntry(Value):
     to: str | None = None
 
 
-class RecordingState(Value):
+class RecordingState(Value, kw_only=True):
     """`state` is what everyone is told. `replay` is the page's path, once there is one."""
 
     state: Literal["off", "starting", "recording", "stopping", "failed"]
@@ -120,7 +120,7 @@ class RecordingState(Value):
     problem: str | None = None
 
 
-class CaptionState(Value):
+class CaptionState(Value, kw_only=True):
     """Whether words can be had now, and in which languages they can be read. `problem` says why not."""
 
     state: Literal["off", "loading", "ready", "overloaded", "failed"]
@@ -130,7 +130,7 @@ class CaptionState(Value):
     problem: str | None = None
 
 
-class IceServer(Value):
+class IceServer(Value, kw_only=True):
     """As RTCConfiguration wants it. Empty unless the operator set up TURN."""
 
     urls: list[str]
@@ -138,7 +138,7 @@ class IceServer(Value):
     credential: str | None = None
 
 
-class RoomInfo(Value):
+class RoomInfo(Value, kw_only=True):
     """The room as everyone in it sees it."""
 
     id: str
@@ -151,13 +151,13 @@ class RoomInfo(Value):
 # --- client to server -----------------------------------------------------------------------------
 
 
-class Request(Message):
+class Request(Message, kw_only=True):
     """Base of client messages."""
 
     id: Annotated[int, Meta(ge=0, le=2**53)] | None = None
 
 
-class Hello(Request):
+class Hello(Request, kw_only=True):
     """First message on a new socket, within ten seconds. `grant` is a JWT from POST /api/rooms/{room}/grants or a link; `resume`
     is the secret of an earlier Welcome and takes that participant over, tracks and all."""
 
@@ -169,41 +169,41 @@ class Hello(Request):
     reads: Language | None = None
 
 
-class PublishOffer(Request):
+class PublishOffer(Request, kw_only=True):
     """The client's offer for what it sends; also a change of tracks and an ICE restart."""
 
     sdp: Sdp
     tracks: Annotated[list[TrackLabel], Meta(max_length=16)]
 
 
-class SubscribeAnswer(Request):
+class SubscribeAnswer(Request, kw_only=True):
     """Answer to the SubscribeOffer of the same revision; a stale one is ignored."""
 
     sdp: Sdp
     revision: Revision
 
 
-class SubscribeRestart(Request):
+class SubscribeRestart(Request, kw_only=True):
     """The client lost the subscribe connection: please offer again with fresh ICE credentials (`rebuild` asks for a whole new one)."""
 
     rebuild: bool = False
 
 
-class SetMuted(Request):
+class SetMuted(Request, kw_only=True):
     """Mute or unmute a track of one's own."""
 
     track: Id
     muted: bool
 
 
-class SetLanguages(Request):
+class SetLanguages(Request, kw_only=True):
     """`spoken`: the language I speak, None to detect. `reads`: the language I read captions in, None for none."""
 
     spoken: Language | None = None
     reads: Language | None = None
 
 
-class SendChat(Request):
+class SendChat(Request, kw_only=True):
     """`key` makes a retry harmless: a line with a key seen before is acknowledged again and not repeated."""
 
     key: Id
@@ -211,66 +211,66 @@ class SendChat(Request):
     to: Id | None = None
 
 
-class RaiseHand(Request):
+class RaiseHand(Request, kw_only=True):
     """Raise or lower one's own hand."""
 
     raised: bool
 
 
-class MuteParticipant(Request):
+class MuteParticipant(Request, kw_only=True):
     """Moderators: mute somebody's tracks of a kind. They can unmute themselves again."""
 
     participant: Id
     kind: Kind
 
 
-class LowerHand(Request):
+class LowerHand(Request, kw_only=True):
     """Moderators: lower somebody's hand."""
 
     participant: Id
 
 
-class RemoveParticipant(Request):
+class RemoveParticipant(Request, kw_only=True):
     """Moderators: put somebody out; their grant is no longer accepted."""
 
     participant: Id
 
 
-class Admit(Request):
+class Admit(Request, kw_only=True):
     """Moderators: let somebody in from the lobby; everybody when `participant` is None."""
 
     participant: Id | None = None
 
 
-class Deny(Request):
+class Deny(Request, kw_only=True):
     """Moderators: turn somebody in the lobby away."""
 
     participant: Id
 
 
-class SetLobby(Request):
+class SetLobby(Request, kw_only=True):
     """Moderators: turn the lobby on or off."""
 
     enabled: bool
 
 
-class StartRecording(Request):
+class StartRecording(Request, kw_only=True):
     """Needs the record permission. Everyone is told, late joiners too."""
 
     purpose: Annotated[str, Meta(max_length=200)] = ""
 
 
-class StopRecording(Request):
+class StopRecording(Request, kw_only=True):
     """Needs the record permission."""
 
 
-class Ping(Request):
+class Ping(Request, kw_only=True):
     """Heartbeat, every ten seconds; `sent` comes back in Pong."""
 
     sent: float
 
 
-class Leave(Request):
+class Leave(Request, kw_only=True):
     """A clean goodbye: nobody waits for a resume."""
 
 
@@ -298,7 +298,7 @@ ClientMessage = (
 # --- server to client -----------------------------------------------------------------------------
 
 
-class Waiting(Message):
+class Waiting(Message, kw_only=True):
     """In the lobby: somebody must admit you. `position` counts from 1."""
 
     participant: str
@@ -306,7 +306,7 @@ class Waiting(Message):
     position: int
 
 
-class Welcome(Message):
+class Welcome(Message, kw_only=True):
     """You are in. The whole state, so that nothing before it matters; also sent after a resume (`resumed`)."""
 
     version: int
@@ -323,33 +323,33 @@ class Welcome(Message):
     ice_servers: list[IceServer]
 
 
-class Joined(Message):
+class Joined(Message, kw_only=True):
     """Somebody came in."""
 
     person: Person
 
 
-class Changed(Message):
+class Changed(Message, kw_only=True):
     """Somebody's name, role, hand, language, tracks or connection changed: the whole new state."""
 
     person: Person
 
 
-class Left(Message):
+class Left(Message, kw_only=True):
     """Somebody went. `reason` is ``left``, ``lost`` or ``removed``."""
 
     participant: str
     reason: Literal["left", "lost", "removed"]
 
 
-class PublishAnswer(Message):
+class PublishAnswer(Message, kw_only=True):
     """Answer to PublishOffer, with the ids of the tracks by m-line."""
 
     sdp: str
     tracks: dict[str, str]
 
 
-class SubscribeOffer(Message):
+class SubscribeOffer(Message, kw_only=True):
     """What the server will send you. Answer with the same `revision`. `rebuild` means: start a new RTCPeerConnection for it."""
 
     sdp: str
@@ -358,51 +358,51 @@ class SubscribeOffer(Message):
     rebuild: bool = False
 
 
-class Speakers(Message):
+class Speakers(Message, kw_only=True):
     """Who is speaking now, loudest first."""
 
     participants: list[str]
 
 
-class Captioned(Message):
+class Captioned(Message, kw_only=True):
     """New or revised words. You get originals, and the language you read."""
 
     caption: Caption
 
 
-class Chatted(Message):
+class Chatted(Message, kw_only=True):
     """A chat line, one's own included."""
 
     entry: ChatEntry
 
 
-class RoomChanged(Message):
+class RoomChanged(Message, kw_only=True):
     """Lobby, captions or recording changed: the whole new state."""
 
     room: RoomInfo
 
 
-class LobbyChanged(Message):
+class LobbyChanged(Message, kw_only=True):
     """To those who may admit: who waits now."""
 
     waiting: list[WaitingPerson]
 
 
-class PermissionsChanged(Message):
+class PermissionsChanged(Message, kw_only=True):
     """What you may do now."""
 
     role: Role
     permissions: list[Permission]
 
 
-class MutedBy(Message):
+class MutedBy(Message, kw_only=True):
     """A moderator muted your track: stop sending and show it."""
 
     track: str
     by: str
 
 
-class Quality(Message):
+class Quality(Message, kw_only=True):
     """Every few seconds: how your connections fare, as the server measures. `level` 0 lost, 1 bad, 2 fair, 3 good."""
 
     level: Annotated[int, Meta(ge=0, le=3)]
@@ -411,7 +411,7 @@ class Quality(Message):
     round_trip_ms: float | None = None
 
 
-class Closed(Message):
+class Closed(Message, kw_only=True):
     """The last message on a socket; do not come back by yourself unless `retry`."""
 
     reason: Literal["removed", "denied", "replaced", "room-closed", "shutdown", "grant", "protocol", "timeout", "full"]
@@ -419,20 +419,20 @@ class Closed(Message):
     retry: bool
 
 
-class Pong(Message):
+class Pong(Message, kw_only=True):
     """Answer to Ping; `now` is the room clock, for the client to set its own by."""
 
     sent: float
     now: float
 
 
-class Ack(Message):
+class Ack(Message, kw_only=True):
     """The request with this id is done, and is kept if it was something to keep."""
 
     id: int
 
 
-class Error(Message):
+class Error(Message, kw_only=True):
     """A request failed. `code` is stable; `message` is for developers (the client has its own words per code)."""
 
     code: Literal[
