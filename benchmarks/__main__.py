@@ -1,0 +1,42 @@
+"""``python -m benchmarks NAME [--json]``: run one benchmark; the last line of standard output is one JSON object.
+
+Without a name it lists them. Notes on what is measured go to standard error, so that the last line stays clean.
+"""
+
+from __future__ import annotations
+
+import argparse
+import importlib
+import json
+import pkgutil
+import sys
+from pathlib import Path
+
+HIDDEN = {"__main__", "figures"}
+
+
+def names() -> list[str]:
+    """The benchmarks there are: every module of this package that can be run."""
+    found = (module.name for module in pkgutil.iter_modules([str(Path(__file__).parent)]))
+    return sorted(name for name in found if name not in HIDDEN and not name.startswith("_"))
+
+
+def main() -> int:
+    parser = argparse.ArgumentParser(prog="python -m benchmarks", description=__doc__)
+    parser.add_argument("name", nargs="?", choices=names(), help="which benchmark to run")
+    parser.add_argument("--json", action="store_true", help="print only the JSON object, on one line")
+    arguments = parser.parse_args()
+    if arguments.name is None:
+        for name in names():
+            summary = (importlib.import_module(f"benchmarks.{name}").__doc__ or "").strip().splitlines()
+            print(f"{name:12} {summary[0] if summary else ''}")
+        return 0
+    figures = importlib.import_module(f"benchmarks.{arguments.name}").run()
+    if not arguments.json:
+        print(json.dumps(figures, indent=2))
+    print(json.dumps(figures))
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
