@@ -1,0 +1,255 @@
+"""The one UDP port and the TCP port of the same number: the only sockets media ever uses.
+
+What arrives is sorted by its first byte (RFC 7983) after its size was checked; what is none of STUN, DTLS and SRTP is
+dropped and counted. A UDP route is the socket address itself; a TCP route (RFC 6544, framed per RFC 4571) is its
+connection. A TCP connection has to bring an authentic STUN request soon or is closed.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import logging
+import socket
+from collections import Counter
+from collections.abc import Hashable
+from typing import Protocol, cast
+
+from sfu import framing
+from sfu.stun import Address
+
+logger = logging.getLogger(__name__)
+
+Route = Hashable
+
+MAX_DATAGRAM = framing.MAX_DATAGRAM
+SOCKET_BUFFER = 8 << 20
+# Datagrams read per wake-up: enough to drain a burst, few enough that timers stay punctual.
+READ_BATCH = 128
+MAX_TCP = 1024
+MAX_TCP_PER_ADDRESS = 64
+TCP_AUTHENTICATE_WITHIN = 10.0
+# Half a second of a 2.5 Mbit/s stream: a reader slower than that gets holes, not an ever older picture.
+MAX_TCP_BACKLOG = 160_000
+
+
+class Receiver(Protocol):
+    """Who takes what the ports let through. Called on the event loop; must not raise for bad input."""
+
+    def on_stun(self, route: Route, address: Address, datagram: bytes) -> bool:
+        """True when the datagram was authentic."""
+
+    def on_dtls(self, route: Route, datagram: bytes) -> None: ...
+    def on_media(self, route: Route, datagram: bytes) -> None: ...
+    def on_route_closed(self, route: Route) -> None: ...
+
+
+class Ports:
+    """Owns the sockets from `start` to `stop`. `dropped` counts what was not let through, by reason."""
+
+    def __init__(self, receiver: Receiver) -> None:
+        self._receiver = receiver
+        self._udp: socket.socket | None = None
+        self._server: asyncio.Server | None = None
+        self._connections: set[_TcpRoute] = set()
+        self._per_address: Counter[str] = Counter()
+        self.dropped: Counter[str] = Counter()
+        self.host = ""
+        self.port = 0
+
+    @property
+    def tcp_connections(self) -> int:
+        """How many TCP connections are open."""
+        return len(self._connections)
+
+    async def start(self, host: str, port: int) -> None:
+        """Binds both. Raises `OSError` naming the address when that is not possible."""
+        infos = await asyncio.get_running_loop().getaddrinfo(host or "::", port, type=socket.SOCK_DGRAM)
+        family, _, _, _, address = infos[0]
+        for attempt in range(20):
+            try:
+                await self._bind(family, host or "::", cast("tuple[str, int]", address))
+                return
+            except OSError as error:
+                self._close_sockets()
+                # With port 0 the UDP port may be taken for TCP: try another pair.
+                if port != 0 or attempt == 19:
+                    reason = error.strerror or str(error)
+                    raise OSError(error.errno, f"cannot bind {host}:{port} for media: {reason}") from error
+
+    async def _bind(self, family: int, host: str, address: tuple[str, int]) -> None:
+        loop = asyncio.get_running_loop()
+        udp = socket.socket(family, socket.SOCK_DGRAM)
+        self._udp = udp
+        udp.setblocking(False)
+        if family == socket.AF_INET6 and host == "::":
+            udp.setsockopt(socket.IPPROTO_IPV6, socket.IPV6_V6ONLY, 0)
+        for option, forced in ((socket.SO_RCVBUF, 33), (socket.SO_SNDBUF, 32)):
+            udp.setsockopt(socket.SOL_SOCKET, option, SOCKET_BUFFER)
+            with contextlib.suppress(OSError):  # SO_*BUFFORCE, for root only
+                udp.setsockopt(socket.SOL_SOCKET, forced, SOCKET_BUFFER)
+        udp.bind(address)
+        self.host, self.port = host, udp.getsockname()[1]
+        tcp = socket.socket(family, socket.SOCK_STREAM)
+        try:
+            tcp.setblocking(False)
+            tcp.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+            if family == socket.AF_INET6 and host == "::":
+                tcp.setsockopt(socket.IPPROTO_IPV6, socket.IPV6_V6ONLY, 0)
+            tcp.bind((*address[:1], self.port, *address[2:]))
+            self._server = await loop.create_server(lambda: _TcpRoute(self, self._receiver), sock=tcp, backlog=128)
+        except OSError:
+            tcp.close()
+            raise
+        loop.add_reader(udp.fileno(), self._readable)
+
+    async def stop(self) -> None:
+        """Closes everything."""
+        for connection in list(self._connections):
+            connection.abort()
+        self._close_sockets()
+        # Lets the aborted transports deliver their `connection_lost`.
+        await asyncio.sleep(0)
+
+    def _close_sockets(self) -> None:
+        if self._udp is not None:
+            asyncio.get_running_loop().remove_reader(self._udp.fileno())
+            self._udp.close()
+            self._udp = None
+        if self._server is not None:
+            self._server.close()
+            self._server = None
+
+    def send(self, route: Route, datagram: bytes) -> None:
+        """Sends or drops, never blocks and never raises."""
+        if type(route) is tuple:
+            try:
+                self._udp.sendto(datagram, route)  # type: ignore[union-attr]
+            except BlockingIOError:
+                self.dropped["udp send buffer full"] += 1
+            except (OSError, AttributeError):
+                # Unreachable peers and a stopped port: liveness will tell.
+                self.dropped["udp send failed"] += 1
+        else:
+            cast("_TcpRoute", route).send(datagram)
+
+    def _readable(self) -> None:
+        udp = self._udp
+        if udp is None:
+            return
+        for _ in range(READ_BATCH):
+            try:
+                datagram, address = udp.recvfrom(2048)
+            except (BlockingIOError, InterruptedError):
+                return
+            except OSError as error:  # an ICMP error of an earlier send, for example
+                logger.debug("udp receive: %s", error)
+                return
+            self.dispatch(address, address, datagram)
+
+    def dispatch(self, route: Route, address: tuple[str, int], datagram: bytes) -> bool:
+        """Sorts one datagram; true for authentic STUN."""
+        size = len(datagram)
+        if size > MAX_DATAGRAM:
+            self.dropped["oversized"] += 1
+        elif size == 0:
+            self.dropped["empty"] += 1
+        elif 127 < (first := datagram[0]) < 192:
+            self._receiver.on_media(route, datagram)
+        elif first < 4:
+            return self._receiver.on_stun(route, address, datagram)
+        elif 19 < first < 64:
+            self._receiver.on_dtls(route, datagram)
+        else:
+            self.dropped["unknown protocol"] += 1
+        return False
+
+    def admit(self, connection: _TcpRoute, host: str) -> bool:
+        """Whether one more TCP connection from `host` is allowed; it is counted then."""
+        if len(self._connections) >= MAX_TCP or self._per_address[host] >= MAX_TCP_PER_ADDRESS:
+            self.dropped["tcp connection limit"] += 1
+            return False
+        self._connections.add(connection)
+        self._per_address[host] += 1
+        return True
+
+    def forget(self, connection: _TcpRoute, host: str) -> None:
+        """The connection that was admitted has ended."""
+        self._connections.discard(connection)
+        self._per_address[host] -= 1
+        if self._per_address[host] <= 0:
+            del self._per_address[host]
+        self._receiver.on_route_closed(connection)
+
+
+class _TcpRoute(asyncio.Protocol):
+    """One TCP connection. Hashable by identity, which makes it a route."""
+
+    def __init__(self, ports: Ports, receiver: Receiver) -> None:
+        self._ports = ports
+        self._receiver = receiver
+        self._transport: asyncio.Transport | None = None
+        self._deframer = framing.Deframer()
+        self._address: tuple[str, int] = ("", 0)
+        self._admitted = False
+        self._authentic = False
+        self._deadline: asyncio.TimerHandle | None = None
+
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        self._transport = cast("asyncio.Transport", transport)
+        peer = transport.get_extra_info("peername")
+        self._address = peer[:2] if peer else ("0.0.0.0", 0)
+        self._admitted = self._ports.admit(self, self._address[0])
+        if not self._admitted:
+            self._transport.abort()
+            return
+        sock = transport.get_extra_info("socket")
+        with contextlib.suppress(OSError, AttributeError):
+            sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+        self._transport.set_write_buffer_limits(high=MAX_TCP_BACKLOG)
+        self._deadline = asyncio.get_running_loop().call_later(TCP_AUTHENTICATE_WITHIN, self._too_late)
+
+    def data_received(self, data: bytes) -> None:
+        if not self._admitted:
+            return
+        try:
+            datagrams = self._deframer.feed(data)
+        except framing.FramingError:
+            self._ports.dropped["tcp framing"] += 1
+            self.abort()
+            return
+        for datagram in datagrams:
+            if not self._authentic and not datagram[0] < 4:
+                self._ports.dropped["tcp without stun"] += 1
+                self.abort()
+                return
+            if self._ports.dispatch(self, self._address, datagram):
+                self._authentic = True
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        if self._deadline is not None:
+            self._deadline.cancel()
+        if self._admitted:
+            self._admitted = False
+            self._ports.forget(self, self._address[0])
+        self._transport = None
+
+    def send(self, datagram: bytes) -> None:
+        """Drops when the peer reads too slowly."""
+        transport = self._transport
+        if transport is None or transport.is_closing():
+            self._ports.dropped["tcp closed"] += 1
+        elif transport.get_write_buffer_size() > MAX_TCP_BACKLOG:
+            self._ports.dropped["tcp peer too slow"] += 1
+        elif len(datagram) <= MAX_DATAGRAM:
+            transport.write(len(datagram).to_bytes(2, "big") + datagram)
+
+    def abort(self) -> None:
+        """Ends the connection at once."""
+        if self._transport is not None:
+            self._transport.abort()
+
+    def _too_late(self) -> None:
+        if not self._authentic:
+            self._ports.dropped["tcp without stun"] += 1
+            self.abort()
