@@ -1,0 +1,463 @@
+// Generated from signaling/protocol.py by `python -m signaling.schema`. Do not edit: a test fails when it drifts.
+
+/** Sent in Hello; the server refuses another one. */
+export const VERSION = 1;
+
+export type Source = "microphone" | "camera" | "screen" | "screen-audio";
+
+export type Kind = "audio" | "video";
+
+export type Role = "host" | "moderator" | "participant" | "viewer";
+
+export type Permission = "publish-audio" | "publish-video" | "publish-screen" | "chat" | "hand" | "caption" | "record" | "moderate" | "manage";
+
+// --- values
+
+/**
+ * Idempotent by (`segment`, `language`, `revision`): a receiver keeps the highest revision and drops the rest.
+ *
+ * `stable` will not change any more, `tail` may, until `final`. Times are room time in milliseconds.
+ * `source` is the language spoken, `language` that of the text; they are equal in an original.
+ * `engine` names what translated (``firefox``, ``whisper``), None in an original; `pivot` is the language it went
+ * through, if any. `confidence` is 0 to 1. BCP 47 tags throughout.
+ */
+export interface Caption {
+  segment: string;
+  revision: number;
+  participant: string;
+  track: string;
+  source: string;
+  language: string;
+  start: number;
+  end: number;
+  stable: string;
+  tail: string;
+  final: boolean;
+  engine: string | null;
+  pivot: string | null;
+  confidence: number | null;
+}
+
+/** What the client says an m-line of its offer carries. */
+export interface TrackLabel {
+  mid: string;
+  source: Source;
+}
+
+/** A published track as everyone sees it. */
+export interface Track {
+  id: string;
+  participant: string;
+  kind: Kind;
+  source: Source;
+  muted: boolean;
+}
+
+/** Which m-line of the subscribe offer carries which track. */
+export interface SubscribedTrack {
+  mid: string;
+  track: string;
+  participant: string;
+  kind: Kind;
+  source: Source;
+}
+
+/** A participant as everyone sees them. `color` is an index (0 to 11) into the client's speaker palette. */
+export interface Person {
+  id: string;
+  name: string;
+  role: Role;
+  color: number;
+  spoken: string | null;
+  hand: number | null;
+  connected: boolean;
+  tracks: Track[];
+}
+
+/** Somebody in the lobby; seen by those who may admit. */
+export interface WaitingPerson {
+  id: string;
+  name: string;
+  since: number;
+}
+
+/** One chat line. `to` is set for a private line. */
+export interface ChatEntry {
+  id: string;
+  participant: string;
+  name: string;
+  text: string;
+  at: number;
+  to: string | null;
+}
+
+/** `state` is what everyone is told. `replay` is the page's path, once there is one. */
+export interface RecordingState {
+  state: "failed" | "off" | "recording" | "starting" | "stopping";
+  recording: string | null;
+  by: string | null;
+  purpose: string | null;
+  since: number | null;
+  replay: string | null;
+  problem: string | null;
+}
+
+/** Whether words can be had now, and in which languages they can be read. `problem` says why not. */
+export interface CaptionState {
+  state: "failed" | "loading" | "off" | "overloaded" | "ready";
+  spoken: string[];
+  read: string[];
+  lagMs: number;
+  problem: string | null;
+}
+
+/** As RTCConfiguration wants it. Empty unless the operator set up TURN. */
+export interface IceServer {
+  urls: string[];
+  username: string | null;
+  credential: string | null;
+}
+
+/** The room as everyone in it sees it. */
+export interface RoomInfo {
+  id: string;
+  name: string;
+  lobby: boolean;
+  captions: CaptionState;
+  recording: RecordingState;
+}
+
+// --- client to server
+
+/**
+ * First message on a new socket, within ten seconds. `grant` is the JWT that POST /api/links/{code} gives. `resume` is
+ * the secret of an earlier Welcome and takes that participant over, tracks and all; the grant may have expired by then.
+ */
+export interface Hello {
+  type: "hello";
+  id?: number | null;
+  version: number;
+  grant: string;
+  name: string;
+  resume?: string | null;
+  spoken?: string | null;
+  reads?: string | null;
+}
+
+/** The client's offer for what it sends; also a change of tracks and an ICE restart. */
+export interface PublishOffer {
+  type: "publish-offer";
+  id?: number | null;
+  sdp: string;
+  tracks: TrackLabel[];
+}
+
+/** Answer to the SubscribeOffer of the same revision; a stale one is ignored. */
+export interface SubscribeAnswer {
+  type: "subscribe-answer";
+  id?: number | null;
+  sdp: string;
+  revision: number;
+}
+
+/** The subscribe connection is lost: offer again with fresh ICE credentials (`rebuild`: a whole new connection). */
+export interface SubscribeRestart {
+  type: "subscribe-restart";
+  id?: number | null;
+  rebuild?: boolean;
+}
+
+/** Mute or unmute a track of one's own. */
+export interface SetMuted {
+  type: "set-muted";
+  id?: number | null;
+  track: string;
+  muted: boolean;
+}
+
+/** `spoken`: the language I speak, None to detect. `reads`: the language I read captions in, None for none. */
+export interface SetLanguages {
+  type: "set-languages";
+  id?: number | null;
+  spoken?: string | null;
+  reads?: string | null;
+}
+
+/** `key` makes a retry harmless: a line with a key seen before is acknowledged again and not repeated. */
+export interface SendChat {
+  type: "send-chat";
+  id?: number | null;
+  key: string;
+  text: string;
+  to?: string | null;
+}
+
+/** Raise or lower one's own hand. */
+export interface RaiseHand {
+  type: "raise-hand";
+  id?: number | null;
+  raised: boolean;
+}
+
+/** Moderators: mute somebody's tracks of a kind. They can unmute themselves again. */
+export interface MuteParticipant {
+  type: "mute-participant";
+  id?: number | null;
+  participant: string;
+  kind: Kind;
+}
+
+/** Moderators: lower somebody's hand. */
+export interface LowerHand {
+  type: "lower-hand";
+  id?: number | null;
+  participant: string;
+}
+
+/** Moderators: put somebody out; their grant is no longer accepted. */
+export interface RemoveParticipant {
+  type: "remove-participant";
+  id?: number | null;
+  participant: string;
+}
+
+/** Moderators: let somebody in from the lobby; everybody when `participant` is None. */
+export interface Admit {
+  type: "admit";
+  id?: number | null;
+  participant?: string | null;
+}
+
+/** Moderators: turn somebody in the lobby away. */
+export interface Deny {
+  type: "deny";
+  id?: number | null;
+  participant: string;
+}
+
+/** Moderators: turn the lobby on or off. */
+export interface SetLobby {
+  type: "set-lobby";
+  id?: number | null;
+  enabled: boolean;
+}
+
+/** Needs the record permission. Everyone is told, late joiners too. */
+export interface StartRecording {
+  type: "start-recording";
+  id?: number | null;
+  purpose?: string;
+}
+
+/** Needs the record permission. */
+export interface StopRecording {
+  type: "stop-recording";
+  id?: number | null;
+}
+
+/** Heartbeat, every ten seconds; `sent` comes back in Pong. */
+export interface Ping {
+  type: "ping";
+  id?: number | null;
+  sent: number;
+}
+
+/** A clean goodbye: nobody waits for a resume. */
+export interface Leave {
+  type: "leave";
+  id?: number | null;
+}
+
+/** Everything a client may send. */
+export type ClientMessage =
+  | Hello
+  | PublishOffer
+  | SubscribeAnswer
+  | SubscribeRestart
+  | SetMuted
+  | SetLanguages
+  | SendChat
+  | RaiseHand
+  | MuteParticipant
+  | LowerHand
+  | RemoveParticipant
+  | Admit
+  | Deny
+  | SetLobby
+  | StartRecording
+  | StopRecording
+  | Ping
+  | Leave;
+
+// --- server to client
+
+/** In the lobby: somebody must admit you. `position` counts from 1. */
+export interface Waiting {
+  type: "waiting";
+  participant: string;
+  room: string;
+  position: number;
+}
+
+/** You are in. The whole state, so that nothing before it matters; also sent after a resume (`resumed`). */
+export interface Welcome {
+  type: "welcome";
+  version: number;
+  participant: string;
+  resume: string;
+  resumed: boolean;
+  now: number;
+  permissions: Permission[];
+  room: RoomInfo;
+  people: Person[];
+  chat: ChatEntry[];
+  captions: Caption[];
+  waiting: WaitingPerson[];
+  iceServers: IceServer[];
+}
+
+/** Somebody came in. */
+export interface Joined {
+  type: "joined";
+  person: Person;
+}
+
+/** Somebody's name, role, hand, language, tracks or connection changed: the whole new state. */
+export interface Changed {
+  type: "changed";
+  person: Person;
+}
+
+/** Somebody went. `reason` is ``left``, ``lost`` or ``removed``. */
+export interface Left {
+  type: "left";
+  participant: string;
+  reason: "left" | "lost" | "removed";
+}
+
+/** Answer to PublishOffer, with the ids of the tracks by m-line. */
+export interface PublishAnswer {
+  type: "publish-answer";
+  sdp: string;
+  tracks: Record<string, string>;
+}
+
+/** What the server will send you; answer with the same `revision`. `rebuild`: start a new RTCPeerConnection. */
+export interface SubscribeOffer {
+  type: "subscribe-offer";
+  sdp: string;
+  revision: number;
+  tracks: SubscribedTrack[];
+  rebuild: boolean;
+}
+
+/** Who is speaking now, loudest first. */
+export interface Speakers {
+  type: "speakers";
+  participants: string[];
+}
+
+/** New or revised words. You get originals, and the language you read. */
+export interface Captioned {
+  type: "captioned";
+  caption: Caption;
+}
+
+/** A chat line, one's own included. */
+export interface Chatted {
+  type: "chatted";
+  entry: ChatEntry;
+}
+
+/** Lobby, captions or recording changed: the whole new state. */
+export interface RoomChanged {
+  type: "room-changed";
+  room: RoomInfo;
+}
+
+/** To those who may admit: who waits now. */
+export interface LobbyChanged {
+  type: "lobby-changed";
+  waiting: WaitingPerson[];
+}
+
+/** What you may do now. */
+export interface PermissionsChanged {
+  type: "permissions-changed";
+  role: Role;
+  permissions: Permission[];
+}
+
+/** A moderator muted your track: stop sending and show it. */
+export interface MutedBy {
+  type: "muted-by";
+  track: string;
+  by: string;
+}
+
+/** Every few seconds: how your connections fare, as the server measures. `level` 0 lost, 1 bad, 2 fair, 3 good. */
+export interface Quality {
+  type: "quality";
+  level: number;
+  publishLoss: number;
+  subscribeLoss: number;
+  roundTripMs: number | null;
+}
+
+/** The last message on a socket; do not come back by yourself unless `retry`. */
+export interface Closed {
+  type: "closed";
+  reason: "denied" | "full" | "grant" | "protocol" | "removed" | "replaced" | "room-closed" | "shutdown" | "timeout";
+  message: string;
+  retry: boolean;
+}
+
+/** Answer to Ping; `now` is the room clock, for the client to set its own by. */
+export interface Pong {
+  type: "pong";
+  sent: number;
+  now: number;
+}
+
+/** The request with this id is done, and is kept if it was something to keep. */
+export interface Ack {
+  type: "ack";
+  id: number;
+}
+
+/** A request failed. `code` is stable; `message` is for developers (the client has its own words per code). */
+export interface Error {
+  type: "error";
+  code: "bad-sdp" | "bad-state" | "disk-full" | "internal" | "malformed" | "not-allowed" | "not-found" | "too-fast" | "too-large" | "unavailable" | "unknown-type";
+  message: string;
+  id: number | null;
+  about: string | null;
+}
+
+/** Everything a server may send. */
+export type ServerMessage =
+  | Waiting
+  | Welcome
+  | Joined
+  | Changed
+  | Left
+  | PublishAnswer
+  | SubscribeOffer
+  | Speakers
+  | Captioned
+  | Chatted
+  | RoomChanged
+  | LobbyChanged
+  | PermissionsChanged
+  | MutedBy
+  | Quality
+  | Closed
+  | Pong
+  | Ack
+  | Error;
+
+export type ClientMessageType = ClientMessage["type"];
+export type ServerMessageType = ServerMessage["type"];
+
+/** The message of a given type, for handlers. */
+export type ServerMessageOf<T extends ServerMessageType> = Extract<ServerMessage, { type: T }>;
