@@ -1,0 +1,68 @@
+"""The last packets of one source: found by sequence for retransmission, to see duplicates and to fill up late sinks."""
+
+from __future__ import annotations
+
+
+class MediaPacket:
+    """One received packet, decrypted. `sequence` and `timestamp` never wrap; `marker` is 0x80 or 0; `level` the RFC
+    6464 byte or -1; `payload` is without header and padding (empty for padding-only packets)."""
+
+    __slots__ = ("arrival", "keyframe", "level", "marker", "payload", "sequence", "timestamp")
+
+    def __init__(
+        self, sequence: int, timestamp: int, marker: int, level: int, keyframe: bool, arrival: float, payload: bytes
+    ) -> None:
+        self.sequence = sequence
+        self.timestamp = timestamp
+        self.marker = marker
+        self.level = level
+        self.keyframe = keyframe
+        self.arrival = arrival
+        self.payload = payload
+
+
+class History:
+    """A ring of `size` packets (a power of two), none older than `max_age` seconds after `expire`."""
+
+    def __init__(self, size: int, max_age: float) -> None:
+        if size & (size - 1):
+            raise ValueError("the size of a history is a power of two")
+        self.max_age = max_age
+        self._mask = size - 1
+        self._slots: list[MediaPacket | None] = [None] * size
+        self._oldest = -1
+        self._highest = -1
+
+    def get(self, sequence: int) -> MediaPacket | None:
+        packet = self._slots[sequence & self._mask]
+        return packet if packet is not None and packet.sequence == sequence else None
+
+    def add(self, packet: MediaPacket) -> bool:
+        """False for a duplicate and for a packet older than the ring reaches."""
+        sequence = packet.sequence
+        slot = sequence & self._mask
+        present = self._slots[slot]
+        if present is not None and present.sequence >= sequence:
+            return False
+        self._slots[slot] = packet
+        if sequence > self._highest:
+            self._highest = sequence
+        if self._oldest < 0 or sequence < self._oldest:
+            self._oldest = sequence
+        return True
+
+    def expire(self, now: float) -> None:
+        """Forgets what is older than `max_age`; cost is by what there is to forget."""
+        limit = now - self.max_age
+        self._oldest = max(self._oldest, self._highest - self._mask)
+        while self._oldest <= self._highest:
+            packet = self.get(self._oldest)
+            if packet is not None:
+                if packet.arrival > limit:
+                    return
+                self._slots[self._oldest & self._mask] = None
+            self._oldest += 1
+
+    def clear(self) -> None:
+        self._slots = [None] * len(self._slots)
+        self._oldest = self._highest = -1

@@ -1,0 +1,177 @@
+"""One source of the Python plane: what is known of an incoming stream, and who listens to it."""
+
+from __future__ import annotations
+
+from collections import deque
+from collections.abc import Callable, Sequence
+
+from sfu.history import History, MediaPacket
+from sfu.keyframe import keyframe_test
+from sfu.nack import NackTracker
+from sfu.plane import PlanePacket, SourceSpec, SourceStats
+from sfu.plane.outgoing import Outgoing
+from sfu.pli import PliThrottle
+from sfu.reception import Reception
+from sfu.reorder import Released, Reorder
+from sfu.sequence import Numbering
+
+PlaneTap = Callable[[Sequence[PlanePacket]], None]
+
+VIDEO_HISTORY, AUDIO_HISTORY = 1024, 256
+HISTORY_AGE = 3.0
+VIDEO_WAIT, AUDIO_WAIT = 0.3, 0.15
+VIDEO_HELD, AUDIO_HELD = 512, 64
+
+
+class Incoming:
+    """State of one source. `live` sinks get every packet, `waiting` ones start at the next key frame."""
+
+    def __init__(self, transport: str, spec: SourceSpec) -> None:
+        video = spec.kind == "video"
+        self.transport = transport
+        self.spec = spec
+        self.ssrc = spec.ssrc
+        self.rtx_ssrc = spec.rtx_ssrc
+        self.paused = False
+        self.is_keyframe = keyframe_test(spec.codec) if video else None
+        self.numbering = Numbering(spec.codec.clock_rate)
+        self.reception = Reception(spec.codec.clock_rate)
+        self.history = History(VIDEO_HISTORY if video else AUDIO_HISTORY, HISTORY_AGE)
+        self.nack = NackTracker() if spec.nack else None
+        self.pli = PliThrottle()
+        self.live: list[Outgoing] = []
+        self.waiting: list[Outgoing] = []
+        self.last_arrival = float("-inf")
+        self.level_id = spec.extensions.audio_level
+        self.torn = False
+        """The last packet in order was video and not the end of its frame."""
+        self.retired: deque[int] = deque(maxlen=4)
+        self.loudest = 128
+        self.voice = False
+        self.heard_at = 0.0
+        self.report: tuple[int, int, float] | None = None
+        """The last sender report: raw NTP, unwrapped timestamp, arrival."""
+        self._packets = self._bytes = self._retransmitted = self._keyframes = self._lost = 0
+        self.nacks_sent = self.plis_sent = 0
+        self._keyframe_time = -1
+        self._tap: PlaneTap | None = None
+        self._reorder = Reorder(VIDEO_HELD if video else AUDIO_HELD, VIDEO_WAIT if video else AUDIO_WAIT)
+        self._skipped = 0
+
+    def accept(
+        self, sequence: int, timestamp: int, marker: int, level: int, payload: bytes, now: float, repaired: bool
+    ) -> MediaPacket | str:
+        """Places one packet of the stream, first-hand or `repaired` by RTX; the reason where it is to be dropped."""
+        numbering = self.numbering
+        epoch = numbering.epoch
+        placed = numbering.place(sequence, timestamp, now, self.torn)
+        if placed is None:
+            return "sequence_jump"
+        number, time = placed
+        self.last_arrival = now
+        if number == numbering.highest:
+            self.torn = self.is_keyframe is not None and not marker
+        nack = self.nack
+        if numbering.epoch != epoch and nack is not None:
+            nack.reset()
+        if not repaired:
+            self.reception.packet(number, time, numbering.epoch, now)
+        if self.paused:
+            return "paused"
+        keyframe = True
+        if self.is_keyframe is not None:
+            # The first packet of a picture only, though several may look like a start (slices, parameter sets).
+            keyframe = time != self._keyframe_time and self.is_keyframe(payload)
+        packet = MediaPacket(number, time, marker, level, keyframe, now, payload)
+        if not self.history.add(packet):
+            return "duplicate"
+        if nack is not None:
+            nack.received(number, now)
+        self._packets += 1
+        self._bytes += len(payload)
+        self._retransmitted += repaired
+        if keyframe and self.is_keyframe is not None:
+            self._keyframe_time = time
+            self._keyframes += 1
+            self.pli.keyframe()
+        return packet
+
+    def hear(self, level: int, now: float) -> None:
+        """An RFC 6464 byte: voice flag and -dBov."""
+        self.heard_at = now
+        if level & 0x7F < self.loudest:
+            self.loudest = level & 0x7F
+        if level & 0x80:
+            self.voice = True
+
+    def bind(self, ssrc: int) -> None:
+        """The stream goes on under another SSRC."""
+        if self.ssrc is not None and self.ssrc != ssrc:
+            self.numbering.renew()
+            self.report = None
+            self.retired.append(self.ssrc)
+        self.ssrc = ssrc
+
+    def set_tap(self, tap: PlaneTap | None) -> None:
+        self._tap = tap
+        self._reorder.reset()
+        self._skipped = 0
+
+    def show(self, packet: MediaPacket, now: float) -> None:
+        """Hands the packet to the tap, in order."""
+        if self._tap is not None:
+            released = self._reorder.push(packet, now)
+            if released:
+                self._deliver(released)
+
+    def settle(self, now: float) -> bool:
+        """Deadlines of the tap's reordering and age of the history. True where video was lost for good."""
+        self.history.expire(now)
+        if self._tap is not None:
+            released = self._reorder.poll(now)
+            if released:
+                self._deliver(released)
+        given_up = self.nack.given_up if self.nack is not None else 0
+        lost = given_up > self._lost
+        self._lost = given_up
+        return lost
+
+    def _deliver(self, released: list[Released]) -> None:
+        out: list[PlanePacket] = []
+        for lost, packet in released:
+            self._skipped += lost
+            if packet.payload:  # padding alone only carries the numbers on
+                fields = (packet.arrival, bool(packet.marker), packet.keyframe, self._skipped, packet.payload)
+                out.append(PlanePacket(packet.sequence, packet.timestamp, *fields))
+                self._skipped = 0
+        if out and self._tap is not None:
+            self._tap(out)
+
+    def set_paused(self, paused: bool) -> None:
+        """Paused sources are read but nothing is kept; when they go on, video starts with a key frame."""
+        if paused == self.paused:
+            return
+        self.paused = paused
+        self.loudest, self.voice = 128, False
+        self._deliver(self._reorder.reset())
+        self._skipped = 0
+        if paused:
+            for sink in self.live:
+                sink.hold(self.numbering, self.torn)
+            self.waiting += self.live
+            self.live = []
+            self.history.clear()
+        if self.nack is not None:
+            self.nack.reset()
+
+    def stats(self) -> SourceStats:
+        return SourceStats(
+            packets=self._packets,
+            bytes=self._bytes,
+            lost=self.nack.given_up if self.nack is not None else 0,
+            nacks_sent=self.nacks_sent,
+            retransmissions_received=self._retransmitted,
+            keyframes=self._keyframes,
+            plis_sent=self.plis_sent,
+            jitter=self.reception.jitter,
+        )

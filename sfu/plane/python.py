@@ -1,0 +1,423 @@
+"""The plane in Python: works without a compiler, and is what the native one is held against."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+
+import pylibsrtp
+
+from sfu.extensions import NO_LEVEL, parse_extensions
+from sfu.history import MediaPacket
+from sfu.plane import (
+    AudioLevel,
+    KeyframeWanted,
+    PlaneEvent,
+    PlanePacket,
+    PlaneStats,
+    Route,
+    SendDatagram,
+    SenderReportSeen,
+    SinkSpec,
+    SinkStats,
+    SourceEnded,
+    SourceSpec,
+    SourceStats,
+    SrtpKeys,
+)
+from sfu.plane.feedback import send_nacks, send_pli, send_reports
+from sfu.plane.incoming import Incoming
+from sfu.plane.outgoing import Outgoing
+from sfu.plane.transport import Transport
+from sfu.rtcp import Bye, Fir, Nack, Pli, ReceiverReport, SenderReport, parse_compound
+from sfu.rtp import MAX_DATAGRAM, MalformedPacket, pack_fixed_header, parse_header
+from sfu.srtp import SrtpError
+
+REMIND = 1.0
+"""A sink that still waits for a key frame says so again after this many seconds."""
+
+
+class PythonPlane:
+    """See `sfu.plane.Plane`. `send` is called with a transport's route for every datagram that leaves.
+
+    Misuse by the caller raises: ValueError for an id or SSRC used twice, KeyError for a transport that is not there.
+    Removing or pausing what is already gone does nothing.
+    """
+
+    name = "python"
+
+    def __init__(self, send: SendDatagram) -> None:
+        self._send = send
+        self._transports: dict[str, Transport] = {}
+        self._sources: dict[str, Incoming] = {}
+        self._sinks: dict[str, Outgoing] = {}
+        self._in = self._out = 0
+        self._dropped: dict[str, int] = {}
+        self._wanted: dict[tuple[str, str], KeyframeWanted] = {}
+        self._reports: dict[str, SenderReportSeen] = {}
+        self._ended: dict[str, SourceEnded] = {}
+        self._now = 0.0
+
+    # --- transports ---
+
+    def add_transport(self, transport: str, keys: SrtpKeys, route: Route) -> None:
+        if transport in self._transports:
+            raise ValueError(f"transport {transport} is already there")
+        self._transports[transport] = Transport(transport, keys, route, self._send)
+
+    def set_route(self, transport: str, route: Route) -> None:
+        self._transports[transport].route = route
+
+    def remove_transport(self, transport: str) -> None:
+        gone = self._transports.pop(transport, None)
+        if gone is not None:
+            for source in list(gone.sources):
+                self.remove_source(source.spec.id)
+            for sink in list(gone.sinks.values()):
+                self.remove_sink(sink.spec.id)
+
+    def set_bitrate(self, transport: str, bits_per_second: int | None) -> None:
+        self._transports[transport].rate.set_cap(bits_per_second)
+
+    # --- sources ---
+
+    def add_source(self, transport: str, source: SourceSpec) -> None:
+        if source.id in self._sources:
+            raise ValueError(f"source {source.id} is already there")
+        incoming = Incoming(transport, source)
+        self._transports[transport].add_source(incoming)
+        self._sources[source.id] = incoming
+        for sink in self._sinks.values():
+            if sink.spec.source == source.id and not sink.paused:
+                self._await_keyframe(incoming, sink)
+
+    def pause_source(self, source: str, paused: bool) -> None:
+        incoming = self._sources.get(source)
+        if incoming is not None and incoming.paused != paused:
+            incoming.set_paused(paused)
+            if not paused:
+                for sink in incoming.waiting:
+                    self._want_keyframe(incoming, sink)
+
+    def remove_source(self, source: str) -> None:
+        incoming = self._sources.pop(source, None)
+        if incoming is None:
+            return
+        incoming.set_tap(None)
+        for sink in self._sinks.values():
+            if sink.spec.source == source:
+                sink.leave(incoming.numbering, incoming.torn, self._now)
+                self._wanted.pop((source, sink.spec.id), None)
+        self._reports.pop(source, None)
+        self._ended.pop(source, None)
+        transport = self._transports.get(incoming.transport)
+        if transport is not None:
+            transport.remove_source(incoming)
+
+    def set_tap(self, source: str, tap: Callable[[Sequence[PlanePacket]], None] | None) -> None:
+        incoming = self._sources.get(source)
+        if incoming is not None:
+            incoming.set_tap(tap)
+
+    def request_keyframe(self, source: str, now: float) -> bool:
+        incoming = self._sources.get(source)
+        if incoming is None or incoming.spec.kind != "video":
+            return False
+        return send_pli(self._transports[incoming.transport], incoming, incoming.pli.request(now))
+
+    # --- sinks ---
+
+    def add_sink(self, transport: str, sink: SinkSpec) -> None:
+        owner = self._transports[transport]
+        if sink.id in self._sinks or sink.ssrc in owner.sinks:
+            raise ValueError(f"sink {sink.id} or its SSRC is already there")
+        incoming = self._sources.get(sink.source)
+        outgoing = Outgoing(owner, sink, incoming is None or incoming.spec.kind == "video")
+        owner.sinks[sink.ssrc] = outgoing
+        self._sinks[sink.id] = outgoing
+        if incoming is not None:
+            self._await_keyframe(incoming, outgoing)
+
+    def pause_sink(self, sink: str, paused: bool) -> None:
+        outgoing = self._sinks.get(sink)
+        if outgoing is None or outgoing.paused == paused:
+            return
+        outgoing.paused = paused
+        incoming = self._sources.get(outgoing.spec.source)
+        if incoming is None:
+            return
+        if paused:
+            self._detach(incoming, outgoing)
+        else:
+            self._await_keyframe(incoming, outgoing)
+
+    def remove_sink(self, sink: str) -> None:
+        outgoing = self._sinks.pop(sink, None)
+        if outgoing is None:
+            return
+        outgoing.transport.sinks.pop(outgoing.spec.ssrc, None)
+        incoming = self._sources.get(outgoing.spec.source)
+        if incoming is not None:
+            self._detach(incoming, outgoing)
+        self._wanted.pop((outgoing.spec.source, sink), None)
+
+    def _detach(self, incoming: Incoming, sink: Outgoing) -> None:
+        if sink in incoming.live:
+            # A new list: the forwarding loop may be running over the old one.
+            incoming.live = [other for other in incoming.live if other is not sink]
+            sink.hold(incoming.numbering, incoming.torn)
+        elif sink in incoming.waiting:
+            incoming.waiting = [other for other in incoming.waiting if other is not sink]
+
+    def _await_keyframe(self, incoming: Incoming, sink: Outgoing) -> None:
+        incoming.waiting.append(sink)
+        if not incoming.paused:
+            self._want_keyframe(incoming, sink)
+
+    def _want_keyframe(self, incoming: Incoming, sink: Outgoing) -> None:
+        if incoming.spec.kind == "video":
+            key = (incoming.spec.id, sink.spec.id)
+            self._wanted[key] = KeyframeWanted(*key)
+            sink.wanted_at = self._now
+
+    # --- packets ---
+
+    def receive(self, transport: str, datagram: bytes, now: float) -> None:
+        self._in += 1
+        self._now = now
+        owner = self._transports.get(transport)
+        if owner is None:
+            return self._drop("unknown_transport")
+        if not 12 <= len(datagram) <= MAX_DATAGRAM:
+            return self._drop("oversize" if len(datagram) > MAX_DATAGRAM else "malformed")
+        try:
+            if 192 <= datagram[1] <= 223:
+                self._receive_rtcp(owner, owner.srtp.open_rtcp(datagram), now)
+            else:
+                self._receive_rtp(owner, owner.srtp.open_rtp(datagram), now)
+        except SrtpError as error:
+            self._drop(error.reason)
+        except MalformedPacket:
+            self._drop("malformed")
+
+    def _receive_rtp(self, owner: Transport, data: bytes, now: float) -> None:
+        header = parse_header(data)
+        _, second, sequence, timestamp, ssrc, profile, extension, extension_end, start, end = header
+        repaired = False
+        source = owner.media.get(ssrc)
+        if source is None:
+            source = owner.rtx.get(ssrc)
+            if source is None:
+                refusal = owner.learn(header, data, now)
+                if refusal is not None:
+                    return self._drop(refusal)
+                source = owner.media.get(ssrc) or owner.rtx[ssrc]
+            repaired = ssrc not in owner.media
+        owner.octets += end - start
+        spec = source.spec
+        if second & 0x7F != (spec.rtx_payload_type if repaired else spec.payload_type):
+            return self._drop("payload_type")
+        if repaired:
+            if end - start < 2:
+                return self._drop("padding")  # probing on the retransmission stream
+            if not source.numbering.started:
+                return self._drop("early_retransmission")
+            sequence = data[start] << 8 | data[start + 1]
+            start += 2
+        level = NO_LEVEL
+        if source.level_id is not None and profile:
+            value = parse_extensions(profile, data[extension:extension_end]).get(source.level_id)
+            if value:
+                level = value[0]
+        packet = source.accept(sequence, timestamp, second & 0x80, level, data[start:end], now, repaired)
+        if isinstance(packet, str):
+            return self._drop(packet)
+        if level != NO_LEVEL:
+            source.hear(level, now)
+        if source.live:
+            self._forward(source, packet, now)
+        if packet.keyframe and source.waiting:
+            self._start_waiting(source, packet, now)
+        source.show(packet, now)
+        if source.nack is not None and now >= source.nack.next_due:
+            send_nacks(owner, source, now)
+
+    def _forward(self, source: Incoming, packet: MediaPacket, now: float) -> None:
+        """The loop that everything else is there for."""
+        sequence, timestamp, marker = packet.sequence, packet.timestamp, packet.marker
+        level, payload = packet.level, packet.payload
+        size = len(payload)
+        send = self._send
+        sent = 0
+        for sink in source.live:
+            plain = sink.plain
+            if sequence < sink.start or plain is None or sink.sealed is not None:
+                number = sink.number(sequence)
+                if number is not None:
+                    self._send_one(sink, packet, number, now)
+                continue
+            extension = plain.get(level)
+            if extension is None:
+                extension = sink.extensions.render(level, b"")
+            data = (
+                pack_fixed_header(
+                    0x90 if extension else 0x80,
+                    marker | sink.payload_type,
+                    (sequence - sink.offset) & 0xFFFF,
+                    (timestamp - sink.time_offset) & 0xFFFFFFFF,
+                    sink.ssrc,
+                )
+                + extension
+                + payload
+            )
+            transport = sink.transport
+            try:
+                sealed = transport.protect(data)
+            except pylibsrtp.Error:
+                self._drop("encrypt")
+                continue
+            except ValueError:
+                self._drop("oversize")
+                continue
+            send(transport.route, sealed)
+            sink.packets += 1
+            sink.octets += size
+            sent += 1
+        self._out += sent
+
+    def _send_one(self, sink: Outgoing, packet: MediaPacket, number: int, now: float) -> None:
+        try:
+            sealed = sink.transport.srtp.seal_rtp(sink.render(packet, number, now))
+        except SrtpError as error:
+            return self._drop(error.reason)
+        sink.keep(number, sealed)
+        self._send(sink.transport.route, sealed)
+        sink.packets += 1
+        sink.octets += len(packet.payload)
+        self._out += 1
+
+    def _start_waiting(self, source: Incoming, packet: MediaPacket, now: float) -> None:
+        """Waiting sinks go live with this packet. Where it was late, what came before it follows at once."""
+        starting, source.waiting = source.waiting, []
+        for sink in starting:
+            sink.begin(packet, source.spec.codec.clock_rate)
+            sink.transport.next_report = float("-inf")
+            self._wanted.pop((source.spec.id, sink.spec.id), None)
+            for sequence in range(packet.sequence, source.numbering.highest + 1):
+                present = source.history.get(sequence)
+                if present is not None:
+                    self._send_one(sink, present, sequence - sink.offset, now)
+        source.live = source.live + starting
+
+    def _resend(self, sink: Outgoing, numbers: Sequence[int], now: float) -> None:
+        """Answers a subscriber's NACK from the source's history, or from the bytes sent where there is no RTX."""
+        sink.nacks_received += 1
+        source = self._sources.get(sink.spec.source)
+        for number in numbers:
+            if sink.sealed is not None:
+                sealed = sink.sealed.get(number)
+                if sealed is None or not sink.may_resend(number, now):
+                    continue
+            else:
+                if source is None or sink.spec.rtx_payload_type is None or sink.spec.rtx_ssrc is None:
+                    continue
+                origin = sink.origin(number, source.numbering.highest)
+                packet = source.history.get(origin) if origin is not None else None
+                if packet is None or not sink.may_resend(number, now):
+                    continue
+                try:
+                    sealed = sink.transport.srtp.seal_rtp(sink.render_rtx(packet, number, now))
+                except SrtpError as error:
+                    self._drop(error.reason)
+                    continue
+            sink.retransmissions += 1
+            self._out += 1
+            self._send(sink.transport.route, sealed)
+
+    # --- RTCP ---
+
+    def _receive_rtcp(self, owner: Transport, data: bytes, now: float) -> None:
+        for packet in parse_compound(data):
+            if isinstance(packet, (SenderReport, ReceiverReport)):
+                if isinstance(packet, SenderReport):
+                    self._sender_report(owner, packet, now)
+                for report in packet.reports:
+                    sink = owner.sinks.get(report.ssrc)
+                    if sink is not None:
+                        sink.reported(report, now)
+            elif isinstance(packet, Nack):
+                sink = owner.sinks.get(packet.media)
+                if sink is not None:
+                    self._resend(sink, packet.sequences, now)
+            elif isinstance(packet, Pli):
+                self._asked(owner, packet.media)
+            elif isinstance(packet, Fir):
+                for ssrc, _ in packet.requests:
+                    self._asked(owner, ssrc)
+            elif isinstance(packet, Bye):
+                for ssrc in packet.ssrcs:
+                    source = owner.media.get(ssrc)
+                    if source is not None:
+                        self._ended[source.spec.id] = SourceEnded(source.spec.id)
+
+    def _sender_report(self, owner: Transport, packet: SenderReport, now: float) -> None:
+        source = owner.media.get(packet.ssrc)
+        if source is None or not source.numbering.started:
+            return
+        timestamp = source.numbering.unwrap_timestamp(packet.timestamp)
+        if source.report is None:
+            for sink in source.live:
+                sink.transport.next_report = float("-inf")  # lip sync begins with the first report: do not wait
+                sink.next_report = float("-inf")
+        source.report = (packet.ntp, timestamp, now)
+        source.reception.sender_report(packet.ntp, now)
+        seen = SenderReportSeen(source.spec.id, packet.ntp / 0x100000000, timestamp, now)
+        self._reports[source.spec.id] = seen
+
+    def _asked(self, owner: Transport, ssrc: int) -> None:
+        sink = owner.sinks.get(ssrc)
+        source = self._sources.get(sink.spec.source) if sink is not None else None
+        if sink is not None and source is not None and not source.paused and not sink.paused:
+            self._want_keyframe(source, sink)
+
+    # --- time ---
+
+    def tick(self, now: float) -> None:
+        self._now = now
+        for transport in self._transports.values():
+            for source in transport.sources:
+                if source.nack is not None:
+                    send_nacks(transport, source, now)
+                if source.settle(now) and source.spec.kind == "video":
+                    source.pli.request(now)
+                send_pli(transport, source, source.pli.due(now))
+                for sink in source.waiting:
+                    if now - sink.wanted_at >= REMIND and not source.paused:
+                        self._want_keyframe(source, sink)
+            send_reports(transport, self._sources, now)
+
+    def drain(self) -> list[PlaneEvent]:
+        events: list[PlaneEvent] = []
+        for source in self._sources.values():
+            if source.loudest <= 127:
+                events.append(AudioLevel(source.spec.id, source.loudest, source.voice, source.heard_at))
+                source.loudest, source.voice = 128, False
+        for pending in (self._reports, self._wanted, self._ended):
+            events += pending.values()
+            pending.clear()
+        return events
+
+    # --- counters ---
+
+    def source_stats(self, source: str) -> SourceStats | None:
+        incoming = self._sources.get(source)
+        return incoming.stats() if incoming is not None else None
+
+    def sink_stats(self, sink: str) -> SinkStats | None:
+        outgoing = self._sinks.get(sink)
+        return outgoing.stats() if outgoing is not None else None
+
+    def stats(self) -> PlaneStats:
+        return PlaneStats(self._in, self._out, dict(self._dropped))
+
+    def _drop(self, reason: str) -> None:
+        self._dropped[reason] = self._dropped.get(reason, 0) + 1

@@ -1,0 +1,129 @@
+"""One transport of the Python plane: keys, route, and which SSRC belongs to what."""
+
+from __future__ import annotations
+
+import secrets
+from collections.abc import Sequence
+
+from sfu.extensions import parse_extensions
+from sfu.plane import Route, SendDatagram, SrtpKeys
+from sfu.plane.incoming import Incoming
+from sfu.plane.outgoing import Outgoing
+from sfu.rate import LossRate
+from sfu.rtcp import ReceiverReport, RtcpPacket, SourceDescription
+from sfu.rtp import Header
+from sfu.srtp import Srtp, SrtpError
+
+SILENCE = 1.0
+"""A stream silent for this many seconds may go on under an SSRC that nothing vouches for but its payload type."""
+
+DATAGRAM = 1200
+CNAME = secrets.token_urlsafe(12)
+
+
+class Transport:
+    """`media`, `rtx` and `sinks` find streams by SSRC."""
+
+    def __init__(self, name: str, keys: SrtpKeys, route: Route, send: SendDatagram) -> None:
+        self.name = name
+        self.route = route
+        self.srtp = Srtp(keys)
+        self.protect = self.srtp.protect
+        self.sources: list[Incoming] = []
+        self.media: dict[int, Incoming] = {}
+        self.rtx: dict[int, Incoming] = {}
+        self.sinks: dict[int, Outgoing] = {}
+        self.ssrc = secrets.randbits(32)
+        """Who we are in receiver reports and feedback."""
+        self.rate = LossRate()
+        self.next_report = float("-inf")
+        self.reported_at: float | None = None
+        self.octets = 0
+        """Media received since the last report."""
+        self._send = send
+
+    # --- which stream is it ---
+
+    def add_source(self, source: Incoming) -> None:
+        """Raises ValueError where an SSRC is taken."""
+        spec = source.spec
+        if any(ssrc in self.media or ssrc in self.rtx for ssrc in (spec.ssrc, spec.rtx_ssrc)):
+            raise ValueError(f"an SSRC of source {spec.id} is already another source's")
+        self.sources.append(source)
+        if spec.ssrc is not None:
+            self.media[spec.ssrc] = source
+        if spec.rtx_ssrc is not None:
+            self.rtx[spec.rtx_ssrc] = source
+
+    def remove_source(self, source: Incoming) -> None:
+        self.sources.remove(source)
+        for table in (self.media, self.rtx):
+            for ssrc in [ssrc for ssrc, owner in table.items() if owner is source]:
+                del table[ssrc]
+
+    def learn(self, header: Header, data: bytes, now: float) -> str | None:
+        """Finds the source of an SSRC not seen before and remembers it; the reason where there is none.
+
+        Raises `MalformedPacket` for a broken header extension.
+        """
+        payload_type, ssrc = header[1] & 0x7F, header[4]
+        values = parse_extensions(header[5], data[header[6] : header[7]]) if header[5] else {}
+        named = [source for source in self.sources if _names(values, source)]
+        if named:
+            source = named[0]
+            if ssrc in source.retired and now - source.last_arrival < SILENCE:
+                return "retired_ssrc"  # late packets of the stream before must not take it back
+        else:
+            types = [s for s in self.sources if payload_type in (s.spec.payload_type, s.spec.rtx_payload_type)]
+            if len(types) != 1:
+                return "unknown_ssrc"
+            source = types[0]
+            present = source.ssrc if payload_type == source.spec.payload_type else source.rtx_ssrc
+            if present is not None and now - source.last_arrival < SILENCE:
+                return "unknown_ssrc"
+        if payload_type == source.spec.payload_type:
+            if source.ssrc is not None:
+                self.media.pop(source.ssrc, None)
+            source.bind(ssrc)
+            self.media[ssrc] = source
+        elif payload_type == source.spec.rtx_payload_type:
+            if source.rtx_ssrc is not None:
+                self.rtx.pop(source.rtx_ssrc, None)
+            source.rtx_ssrc = ssrc
+            self.rtx[ssrc] = source
+        else:
+            return "payload_type"
+        return None
+
+    # --- sending RTCP ---
+
+    def send_feedback(self, packets: Sequence[RtcpPacket]) -> None:
+        """Feedback led by an empty receiver report, as a peer without reduced-size RTCP must have it."""
+        self.send_compound([ReceiverReport(self.ssrc), *packets])
+
+    def send_compound(self, packets: Sequence[RtcpPacket]) -> None:
+        """Packets in order, in as few datagrams as their size allows."""
+        pending = b""
+        for packet in packets:
+            data = packet.serialize()
+            if pending and len(pending) + len(data) > DATAGRAM:
+                self._flush(pending)
+                pending = b""
+            pending += data
+        if pending:
+            self._flush(pending)
+
+    def description(self) -> SourceDescription:
+        return SourceDescription(((self.ssrc, CNAME),))
+
+    def _flush(self, data: bytes) -> None:
+        try:
+            sealed = self.srtp.seal_rtcp(data)
+        except SrtpError:
+            return  # the key's lifetime of 2^31 SRTCP packets is over: nothing more can be said
+        self._send(self.route, sealed)
+
+
+def _names(values: dict[int, bytes], source: Incoming) -> bool:
+    identifier = source.spec.extensions.mid
+    return identifier is not None and values.get(identifier) == source.spec.mid.encode()
