@@ -1,0 +1,142 @@
+/** A recording as `/api/recordings/{id}` gives it (recorder/manifest.py) and what the page works out from it. Times in seconds here. */
+
+export interface Manifest {
+  id: string;
+  room: string;
+  title: string;
+  purpose: string;
+  startedBy: string;
+  startedAt: string;
+  duration: number;
+  state: 'complete' | 'repaired' | 'failed';
+  problem: string | null;
+  people: { id: string; name: string }[];
+  languages: string[];
+  captions: Record<string, string>;
+  transcript: { segment: string; participant: string; name: string; source: string; start: number; end: number; texts: Record<string, string> }[];
+  chat: { participant: string; name: string; text: string; at: number }[];
+  speakers: { participant: string; start: number; end: number }[];
+  master: string;
+  files: Record<string, string>;
+  bytes: number;
+}
+
+export interface Person {
+  id: string;
+  name: string;
+  color: number;
+}
+export interface Line {
+  segment: string;
+  person: Person;
+  source: string;
+  start: number;
+  end: number;
+  texts: Record<string, string>;
+}
+export interface Turn {
+  person: Person;
+  start: number;
+  end: number;
+}
+export interface ChatLine {
+  person: Person;
+  text: string;
+  at: number;
+}
+export interface Recording {
+  manifest: Manifest;
+  duration: number;
+  people: Person[];
+  lines: Line[];
+  turns: Turn[];
+  chat: ChatLine[];
+}
+
+const PALETTE = 12;
+
+/** Names and colours once per person, seconds for milliseconds, everything in order of time. */
+export function read(manifest: Manifest): Recording {
+  const people = new Map<string, Person>();
+  const person = (id: string, name = ''): Person => {
+    const known = people.get(id);
+    if (known) return known;
+    const made = { id, name: name || id, color: people.size % PALETTE };
+    people.set(id, made);
+    return made;
+  };
+  for (const one of manifest.people) person(one.id, one.name);
+  const lines = manifest.transcript.map((line) => ({
+    segment: line.segment,
+    person: person(line.participant, line.name),
+    source: line.source,
+    start: line.start / 1000,
+    end: line.end / 1000,
+    texts: line.texts,
+  }));
+  const chat = manifest.chat.map((line) => ({ person: person(line.participant, line.name), text: line.text, at: line.at / 1000 }));
+  const turns = manifest.speakers.map((turn) => ({ person: person(turn.participant), start: turn.start / 1000, end: turn.end / 1000 }));
+  return {
+    manifest,
+    duration: manifest.duration / 1000,
+    people: [...people.values()],
+    lines: lines.sort((a, b) => a.start - b.start || a.end - b.end),
+    turns: join(turns.sort((a, b) => a.start - b.start)),
+    chat: chat.sort((a, b) => a.at - b.at),
+  };
+}
+
+/** Neighbouring turns of one person with at most `gap` seconds between them are one. */
+export function join(turns: readonly Turn[], gap = 2): Turn[] {
+  const joined: Turn[] = [];
+  for (const turn of turns) {
+    const last = joined.at(-1);
+    if (last && last.person === turn.person && turn.start - last.end <= gap) last.end = Math.max(last.end, turn.end);
+    else joined.push({ ...turn });
+  }
+  return joined;
+}
+
+/** The text of a line in `language`, or in the language spoken when there is none; `translated` tells which. */
+export function words(line: Line, language: string | null): { text: string; language: string; translated: boolean } {
+  const wanted = language ?? line.source;
+  const text = line.texts[wanted];
+  if (text !== undefined) return { text, language: wanted, translated: wanted !== line.source };
+  const [own, first] = [line.texts[line.source], Object.entries(line.texts)[0]];
+  if (own !== undefined) return { text: own, language: line.source, translated: false };
+  return { text: first?.[1] ?? '', language: first?.[0] ?? wanted, translated: false };
+}
+
+/** Index of the last item that has begun at `time`, or -1 (`items` ordered by `start`). */
+export function begun(items: readonly { start: number }[], time: number): number {
+  let [low, high] = [0, items.length];
+  while (low < high) {
+    const middle = (low + high) >> 1;
+    if (items[middle]!.start <= time) low = middle + 1;
+    else high = middle;
+  }
+  return low - 1;
+}
+
+/** The line to mark in the transcript: the last that has begun. */
+export const current = (lines: readonly Line[], time: number): Line | undefined => lines[begun(lines, time + 0.05)];
+
+/**
+ * The captions to draw at `time`, oldest first, at most `most`: a line stays until it ends, and a moment longer when it was too
+ * short to be read.
+ */
+export function shown(lines: readonly Line[], time: number, most = 2): Line[] {
+  const found: Line[] = [];
+  for (let at = begun(lines, time); at >= 0 && found.length < most; at -= 1) {
+    const line = lines[at]!;
+    if (time < Math.max(line.end + 0.5, line.start + 1.5)) found.unshift(line);
+    else if (time - line.start > 60) break;
+  }
+  return found;
+}
+
+/** The transcript of one language as plain text: time, name, words. */
+export function plain(recording: Recording, language: string | null, time: (seconds: number) => string): string {
+  const body = recording.lines.map((line) => `[${time(line.start)}] ${line.person.name}: ${words(line, language).text}`);
+  return `${recording.manifest.title}\n\n${body.join('\n')}\n`;
+}

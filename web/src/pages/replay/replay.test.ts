@@ -1,0 +1,114 @@
+import { describe, expect, it } from 'vitest';
+import { bytes, clock, span } from '../../site/format';
+import { begun, current, join, plain, read, shown, words, type Manifest } from './recording';
+import { find, pieces } from './search';
+
+const manifest: Manifest = {
+  id: 'r1',
+  room: 'room',
+  title: 'Case 12',
+  purpose: '',
+  startedBy: 'Ana',
+  startedAt: '2026-11-22T22:00:00Z',
+  duration: 60_000,
+  state: 'complete',
+  problem: null,
+  people: [
+    { id: 'a', name: 'Ana' },
+    { id: 'b', name: 'Bruno' },
+  ],
+  languages: ['en', 'pt'],
+  captions: { en: 'captions.en.vtt', pt: 'captions.pt.vtt' },
+  transcript: [
+    { segment: '2', participant: 'b', name: 'Bruno', source: 'pt', start: 5000, end: 7000, texts: { pt: 'Pressão alta', en: 'High pressure' } },
+    { segment: '1', participant: 'a', name: 'Ana', source: 'en', start: 1000, end: 4000, texts: { en: 'Good morning' } },
+    { segment: '3', participant: 'gone', name: 'Carla', source: 'de', start: 6000, end: 6200, texts: { de: 'Über' } },
+  ],
+  chat: [{ participant: 'b', name: 'Bruno', text: 'hi', at: 3000 }],
+  speakers: [
+    { participant: 'a', start: 0, end: 1000 },
+    { participant: 'a', start: 2500, end: 4000 },
+    { participant: 'b', start: 5000, end: 7000 },
+  ],
+  master: 'master.m3u8',
+  files: {},
+  bytes: 1,
+};
+
+describe('a recording', () => {
+  const recording = read(manifest);
+  it('puts lines in order of time, in seconds, with one colour per person', () => {
+    expect(recording.lines.map((line) => [line.segment, line.start, line.person.name, line.person.color])).toEqual([
+      ['1', 1, 'Ana', 0],
+      ['2', 5, 'Bruno', 1],
+      ['3', 6, 'Carla', 2],
+    ]);
+  });
+  it('joins turns of one person that nearly touch', () => {
+    expect(recording.turns.map((turn) => [turn.person.name, turn.start, turn.end])).toEqual([
+      ['Ana', 0, 4],
+      ['Bruno', 5, 7],
+    ]);
+    expect(join(recording.turns, 0)).toHaveLength(2);
+  });
+  it('gives the words spoken where there is no translation', () => {
+    expect(words(recording.lines[1]!, 'en')).toEqual({ text: 'High pressure', language: 'en', translated: true });
+    expect(words(recording.lines[0]!, 'pt')).toEqual({ text: 'Good morning', language: 'en', translated: false });
+    expect(words(recording.lines[1]!, null).text).toBe('Pressão alta');
+  });
+  it('finds what is said at a time', () => {
+    expect(begun(recording.lines, 0.5)).toBe(-1);
+    expect(current(recording.lines, 5)?.segment).toBe('2');
+    expect(shown(recording.lines, 6.1).map((line) => line.segment)).toEqual(['2', '3']);
+    expect(shown(recording.lines, 7.2).map((line) => line.segment)).toEqual(['2', '3']);
+    expect(shown(recording.lines, 20)).toEqual([]);
+  });
+  it('writes a plain transcript', () => {
+    expect(plain(recording, 'en', clock)).toContain('[0:05] Bruno: High pressure\n');
+  });
+});
+
+describe('search', () => {
+  it('ignores case and accents and gives places in the original', () => {
+    const text = 'A pressão subiu; PRESSAO.';
+    expect(find(text, 'pressao').map((range) => text.slice(range.from, range.to))).toEqual(['pressão', 'PRESSAO']);
+    expect(find('Über ﬁeber', 'uber fieber').map((range) => 'Über ﬁeber'.slice(range.from, range.to))).toEqual(['Über ﬁeber']);
+  });
+  it('finds text written with combining marks, whole', () => {
+    const text = 'pressa\u0303o';
+    expect(find(text, 'pressão')).toEqual([{ from: 0, to: text.length }]);
+  });
+  it('finds nothing for nothing', () => {
+    expect(find('abc', '  ')).toEqual([]);
+    expect(find('', 'a')).toEqual([]);
+  });
+  it('cuts a text at its hits', () => {
+    expect(pieces('abcabc', find('abcabc', 'b'), 4)).toEqual([
+      { text: 'a', hit: null },
+      { text: 'b', hit: 4 },
+      { text: 'ca', hit: null },
+      { text: 'b', hit: 5 },
+      { text: 'c', hit: null },
+    ]);
+  });
+  it('keeps characters outside the basic plane whole', () => {
+    const text = '😀a😀';
+    expect(find(text, 'a')).toEqual([{ from: 2, to: 3 }]);
+    expect(find(text, '😀')).toEqual([
+      { from: 0, to: 2 },
+      { from: 3, to: 5 },
+    ]);
+  });
+});
+
+describe('format', () => {
+  it('writes clock times', () => {
+    expect([0, 9.9, 75, 3725, Number.NaN].map(clock)).toEqual(['0:00', '0:09', '1:15', '1:02:05', '0:00']);
+  });
+  it('writes spans and sizes', () => {
+    expect(span(0, 'en')).toBe('0 sec');
+    expect(span(3725, 'en')).toBe('1 hr 2 min');
+    expect(bytes(1_500_000, 'en')).toBe('1.5 MB');
+    expect(bytes(0, 'en')).toBe('0 byte');
+  });
+});
