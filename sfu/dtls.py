@@ -15,7 +15,7 @@ from aiortc.rtcdtlstransport import RTCCertificate, RTCDtlsFingerprint, RTCDtlsP
 
 from sfu.plane import SrtpKeys, SrtpProfile
 
-HANDSHAKE_TIMEOUT = 20.0
+HANDSHAKE_TIMEOUT = 30.0
 QUEUE_LIMIT = 32
 
 # AES-128-GCM first: it measured cheapest per packet; browsers take what the server prefers.

@@ -66,7 +66,7 @@ _KNOWN_REQUIRED = frozenset(int(a) for a in Attribute if a < 0x8000)
 
 @dataclass(frozen=True, slots=True)
 class Message:
-    """One parsed message. `signed` is what MESSAGE-INTEGRITY covers (its length already adjusted), empty without one."""
+    """One parsed message. `signed` is what MESSAGE-INTEGRITY covers (its length adjusted), empty without one."""
 
     kind: Class
     method: int

@@ -1,0 +1,102 @@
+"""The words of the façade: what `sfu.server` takes and tells. See docs/architecture.md."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import Literal, Protocol
+
+from sfu.taps import Kind, TrackInfo, TrackSource
+
+ConnectionKind = Literal["publish", "subscribe"]
+ConnectionState = Literal["new", "connected", "disconnected", "failed", "closed"]
+
+
+class SdpError(ValueError):
+    """An offer or answer was refused; the text is for a person. Nothing has changed."""
+
+
+@dataclass(frozen=True)
+class SfuConfig:
+    """Settings of one server. `public_addresses` replaces the candidates found by itself; `port` 0 picks a free one."""
+
+    host: str = "0.0.0.0"
+    port: int = 8081
+    public_addresses: tuple[str, ...] = ()
+    plane: Literal["auto", "python", "native"] = "auto"
+    max_bitrate: int = 2_500_000
+
+
+@dataclass(frozen=True)
+class TrackLabel:
+    """What the publisher says the m-line `mid` carries."""
+
+    mid: str
+    source: TrackSource
+
+
+@dataclass(frozen=True)
+class Published:
+    """The answer to a publish offer; `tracks` maps mid to track id for what is accepted and being sent."""
+
+    sdp: str
+    tracks: dict[str, str]
+
+
+@dataclass(frozen=True)
+class OfferedTrack:
+    """Which m-line of a subscribe offer carries which track."""
+
+    mid: str
+    track: str
+    participant: str
+    kind: Kind
+    source: TrackSource
+
+
+@dataclass(frozen=True)
+class Offer:
+    """A subscribe offer to deliver. `rebuild` asks for a new RTCPeerConnection."""
+
+    sdp: str
+    revision: int
+    tracks: tuple[OfferedTrack, ...]
+    rebuild: bool
+
+
+@dataclass(frozen=True)
+class ConnectionQuality:
+    """Losses from 0 to 1 over the last few seconds; None round trip where nobody has measured one yet."""
+
+    publish_loss: float
+    subscribe_loss: float
+    round_trip_ms: float | None
+
+
+@dataclass(frozen=True)
+class SfuStats:
+    """Counters for operators. `dropped` counts datagrams refused by reason, from the port up to the plane."""
+
+    rooms: int
+    participants: int
+    connections: int
+    tracks: int
+    forwards: int
+    tcp_connections: int
+    packets_in: int
+    packets_out: int
+    bytes_in: int = 0
+    dropped: dict[str, int] = field(default_factory=dict)
+
+
+class RoomEvents(Protocol):
+    """What a room tells. Called on the event loop; must not block or raise."""
+
+    def track_added(self, track: TrackInfo) -> None: ...
+    def track_removed(self, track: TrackInfo) -> None: ...
+    def offer(self, participant: str, offer: Offer) -> None:
+        """Deliver it; the answer comes by `SfuRoom.answer`."""
+
+    def speakers(self, participants: list[str]) -> None:
+        """Who is speaking, loudest first; told on change."""
+
+    def connection(self, participant: str, connection: ConnectionKind, state: ConnectionState) -> None: ...

@@ -1,0 +1,147 @@
+"""What one participant receives: its subscribe connection, the offers made on it, and the plane's sinks."""
+
+from __future__ import annotations
+
+import secrets
+from collections.abc import Callable
+
+from sfu.connection import Connection, Edge
+from sfu.interface import ConnectionState, Offer, OfferedTrack
+from sfu.plane import SinkSpec
+from sfu.subscription import MAX_UNANSWERED, Accepted, Subscription
+from sfu.taps import TrackInfo
+
+
+class Subscriber:
+    """One participant's subscribe side. `is_live` says whether the plane has a track's source."""
+
+    def __init__(
+        self,
+        edge: Edge,
+        is_live: Callable[[str], bool],
+        deliver: Callable[[Offer], None],
+        on_state: Callable[[ConnectionState], None],
+    ) -> None:
+        self.rejected: frozenset[str] = frozenset()
+        self.sinks: dict[str, str] = {}
+        self._edge = edge
+        self._is_live = is_live
+        self._deliver = deliver
+        self._on_state = on_state
+        self._revision = 0
+        self._tracks: dict[str, TrackInfo] = {}
+        self._accepted: dict[str, Accepted] = {}
+        self._ssrcs: set[int] = set()
+        self._connection, self._subscription = self._connect()
+
+    def _connect(self) -> tuple[Connection, Subscription]:
+        connection = Connection(self._edge, "subscribe", self.sync, self._state)
+        subscription = Subscription(connection.session, self._new_ssrc)
+        now = self._edge.clock()
+        for track in self._tracks.values():
+            subscription.add(track, now)
+        subscription.touch(now)
+        return connection, subscription
+
+    def _new_ssrc(self) -> int:
+        while True:
+            ssrc = secrets.randbelow(2**32 - 1) + 1
+            if ssrc not in self._ssrcs:
+                self._ssrcs.add(ssrc)
+                return ssrc
+
+    def add(self, track: TrackInfo) -> None:
+        """Offer this track."""
+        self._tracks[track.id] = track
+        self._subscription.add(track, self._edge.clock())
+
+    def remove(self, track: str) -> None:
+        """Stop offering it; its sink goes at once."""
+        self._tracks.pop(track, None)
+        self._subscription.remove(track, self._edge.clock())
+        self.rejected -= {track}
+        if (accepted := self._accepted.pop(track, None)) is not None:
+            self._ssrcs -= {accepted.outgoing.ssrc, accepted.outgoing.rtx_ssrc or 0}
+        if (sink := self.sinks.pop(track, None)) is not None:
+            self._edge.plane.remove_sink(sink)
+
+    def resend(self) -> None:
+        """The last offer may be lost (a new WebSocket): offer again."""
+        self._subscription.abandon(self._edge.clock())
+
+    def restart(self, rebuild: bool) -> None:
+        """ICE restart, or a wholly new connection."""
+        if rebuild or self._connection.state == "closed":
+            self._drop()
+            self._connection, self._subscription = self._connect()
+        else:
+            self._connection.restart(None)
+            self._subscription.unanswered = 0
+            self._subscription.abandon(self._edge.clock())
+
+    def poll(self, now: float) -> None:
+        """Makes the next offer when it is due. Call on every tick."""
+        if self._connection.state == "closed" or not self._subscription.due(now):
+            return
+        if self._subscription.unanswered >= MAX_UNANSWERED:
+            if self._subscription.unanswered == MAX_UNANSWERED:
+                self._subscription.unanswered += 1
+                self._on_state("failed")
+            return
+        self._revision += 1
+        text = self._subscription.offer(self._revision, self._connection.local("actpass"), now)
+        tracks = tuple(
+            OfferedTrack(mid, track.id, track.participant, track.kind, track.source)
+            for mid, track in self._subscription.offered()
+        )
+        self._deliver(Offer(text, self._revision, tracks, rebuild=not self._connection.fingerprints))
+
+    def answer(self, revision: int, text: str) -> None:
+        """Takes an answer; a stale one is ignored. Raises `SdpError`."""
+        answered = self._subscription.answer(revision, text, self._connection.fingerprints)
+        if answered is None:
+            return
+        self._connection.set_remote(answered.ice, answered.fingerprints)
+        self.rejected = frozenset(answered.rejected)
+        self._accepted = {a.outgoing.track.id: a for a in answered.accepted}
+        for track in [t for t in self.sinks if t not in self._accepted]:
+            self._edge.plane.remove_sink(self.sinks.pop(track))
+        self.sync()
+
+    def sync(self) -> None:
+        """Adds the sinks whose subscriber, answer and source are all there by now."""
+        if not self._connection.ready:
+            return
+        for track, accepted in self._accepted.items():
+            if track in self.sinks or not self._is_live(track):
+                continue
+            outgoing = accepted.outgoing
+            spec = SinkSpec(
+                id=f"{self._connection.id}/{track}",
+                source=track,
+                mid=accepted.mid,
+                payload_type=outgoing.chosen.payload_type,
+                rtx_payload_type=outgoing.chosen.rtx if accepted.rtx else None,
+                ssrc=outgoing.ssrc,
+                rtx_ssrc=outgoing.rtx_ssrc if accepted.rtx else None,
+                extensions=accepted.extensions,
+                cname=outgoing.track.participant,
+            )
+            self._edge.plane.add_sink(self._connection.id, spec)
+            self.sinks[track] = spec.id
+
+    def _state(self, state: ConnectionState) -> None:
+        if state == "closed":
+            # The plane has removed the sinks with their transport.
+            self.sinks.clear()
+        self._on_state(state)
+
+    def _drop(self) -> None:
+        self._accepted.clear()
+        self._ssrcs.clear()
+        self.rejected = frozenset()
+        self._connection.close()
+
+    def close(self) -> None:
+        """Ends the sinks, then the connection."""
+        self._drop()
