@@ -388,7 +388,7 @@ class PythonPlane:
                 if source.nack is not None:
                     send_nacks(transport, source, now)
                 if source.settle(now) and source.spec.kind == "video":
-                    source.pli.request(now)
+                    send_pli(transport, source, source.pli.request(now))
                 send_pli(transport, source, source.pli.due(now))
                 for sink in source.waiting:
                     if now - sink.wanted_at >= REMIND and not source.paused:

@@ -160,7 +160,13 @@ class Kit:
     @classmethod
     def opus(cls, sequence: int, level: int | None = None, **changes: object) -> RtpPacket:
         extensions = [(1, bytes((level,)))] if level is not None else None
-        fields: dict = {"ssrc": 1111, "payload_type": 111, "step": 960, "marker": False, "extensions": extensions} | changes
+        fields: dict = {
+            "ssrc": 1111,
+            "payload_type": 111,
+            "step": 960,
+            "marker": False,
+            "extensions": extensions,
+        } | changes
         return cls.packet(sequence, b"o" * 80, **fields)
 
 
