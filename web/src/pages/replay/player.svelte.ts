@@ -1,0 +1,197 @@
+/** Playing a recording: hls.js on a `<video>`, and what the controls need to know of it. */
+import type HlsType from 'hls.js';
+import type { ErrorData, HlsConfig } from 'hls.js';
+
+export type Trouble = 'network' | 'access' | 'media' | 'unsupported';
+export const RATES = [0.75, 1, 1.25, 1.5, 1.75, 2] as const;
+
+/** Playlists are short and whole; media comes in small parts from a near server. No worker: it would need a blob: script. */
+const CONFIG: Partial<HlsConfig> = {
+  enableWorker: false,
+  lowLatencyMode: false,
+  maxBufferLength: 30,
+  maxMaxBufferLength: 60,
+  backBufferLength: 60,
+  enableWebVTT: false,
+  enableCEA708Captions: false,
+  enableIMSC1: false,
+  renderTextTracksNatively: false,
+};
+
+export class Player {
+  time = $state(0);
+  playing = $state(false);
+  waiting = $state(false);
+  ended = $state(false);
+  started = $state(false);
+  rate = $state(1);
+  volume = $state(1);
+  muted = $state(false);
+  buffered = $state(0);
+  aspect = $state(16 / 9);
+  trouble = $state<Trouble | null>(null);
+  /** Seconds; the manifest's until the media says its own. */
+  duration = $state(0);
+
+  private video: HTMLVideoElement | null = null;
+  private hls: HlsType | null = null;
+  private repairs = 0;
+  private repairedAt = 0;
+  private frame = 0;
+  private source = '';
+
+  /** Starts with the element; returns what ends it. */
+  attach(video: HTMLVideoElement, source: string, duration: number): () => void {
+    this.video = video;
+    this.source = source;
+    this.duration = duration;
+    const events = new AbortController();
+    const on = (name: keyof HTMLMediaElementEventMap, run: () => void) => video.addEventListener(name, run, { signal: events.signal });
+    on('play', () => {
+      this.playing = this.started = true;
+      this.ended = false;
+      this.tick();
+    });
+    on('pause', () => (this.playing = false));
+    on('ended', () => {
+      this.ended = true;
+      this.playing = false;
+    });
+    on('waiting', () => (this.waiting = true));
+    for (const name of ['playing', 'canplay', 'seeked'] as const) on(name, () => (this.waiting = false));
+    on('seeking', () => (this.time = video.currentTime));
+    on('timeupdate', () => (this.time = video.currentTime));
+    on('seeked', () => (this.time = video.currentTime));
+    on('progress', () => (this.buffered = bufferedTo(video)));
+    on('ratechange', () => (this.rate = video.playbackRate));
+    on('volumechange', () => {
+      this.volume = video.volume;
+      this.muted = video.muted;
+    });
+    on('durationchange', () => {
+      if (Number.isFinite(video.duration) && video.duration > 0) this.duration = video.duration;
+    });
+    on('resize', () => {
+      if (video.videoWidth && video.videoHeight) this.aspect = video.videoWidth / video.videoHeight;
+    });
+    on('error', () => {
+      if (!this.hls && video.error) this.trouble = 'media';
+    });
+    void this.load();
+    return () => {
+      events.abort();
+      cancelAnimationFrame(this.frame);
+      this.hls?.destroy();
+      this.hls = this.video = null;
+    };
+  }
+
+  /** Loads, or loads again after trouble, at the place where it was. */
+  async load(): Promise<void> {
+    const [video, at, went] = [this.video, this.time, this.playing];
+    if (!video) return;
+    this.trouble = null;
+    this.hls?.destroy();
+    this.hls = null;
+    let Hls: typeof HlsType;
+    try {
+      Hls = (await import('hls.js')).default;
+    } catch {
+      this.trouble = 'network';
+      return;
+    }
+    if (this.video !== video) return;
+    if (!Hls.isSupported()) {
+      if (video.canPlayType('application/vnd.apple.mpegurl')) video.src = this.source;
+      else this.trouble = 'unsupported';
+      return;
+    }
+    const hls = new Hls({ ...CONFIG, startPosition: at > 0 ? at : 0 });
+    this.hls = hls;
+    hls.on(Hls.Events.ERROR, (_, data) => this.failed(Hls, data));
+    hls.loadSource(this.source);
+    hls.attachMedia(video);
+    if (went) void this.play();
+  }
+
+  private failed(Hls: typeof HlsType, data: ErrorData): void {
+    const status = data.response?.code;
+    if (!data.fatal) return;
+    if (data.type === Hls.ErrorTypes.NETWORK_ERROR) {
+      this.trouble = status === 401 || status === 403 ? 'access' : 'network';
+    } else if (data.type === Hls.ErrorTypes.MEDIA_ERROR && this.repair()) {
+      this.hls?.recoverMediaError();
+      return;
+    } else {
+      this.trouble = 'media';
+    }
+    this.hls?.stopLoad();
+    this.video?.pause();
+  }
+
+  /** A decoder may be restarted twice in ten seconds; after that it is the recording, not luck. */
+  private repair(): boolean {
+    const now = performance.now();
+    if (now - this.repairedAt > 10_000) this.repairs = 0;
+    this.repairedAt = now;
+    this.repairs += 1;
+    return this.repairs <= 2;
+  }
+
+  /** `timeupdate` comes four times a second; captions and the seek bar want better while playing. */
+  private tick(): void {
+    cancelAnimationFrame(this.frame);
+    const step = () => {
+      if (!this.video || this.video.paused) return;
+      this.time = this.video.currentTime;
+      this.frame = requestAnimationFrame(step);
+    };
+    this.frame = requestAnimationFrame(step);
+  }
+
+  async play(): Promise<void> {
+    await this.video?.play().catch(() => undefined);
+  }
+
+  toggle(): void {
+    if (this.video?.paused) void this.play();
+    else this.video?.pause();
+  }
+
+  seek(time: number): void {
+    if (!this.video) return;
+    this.time = Math.max(0, Math.min(time, Math.max(0, this.duration - 0.05)));
+    this.ended = false;
+    this.video.currentTime = this.time;
+  }
+
+  setRate(rate: number): void {
+    if (this.video) this.video.playbackRate = rate;
+  }
+
+  /** One step slower or faster. */
+  stepRate(by: -1 | 1): void {
+    const at = RATES.findIndex((rate) => rate >= this.rate - 0.01);
+    const next = RATES[Math.max(0, Math.min(RATES.length - 1, (at < 0 ? RATES.length - 1 : at) + by))];
+    if (next !== undefined) this.setRate(next);
+  }
+
+  setVolume(volume: number): void {
+    if (!this.video) return;
+    this.video.volume = Math.max(0, Math.min(1, volume));
+    this.video.muted = volume <= 0;
+  }
+
+  toggleMuted(): void {
+    if (!this.video) return;
+    this.video.muted = !this.video.muted;
+    if (!this.video.muted && this.video.volume === 0) this.video.volume = 0.5;
+  }
+}
+
+function bufferedTo(video: HTMLVideoElement): number {
+  for (let i = 0; i < video.buffered.length; i += 1) {
+    if (video.buffered.start(i) <= video.currentTime + 0.5 && video.buffered.end(i) >= video.currentTime) return video.buffered.end(i);
+  }
+  return video.currentTime;
+}
