@@ -12,7 +12,7 @@ from sfu.dtls import Certificate, DtlsSession, Fingerprint
 from sfu.ice import Credentials, Event, IceLite, Route, RouteSelected
 from sfu.interface import ConnectionKind, ConnectionState
 from sfu.negotiation import LocalTransport
-from sfu.plane import Plane, SrtpKeys
+from sfu.plane import Plane, PlaneEvent, SrtpKeys
 from sfu.sdp import IceParameters
 
 # ClientHellos that overtake the answer on its way through the WebSocket are kept: a retransmission would cost a second.
@@ -21,7 +21,7 @@ MAX_EARLY_DTLS = 4
 
 @dataclass(slots=True)
 class Edge:
-    """What all connections of a server share."""
+    """What all connections of a server share. `handlers` takes the plane's events by source."""
 
     ice: IceLite
     plane: Plane
@@ -31,6 +31,7 @@ class Edge:
     addresses: tuple[str, ...] = ()
     port: int = 0
     connections: dict[str, Connection] = field(default_factory=dict)
+    handlers: dict[str, Callable[[PlaneEvent, float], None]] = field(default_factory=dict)
     tasks: set[asyncio.Task[None]] = field(default_factory=set)
 
 

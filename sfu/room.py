@@ -17,7 +17,8 @@ from sfu.interface import (
     SdpError,
     TrackLabel,
 )
-from sfu.plane import KeyframeWanted, PlaneEvent
+from sfu.levels import Speakers
+from sfu.plane import AudioLevel, KeyframeWanted, PlaneEvent, SenderReportSeen
 from sfu.publisher import Publisher
 from sfu.quality import LossWindow
 from sfu.sdp import is_token
@@ -28,6 +29,7 @@ from sfu.tracks import Clock, RoomTracks
 logger = logging.getLogger(__name__)
 
 SAMPLE_EVERY = 1.0
+SPEAKERS_EVERY = 0.1
 
 
 @dataclass(slots=True)
@@ -51,7 +53,9 @@ class SfuRoom:
         self._clock = Clock(edge.clock)
         self._participants: dict[str, _Participant] = {}
         self._tracks = RoomTracks(edge, self._clock, self._added, self._started, self._removed)
-        self._sampled = edge.clock()
+        self._sampled = self._listened = edge.clock()
+        self._speakers = Speakers()
+        self._speaking: list[str] = []
         self._closed = False
 
     @property
@@ -96,6 +100,7 @@ class SfuRoom:
             entry.subscriber.close()
         entry.publisher.close()
         del self._participants[participant]
+        self._speakers.remove(participant)
 
     async def publish(self, participant: str, sdp: str, labels: Sequence[TrackLabel]) -> Published:
         """Takes a publish offer: the first, a change, an ICE restart, or a new connection's. Raises `SdpError`."""
@@ -177,20 +182,17 @@ class SfuRoom:
 
     # --- driven by the server -------------------------------------------------------------------
 
-    def owns(self, source: str) -> bool:
-        """Whether the plane's source is a track of this room."""
-        return self._tracks.get(source) is not None
-
-    def handle(self, event: PlaneEvent, now: float) -> None:
-        """An event of one of this room's sources."""
-        if isinstance(event, KeyframeWanted):
-            self._edge.plane.request_keyframe(event.source, now)
-
     def tick(self, now: float) -> None:
         """Offers that are due, speakers, loss samples."""
         for entry in list(self._participants.values()):
             if entry.subscriber is not None:
                 entry.subscriber.poll(now)
+        if now - self._listened >= SPEAKERS_EVERY:
+            self._listened = now
+            speaking = self._speakers.update(now)
+            if speaking != self._speaking:
+                self._speaking = speaking
+                self._events.speakers(list(speaking))
         if now - self._sampled >= SAMPLE_EVERY:
             self._sampled = now
             for entry in self._participants.values():
@@ -207,11 +209,24 @@ class SfuRoom:
                 entry.subscriber.add(track)
 
     def _started(self, track: TrackInfo) -> None:
+        self._edge.handlers[track.id] = partial(self._handle, track)
         for participant, entry in self._participants.items():
             if entry.subscriber is not None and participant != track.participant:
                 entry.subscriber.sync()
 
+    def _handle(self, track: TrackInfo, event: PlaneEvent, now: float) -> None:
+        if isinstance(event, KeyframeWanted):
+            self._edge.plane.request_keyframe(event.source, now)
+        elif isinstance(event, AudioLevel):
+            if track.source == "microphone":
+                self._speakers.heard(track.participant, event.level, event.voice, event.time)
+        elif isinstance(event, SenderReportSeen):
+            self._tracks.reported(event)
+
     def _removed(self, track: TrackInfo) -> None:
+        self._edge.handlers.pop(track.id, None)
+        if track.source == "microphone":
+            self._speakers.remove(track.participant)
         for entry in self._participants.values():
             if entry.subscriber is not None:
                 entry.subscriber.remove(track.id)

@@ -158,10 +158,8 @@ class Sfu:
         now = self._clock()
         self._plane.tick(now)
         for event in self._plane.drain():
-            for room in self._rooms.values():
-                if room.owns(event.source):
-                    room.handle(event, now)
-                    break
+            if (handle := self._edge.handlers.get(event.source)) is not None:
+                handle(event, now)
         if now - self._ice_ticked >= ICE_TICK:
             self._ice_ticked = now
             for change in self._ice.tick(now):

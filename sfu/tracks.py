@@ -7,9 +7,10 @@ from collections.abc import Callable, Sequence
 from functools import partial
 
 from sfu.connection import Edge
-from sfu.plane import PlanePacket
+from sfu.plane import PlanePacket, SenderReportSeen
 from sfu.publisher import PublishedTrack
 from sfu.taps import Tap, TapPacket, TrackInfo
+from sfu.timing import PublisherTiming, TrackTiming
 
 logger = logging.getLogger(__name__)
 
@@ -19,14 +20,14 @@ class Clock:
 
     def __init__(self, seconds: Callable[[], float]) -> None:
         self._seconds = seconds
-        self._opened = seconds()
+        self.opened = seconds()
 
     def now(self) -> float:
         return self.at(self._seconds())
 
     def at(self, seconds: float) -> float:
         """Room time of a reading of the monotonic clock."""
-        return (seconds - self._opened) * 1000.0
+        return (seconds - self.opened) * 1000.0
 
 
 class RoomTracks:
@@ -46,6 +47,8 @@ class RoomTracks:
         self._started = started
         self._removed = removed
         self._tracks: dict[str, PublishedTrack] = {}
+        self._publishers: dict[str, PublisherTiming] = {}
+        self._times: dict[str, TrackTiming] = {}
         self._taps: list[Tap] = []
 
     def __len__(self) -> int:
@@ -99,7 +102,11 @@ class RoomTracks:
 
     def opened(self, track: PublishedTrack) -> None:
         """Negotiated; nothing flows yet."""
-        self._tracks[track.info.id] = track
+        info = track.info
+        self._tracks[info.id] = track
+        if info.participant not in self._publishers:
+            self._publishers[info.participant] = PublisherTiming(self._clock.opened)
+        self._times[info.id] = self._publishers[info.participant].track(info.codec.clock_rate)
         self._tell("track_opened", track.info, self._clock.now())
         self._added(track.info)
 
@@ -112,7 +119,9 @@ class RoomTracks:
         """Gone from the offer, or with its connection. Comes before the plane forgets its source."""
         if track.live:
             self._edge.plane.set_tap(track.info.id, None)
-        del self._tracks[track.info.id]
+        del self._tracks[track.info.id], self._times[track.info.id]
+        if all(t.info.participant != track.info.participant for t in self._tracks.values()):
+            del self._publishers[track.info.participant]
         self._tell("track_closed", track.info.id, self._clock.now())
         self._removed(track.info)
 
@@ -120,18 +129,24 @@ class RoomTracks:
         if track.live and self._taps:
             self._edge.plane.set_tap(track.info.id, partial(self._packets, track.info.id))
 
+    def reported(self, report: SenderReportSeen) -> None:
+        """A sender report of one of the tracks: it ties timestamps to the publisher's clock."""
+        if (times := self._times.get(report.source)) is not None:
+            times.report(report.ntp, report.timestamp, report.arrival)
+
     def _packets(self, track: str, packets: Sequence[PlanePacket]) -> None:
+        times, at = self._times[track], self._clock.at
         batch = [
             TapPacket(
-                track,
-                p.sequence,
-                p.timestamp,
-                at := self._clock.at(p.arrival),
-                at,
-                p.marker,
-                p.keyframe,
-                p.lost,
-                p.payload,
+                track=track,
+                sequence=p.sequence,
+                timestamp=p.timestamp,
+                room_ms=at(p.arrival),
+                media_ms=times.media_ms(p.timestamp, p.arrival),
+                marker=p.marker,
+                keyframe=p.keyframe,
+                lost=p.lost,
+                payload=p.payload,
             )
             for p in packets
         ]
