@@ -1,0 +1,160 @@
+"""From closed parts and logged events to a recording that can be replayed: edit, playlists, captions, manifest."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Literal
+
+import msgspec
+
+from recorder import events, playlist, vtt
+from recorder.events import AnyEvent
+from recorder.manifest import (
+    MANIFEST,
+    VERSION,
+    ChatLine,
+    Manifest,
+    Person,
+    Speech,
+    Struct,
+    Track,
+    content_type,
+    save,
+    write_atomically,
+)
+from recorder.parts import Group, MediaFileInfo
+from recorder.pipeline import AudioTrack, Pipeline, VideoTrack
+from recorder.playlist import TrackIndex
+from recorder.programme import Source, Span, edit
+from recorder.writer import journal_path
+
+INDEX = "index.json"
+
+State = Literal["complete", "repaired", "failed"]
+
+
+class IndexedTrack(Struct, kw_only=True, frozen=True):
+    """A video track's files and groups, for export."""
+
+    index: int
+    files: list[MediaFileInfo]
+    groups: list[Group]
+
+
+class Index(Struct, kw_only=True, frozen=True):
+    """What lies where, for export; not served. `origin` is the recording's start in room time."""
+
+    origin: float
+    tracks: list[IndexedTrack]
+
+
+def load_index(folder: Path) -> Index:
+    return msgspec.json.decode((folder / INDEX).read_bytes(), type=Index)
+
+
+def conclude(
+    folder: Path, pipeline: Pipeline, log: Sequence[AnyEvent], duration: int, state: State, problem: str | None
+) -> Manifest:
+    """Writes what a replay needs, then removes the journals that parts replace. Raises OSError."""
+    began = log[0]
+    assert isinstance(began, events.Began)
+    origin = began.at
+    video = {index: track for index, track in pipeline.tracks.items() if isinstance(track, VideoTrack)}
+    sources = [
+        Source(
+            index,
+            track.opened.participant,
+            track.opened.source == "screen",
+            [Span(group.start, group.end) for group in track.parts.groups],
+        )
+        for index, track in video.items()
+    ]
+    spoke = [(event.at - origin, event.participant) for event in log if isinstance(event, events.Spoke)]
+    shots = edit(sources, spoke, duration)
+    indices = {index: TrackIndex(track.parts.files, track.parts.groups) for index, track in video.items()}
+    mix = TrackIndex([pipeline.mixer.info], pipeline.mixer.groups)
+    names = playlist.write(folder, indices, shots, mix)
+
+    people = {event.participant: event.name for event in log if isinstance(event, events.Named)}
+    cues = vtt.latest(event.cue for event in log if isinstance(event, events.Said))
+    captions: dict[str, str] = {}
+    for language, shown in sorted(vtt.captions(cues, people, origin, duration).items()):
+        name = f"captions.{language}.vtt"
+        (folder / name).write_text(vtt.document(shown, language), encoding="utf-8")
+        captions[language] = name
+
+    tracks = [_track(index, track, duration) for index, track in pipeline.tracks.items()]
+    names += [name for track in tracks for name in track.files if name not in names]
+    names += captions.values()
+    indexed = [
+        IndexedTrack(index=index, files=track.parts.files, groups=track.parts.groups) for index, track in video.items()
+    ]
+    write_atomically(folder / INDEX, msgspec.json.encode(Index(origin=origin, tracks=indexed)))
+    files = {name: content_type(name) for name in dict.fromkeys(names)}
+    manifest = Manifest(
+        version=VERSION,
+        id=began.recording,
+        room=began.room,
+        title=began.title,
+        purpose=began.purpose,
+        started_by=began.started_by,
+        started_at=began.started_at,
+        duration=duration,
+        state=state,
+        problem=problem,
+        people=[Person(id=participant, name=name) for participant, name in people.items()],
+        tracks=tracks,
+        languages=sorted(captions),
+        captions=captions,
+        transcript=vtt.transcript(cues, people, origin, duration),
+        chat=[
+            ChatLine(participant=event.participant, name=event.name, text=event.text, at=max(0.0, event.at - origin))
+            for event in log
+            if isinstance(event, events.Wrote)
+        ],
+        speakers=speeches(spoke, duration),
+        master=playlist.MASTER,
+        files=files,
+        bytes=sum((folder / name).stat().st_size for name in files),
+    )
+    save(folder, manifest)
+    _tidy(folder, manifest, pipeline)
+    return manifest
+
+
+def speeches(spoke: Sequence[tuple[float, str | None]], duration: float) -> list[Speech]:
+    """Who was the active speaker from when to when, from changes in order of time."""
+    result: list[Speech] = []
+    for (start, participant), (end, _) in zip(spoke, [*spoke[1:], (duration, None)], strict=True):
+        begins, ends = max(0.0, start), min(end, duration)
+        if participant is None or ends <= begins:
+            continue
+        if result and result[-1].participant == participant and result[-1].end == begins:
+            begins = result.pop().start
+        result.append(Speech(participant=participant, start=begins, end=ends))
+    return result
+
+
+def _track(index: int, track: VideoTrack | AudioTrack, duration: float) -> Track:
+    return Track(
+        index=index,
+        participant=track.opened.participant,
+        kind=track.opened.kind,
+        source=track.opened.source,
+        codec=track.opened.codec.name.upper(),
+        opened=min(max(0.0, track.start), duration),
+        closed=duration if track.closed is None else min(max(0.0, track.closed), duration),
+        dropped=track.dropped,
+        files=[file.name for file in track.parts.files],
+    )
+
+
+def _tidy(folder: Path, manifest: Manifest, pipeline: Pipeline) -> None:
+    """Leaves the manifest's files, the event journal, and the journals of tracks that have no parts."""
+    for index, track in pipeline.tracks.items():
+        if track.playable:
+            journal_path(folder, index).unlink(missing_ok=True)
+    for path in folder.iterdir():
+        if path.is_file() and path.name not in manifest.files and path.name not in (MANIFEST, INDEX):
+            path.unlink()

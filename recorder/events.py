@@ -1,0 +1,100 @@
+"""What happened besides media, as the event journal keeps it. All times are room time in milliseconds."""
+
+from __future__ import annotations
+
+from datetime import datetime
+
+import msgspec
+
+from recorder.manifest import Cue
+from recorder.parts import MediaFileInfo
+from sfu.taps import Codec, Kind, TrackInfo, TrackSource
+
+
+class Event(msgspec.Struct, frozen=True, kw_only=True, tag=True):
+    """Base: `at` is when."""
+
+    at: float
+
+
+class Began(Event, frozen=True, kw_only=True):
+    """Always first: the recording's timeline starts at `at`."""
+
+    recording: str
+    room: str
+    title: str
+    purpose: str
+    started_by: str
+    started_at: datetime
+
+
+class Opened(Event, frozen=True, kw_only=True):
+    """A track; `index` names its files."""
+
+    index: int
+    track: str
+    participant: str
+    kind: Kind
+    source: TrackSource
+    codec: Codec
+
+    @property
+    def info(self) -> TrackInfo:
+        return TrackInfo(self.track, self.participant, self.kind, self.source, self.codec)
+
+
+class Filed(Event, frozen=True, kw_only=True):
+    """A new media file of a track; -1 is the mix."""
+
+    index: int
+    file: MediaFileInfo
+
+
+class Muted(Event, frozen=True, kw_only=True):
+    index: int
+    muted: bool
+
+
+class Closed(Event, frozen=True, kw_only=True):
+    index: int
+
+
+class Named(Event, frozen=True, kw_only=True):
+    participant: str
+    name: str
+
+
+class Spoke(Event, frozen=True, kw_only=True):
+    """`participant` is the active speaker from now on; None: nobody."""
+
+    participant: str | None
+
+
+class Said(Event, frozen=True, kw_only=True):
+    cue: Cue
+
+
+class Wrote(Event, frozen=True, kw_only=True):
+    participant: str
+    name: str
+    text: str
+
+
+class Failed(Event, frozen=True, kw_only=True):
+    """Recording stopped early."""
+
+    reason: str
+
+
+class Ended(Event, frozen=True, kw_only=True):
+    """A clean stop."""
+
+
+AnyEvent = Began | Opened | Filed | Muted | Closed | Named | Spoke | Said | Wrote | Failed | Ended
+
+encode = msgspec.json.Encoder().encode
+_decoder: msgspec.json.Decoder[AnyEvent] = msgspec.json.Decoder(AnyEvent)
+
+
+def decode(body: bytes) -> AnyEvent:
+    return _decoder.decode(body)

@@ -1,0 +1,184 @@
+"""What a recording is made of: the typed manifest (`recording.json`), and which of its files may leave the server."""
+
+from __future__ import annotations
+
+import os
+import re
+from dataclasses import dataclass
+from datetime import datetime
+from pathlib import Path
+from typing import Literal
+
+import msgspec
+
+VERSION = 1
+MANIFEST = "recording.json"
+_ID = re.compile(r"[A-Za-z0-9][A-Za-z0-9_-]{0,63}")
+_TYPES = {
+    ".m3u8": "application/vnd.apple.mpegurl",
+    ".mp4": "video/mp4",
+    ".vtt": "text/vtt; charset=utf-8",
+}
+
+
+class Struct(msgspec.Struct, rename="camel", kw_only=True, frozen=True):
+    """Base: camelCase JSON, as on the wire."""
+
+
+class Cue(Struct, kw_only=True, frozen=True):
+    """Final words of one segment in one language; the highest `revision` of (segment, language) counts.
+
+    `source` is the language spoken, `language` that of `text`. Times are room time in milliseconds.
+    """
+
+    segment: str
+    revision: int
+    participant: str
+    source: str
+    language: str
+    start: float
+    end: float
+    text: str
+
+
+class Person(Struct, kw_only=True, frozen=True):
+    """Somebody who was there. `name` is the last one they had."""
+
+    id: str
+    name: str
+
+
+class Track(Struct, kw_only=True, frozen=True):
+    """One recorded track. `opened` and `closed` in milliseconds; `dropped` counts frames lost or undecodable.
+
+    `files` are its fMP4 files; a VP8 track has none (MP4 cannot hold VP8) and lives on in its journal, for export.
+    """
+
+    index: int
+    participant: str
+    kind: Literal["audio", "video"]
+    source: str
+    codec: str
+    opened: float
+    closed: float
+    dropped: int
+    files: list[str]
+
+
+class Line(Struct, kw_only=True, frozen=True):
+    """A transcript segment: who said what, in every language there is. Times in milliseconds of the recording."""
+
+    segment: str
+    participant: str
+    name: str
+    source: str
+    start: float
+    end: float
+    texts: dict[str, str]
+
+
+class ChatLine(Struct, kw_only=True, frozen=True):
+    """A chat line at `at` milliseconds of the recording."""
+
+    participant: str
+    name: str
+    text: str
+    at: float
+
+
+class Speech(Struct, kw_only=True, frozen=True):
+    """`participant` was the active speaker from `start` to `end`, in milliseconds of the recording."""
+
+    participant: str
+    start: float
+    end: float
+
+
+class Manifest(Struct, kw_only=True, frozen=True):
+    """A finished recording. `duration` in milliseconds. `files` maps every name that may be served to its content type.
+
+    `state` is ``repaired`` when the server died while it ran, ``failed`` when it stopped early (`problem` says why).
+    `captions` maps a language to its WebVTT file; `master` is the playlist to play.
+    """
+
+    version: int
+    id: str
+    room: str
+    title: str
+    purpose: str
+    started_by: str
+    started_at: datetime
+    duration: float
+    state: Literal["complete", "repaired", "failed"]
+    problem: str | None
+    people: list[Person]
+    tracks: list[Track]
+    languages: list[str]
+    captions: dict[str, str]
+    transcript: list[Line]
+    chat: list[ChatLine]
+    speakers: list[Speech]
+    master: str
+    files: dict[str, str]
+    bytes: int
+
+
+@dataclass(frozen=True, slots=True)
+class MediaFile:
+    """A file that may be served, byte ranges included."""
+
+    path: Path
+    content_type: str
+    size: int
+
+
+class RecordingNotFound(LookupError):
+    """There is no finished recording with this id."""
+
+
+def folder(root: Path, recording: str) -> Path:
+    """A recording's folder. Raises RecordingNotFound for an id that could not be ours: no path can be smuggled in."""
+    if not _ID.fullmatch(recording):
+        raise RecordingNotFound(recording[:64])
+    return root / recording
+
+
+def content_type(name: str) -> str:
+    if name.startswith(("mix", "audio-")) and name.endswith(".mp4"):
+        return "audio/mp4"
+    return _TYPES[Path(name).suffix]
+
+
+def write_atomically(path: Path, data: bytes) -> None:
+    """Readers see the old file or the new one, never half of one; on disk when this returns."""
+    temporary = path.with_name(path.name + ".new")
+    with temporary.open("wb") as opened:
+        opened.write(data)
+        opened.flush()
+        os.fsync(opened.fileno())
+    temporary.replace(path)
+
+
+def save(path: Path, manifest: Manifest) -> None:
+    write_atomically(path / MANIFEST, msgspec.json.encode(manifest))
+
+
+def load(root: Path, recording: str) -> Manifest:
+    """Raises RecordingNotFound when there is none, or none yet."""
+    try:
+        data = (folder(root, recording) / MANIFEST).read_bytes()
+    except (FileNotFoundError, NotADirectoryError):
+        raise RecordingNotFound(recording) from None
+    return msgspec.json.decode(data, type=Manifest)
+
+
+def media_file(root: Path, recording: str, name: str) -> MediaFile | None:
+    """The file if the recording's manifest lists it under exactly this name, else None: nothing else is ever served."""
+    try:
+        kind = load(root, recording).files.get(name)
+    except RecordingNotFound:
+        return None
+    path = folder(root, recording) / name
+    if kind is None or path.parent != folder(root, recording) or path.is_symlink() or not path.is_file():
+        return None
+    return MediaFile(path, kind, path.stat().st_size)

@@ -1,0 +1,141 @@
+"""Everybody's voice as one continuous Opus rendition, mixed while the recording runs.
+
+Each packet is decoded once and added at its place on the timeline; a second and a half behind the clock the sum goes
+through a soft limiter and an Opus encoder, 20 ms at a time. Where nobody speaks silence is encoded, so the rendition
+has no gap.
+"""
+
+from __future__ import annotations
+
+from fractions import Fraction
+from pathlib import Path
+
+import av
+import numpy as np
+from av.audio.codeccontext import AudioCodecContext
+
+from recorder.bitstream import opus_config
+from recorder.fmp4 import Sample
+from recorder.parts import FragmentFile, Group, MediaFileInfo, scan
+
+RATE = 48_000
+FRAME = 960
+LAG_MS = 1_500
+AHEAD = RATE * 12
+"""Samples: how far past the encoded end a packet may lie. Further is a lie about time and is left out."""
+_KNEE = 0.8
+
+Floats = np.ndarray[tuple[int], np.dtype[np.float32]]
+
+
+def limit(samples: Floats) -> Floats:
+    """Soft limiter: unchanged below 0.8, bent towards 1.0 above, never beyond."""
+    size = np.abs(samples)
+    if size.max(initial=0.0) <= _KNEE:
+        return samples
+    bent = np.sign(samples) * (_KNEE + (1 - _KNEE) * np.tanh((size - _KNEE) / (1 - _KNEE)))
+    return np.where(size > _KNEE, bent, samples).astype(np.float32)
+
+
+class Voice:
+    """Decoder of one track, to mono."""
+
+    def __init__(self) -> None:
+        self._decoder: AudioCodecContext = av.CodecContext.create("libopus", "r")
+        self._decoder.sample_rate = RATE
+        self._decoder.layout = "mono"
+        self.failed = 0
+
+    def decode(self, packet: bytes) -> Floats:
+        """Samples between -1 and 1; none for a packet that does not decode."""
+        try:
+            frames = self._decoder.decode(av.Packet(packet))
+        except av.FFmpegError:
+            self.failed += 1
+            frames = []
+        if not frames:
+            return np.zeros(0, np.float32)
+        raw = np.concatenate([frame.to_ndarray()[0] for frame in frames])
+        return (raw / np.float32(32768)).astype(np.float32)
+
+
+class Mixer:
+    """Sums voices and writes `mix.mp4`. Positions are samples at 48 kHz from the recording's start."""
+
+    NAME = "mix.mp4"
+
+    def __init__(self, folder: Path, begun: MediaFileInfo | None = None) -> None:
+        """`begun`: what a crash left of it is taken over."""
+        self.groups: list[Group] = []
+        self.late = 0
+        path = folder / self.NAME
+        self.position = 0
+        if begun and path.is_file() and path.stat().st_size >= begun.head:
+            size = begun.head
+            for one in scan(path, begun):
+                self._index(one.offset, one.size, one.time, one.time + one.duration)
+                self.position = one.time + one.duration
+                size = one.offset + one.size
+            self._file = FragmentFile.resume(path, begun, size)
+        else:
+            self._file = FragmentFile(path, opus_config(1))
+        self.info = self._file.info
+        self._encoder: AudioCodecContext = av.CodecContext.create("libopus", "w")
+        self._encoder.sample_rate = RATE
+        self._encoder.layout = "mono"
+        self._encoder.format = "s16"
+        self._encoder.bit_rate = 48_000
+        self._encoder.time_base = Fraction(1, RATE)
+        self._encoder.options = {"application": "voip", "compression_level": "5"}
+        self._sum = np.zeros(AHEAD, np.float32)
+        self._run: list[Sample] = []
+
+    def add(self, position: int, samples: Floats) -> None:
+        """Adds a voice; the part that comes too late or lies too far ahead is left out."""
+        start = position - self.position
+        if start < 0:
+            if start + len(samples) > 0 or len(samples) == 0:
+                samples = samples[-start:]
+            else:
+                self.late += 1
+                return
+            start = 0
+        if start + len(samples) > len(self._sum):
+            self.late += 1
+            return
+        self._sum[start : start + len(samples)] += samples
+
+    def advance(self, until: int) -> None:
+        """Encodes all whole frames before `until`."""
+        while self.position + FRAME <= until:
+            count = min((until - self.position) // FRAME, len(self._sum) // FRAME // 2)
+            block = (limit(self._sum[: count * FRAME]) * 32767).astype(np.int16)
+            self._sum = np.concatenate([self._sum[count * FRAME :], np.zeros(count * FRAME, np.float32)])
+            for index in range(count):
+                self._encode(block[index * FRAME : (index + 1) * FRAME])
+
+    def _encode(self, block: np.ndarray[tuple[int], np.dtype[np.int16]]) -> None:
+        frame = av.AudioFrame.from_ndarray(block.reshape(1, -1), "s16", "mono")
+        frame.sample_rate = RATE
+        frame.pts = self.position
+        data = b"".join(bytes(packet) for packet in self._encoder.encode(frame))
+        self._run.append(Sample(self.position, FRAME, True, data))
+        self.position += FRAME
+        if len(self._run) == RATE // FRAME:
+            self.flush()
+
+    def flush(self) -> None:
+        if self._run:
+            data = self._file.fragment(self._run)
+            self._index(self._file.size, len(data), self._run[0].time, self.position)
+            self._file.append(data)
+            self._run = []
+
+    def _index(self, offset: int, size: int, start: int, end: int) -> None:
+        self.groups.append(Group(0, offset, size, start // 48, end // 48))
+
+    def finish(self, until: int) -> None:
+        """Up to the end, the last frame filled with silence; on disk when this returns."""
+        self.advance(until + FRAME - 1)
+        self.flush()
+        self._file.close()

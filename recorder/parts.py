@@ -1,0 +1,312 @@
+"""A track's frames into fMP4 files while the meeting runs, with an index of what lies where.
+
+Video is written a part at a time (a second, or up to the next key frame); the index holds one `Group` per key frame. A
+new file begins when the codec or the size changes. Time is the recording's, in milliseconds, and never goes back within
+a track.
+"""
+
+from __future__ import annotations
+
+import math
+import mmap
+import os
+from collections.abc import Callable
+from pathlib import Path
+
+import msgspec
+
+from recorder.bitstream import CodecConfig, opus_duration
+from recorder.depacketise import Frame
+from recorder.fmp4 import FragmentInfo, Sample, fragment, init_segment, read_fragments
+from recorder.journal import write_all
+
+PART_MS = 1000
+CAMERA_HOLD_MS = 2000
+"""A camera's last picture stays this long when no frame follows; then the track has a gap until its next key frame."""
+
+
+class Group(msgspec.Struct, frozen=True, array_like=True):
+    """A key frame and the frames that need it: bytes `offset` to `offset + size` of a file, `start` to `end` in ms."""
+
+    file: int
+    offset: int
+    size: int
+    start: int
+    end: int
+
+
+class MediaFileInfo(msgspec.Struct, frozen=True, array_like=True):
+    """One fMP4 file: its init segment is its first `head` bytes."""
+
+    name: str
+    head: int
+    codec_name: str
+    codec: str
+    width: int
+    height: int
+    record: bytes
+
+    @property
+    def config(self) -> CodecConfig:
+        return CodecConfig(self.codec_name, self.codec, self.width, self.height, self.record)
+
+
+def captured(media_ms: float, room_ms: float) -> float:
+    """Capture time in room time, bounded by arrival: a peer chooses its own RTP times."""
+    if not math.isfinite(media_ms) or not room_ms - 10_000 <= media_ms <= room_ms + 2_000:
+        return room_ms
+    return media_ms
+
+
+class Timeline:
+    """Capture times onto the recording, never going back."""
+
+    def __init__(self, origin: float, last: int = -1) -> None:
+        self.origin = origin
+        self.last = last
+
+    def place(self, media_ms: float, room_ms: float) -> int:
+        self.last = max(self.last + 1, round(captured(media_ms, room_ms) - self.origin), 0)
+        return self.last
+
+
+class AudioClock:
+    """RTP timestamps onto the recording, in samples at 48 kHz.
+
+    Continuous as the sender counts, set anew when that drifts more than `SLACK` from capture time.
+    """
+
+    SLACK = 48 * 60
+
+    def __init__(self, origin: float) -> None:
+        self._origin = origin
+        self._offset: int | None = None
+
+    def place(self, timestamp: int, media_ms: float, room_ms: float) -> int:
+        """May be negative (before the recording began)."""
+        wanted = round((captured(media_ms, room_ms) - self._origin) * 48)
+        if self._offset is None or abs(timestamp + self._offset - wanted) > self.SLACK:
+            self._offset = wanted - timestamp
+        return timestamp + self._offset
+
+
+class FragmentFile:
+    """One fMP4 file that grows by whole fragments, unbuffered. Raises OSError."""
+
+    def __init__(self, path: Path, config: CodecConfig) -> None:
+        """A new file. One that is there is replaced."""
+        head = init_segment(config)
+        self.info = MediaFileInfo(
+            path.name, len(head), config.name, config.codec, config.width, config.height, config.record
+        )
+        self._file = os.open(path, os.O_RDWR | os.O_CREAT | os.O_TRUNC | os.O_CLOEXEC, 0o600)
+        write_all(self._file, head)
+        self.size = len(head)
+        self._sequence = 0
+
+    @classmethod
+    def resume(cls, path: Path, info: MediaFileInfo, size: int) -> FragmentFile:
+        """Goes on after the first `size` bytes, which must be the init segment and whole fragments."""
+        self = cls.__new__(cls)
+        self.info = info
+        self._file = os.open(path, os.O_RDWR | os.O_CLOEXEC)
+        os.ftruncate(self._file, size)
+        os.lseek(self._file, 0, os.SEEK_END)
+        self.size = size
+        self._sequence = size  # any number that grows
+        return self
+
+    def fragment(self, samples: list[Sample]) -> bytes:
+        self._sequence += 1
+        return fragment(self._sequence, samples)
+
+    def append(self, data: bytes | bytearray) -> None:
+        try:
+            write_all(self._file, data)
+        except OSError:
+            os.ftruncate(self._file, self.size)
+            os.lseek(self._file, 0, os.SEEK_END)
+            raise
+        self.size += len(data)
+
+    def close(self) -> None:
+        """On disk when this returns."""
+        try:
+            os.fsync(self._file)
+        finally:
+            os.close(self._file)
+
+
+def scan(path: Path, info: MediaFileInfo) -> list[FragmentInfo]:
+    """The whole fragments of a file that a crash may have torn."""
+    if not path.is_file() or path.stat().st_size <= info.head:
+        return []
+    with (
+        path.open("rb") as opened,
+        mmap.mmap(opened.fileno(), 0, access=mmap.ACCESS_READ) as data,
+        memoryview(data) as whole,
+        whole[info.head :] as rest,
+    ):
+        return list(read_fragments(rest, info.head))
+
+
+class VideoParts:
+    """The files of one video track. `begun` is told of each new file before anything is in it."""
+
+    def __init__(self, folder: Path, index: int, hold_ms: float, begun: Callable[[MediaFileInfo], None]) -> None:
+        self.files: list[MediaFileInfo] = []
+        self.groups: list[Group] = []
+        self.dropped = 0
+        self._folder, self._index, self._hold, self._begun = folder, index, hold_ms, begun
+        self._file: FragmentFile | None = None
+        self._config: CodecConfig | None = None
+        self._pending: tuple[int, Frame] | None = None
+        self._part = bytearray()
+        self._part_start = 0
+        self._group: tuple[int, int] | None = None  # offset, start
+        self._end = 0
+
+    def frame(self, time: int, frame: Frame) -> bool:
+        """Takes a frame; False when it is of no use because a key frame must come first."""
+        if self._pending:
+            if time - self._pending[0] > self._hold:
+                self.stop(time)
+            else:
+                self._settle(time)
+        if frame.key and frame.config:
+            self._close_group()
+            if self._file is None or frame.config != self._config:
+                self._begin(frame.config)
+        elif self._group is None:
+            self.dropped += 1
+            return False
+        self._pending = (time, frame)
+        return True
+
+    def stop(self, time: int) -> None:
+        """Muted, closed or silent: the last picture ends at `time` at the latest; next comes a key frame."""
+        if self._pending:
+            self._settle(min(time, self._pending[0] + int(min(self._hold, 1e9))))
+        self._close_group()
+
+    def close(self, time: int) -> None:
+        self.stop(time)
+        if self._file:
+            self._file.close()
+            self._file = None
+
+    def _begin(self, config: CodecConfig) -> None:
+        if self._file:
+            self._file.close()
+        name = f"video-{self._index:03d}-{len(self.files)}.mp4"
+        self._file, self._config = FragmentFile(self._folder / name, config), config
+        self.files.append(self._file.info)
+        self._begun(self._file.info)
+
+    def _settle(self, until: int) -> None:
+        """The pending frame's duration is known now."""
+        assert self._pending and self._file
+        time, frame = self._pending
+        self._pending = None
+        if self._group is None:
+            self._group = (self._file.size, time)
+        if not self._part:
+            self._part_start = time
+        self._end = max(until, time + 1)
+        self._part += self._file.fragment([Sample(time, self._end - time, frame.key, frame.data)])
+        if self._end - self._part_start >= PART_MS:
+            self._flush()
+
+    def _flush(self) -> None:
+        if self._part and self._file:
+            self._file.append(self._part)
+            self._part = bytearray()
+
+    def _close_group(self) -> None:
+        self._flush()
+        if self._group and self._file:
+            offset, start = self._group
+            self.groups.append(Group(len(self.files) - 1, offset, self._file.size - offset, start, self._end))
+        self._group = None
+
+    def resume(self, files: list[MediaFileInfo]) -> int:
+        """Takes over what a crash left, less the last group: the journal has it whole. Returns where to go on in ms."""
+        last: FragmentInfo | None = None
+        for number, info in enumerate(files):
+            path = self._folder / info.name
+            if not path.is_file() or path.stat().st_size < info.head:
+                break
+            self.files.append(info)
+            first: FragmentInfo | None = None
+            for one in scan(path, info):
+                if first and last and (one.key or one.time != last.time + last.duration):
+                    self._adopt(number, first, last)
+                    first = None
+                if first is None and one.key:
+                    first = one
+                last = one
+            if first and last:
+                self._adopt(number, first, last)
+        if not self.groups:
+            self.files.clear()
+            return 0
+        group = self.groups.pop()
+        del self.files[group.file + 1 :]
+        info = self.files[-1]
+        self._file, self._config = FragmentFile.resume(self._folder / info.name, info, group.offset), info.config
+        return group.start
+
+    def _adopt(self, number: int, first: FragmentInfo, last: FragmentInfo) -> None:
+        size = last.offset + last.size - first.offset
+        self.groups.append(Group(number, first.offset, size, first.time, last.time + last.duration))
+
+
+class AudioParts:
+    """The file of one audio track: fragments of up to a second, a new one after every silence."""
+
+    def __init__(self, folder: Path, index: int, begun: Callable[[MediaFileInfo], None]) -> None:
+        self.files: list[MediaFileInfo] = []
+        self._folder, self._begun = folder, begun
+        self._name = f"audio-{index:03d}.mp4"
+        self._file: FragmentFile | None = None
+        self._run: list[Sample] = []
+        self.end = 0
+
+    def frame(self, position: int, frame: Frame) -> None:
+        """`position` in samples at 48 kHz; what lies before the start or overlaps is left out."""
+        if position < self.end - 480:
+            return
+        position = max(position, self.end)
+        if self._file is None:
+            assert frame.config
+            self._file = FragmentFile(self._folder / self._name, frame.config)
+            self.files.append(self._file.info)
+            self._begun(self._file.info)
+        if self._run and (position != self.end or position - self._run[0].time >= 48 * PART_MS):
+            self.flush()
+        duration = opus_duration(frame.data)
+        self._run.append(Sample(position, duration, True, frame.data))
+        self.end = position + duration
+
+    def flush(self) -> None:
+        if self._run and self._file:
+            self._file.append(self._file.fragment(self._run))
+        self._run = []
+
+    def close(self, time: int) -> None:
+        self.flush()
+        if self._file:
+            self._file.close()
+            self._file = None
+
+    def resume(self, files: list[MediaFileInfo]) -> int:
+        """Takes over what a crash left. Returns where to go on, in ms."""
+        for info in files[:1]:
+            path = self._folder / info.name
+            if path.is_file() and path.stat().st_size >= info.head:
+                found = scan(path, info)
+                size = found[-1].offset + found[-1].size if found else info.head
+                self.end = found[-1].time + found[-1].duration if found else 0
+                self.files = [info]
+                self._file = FragmentFile.resume(path, info, size)
+        return self.end // 48

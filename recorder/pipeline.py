@@ -1,0 +1,121 @@
+"""Packets and events into parts and mix: fed live by the writer, and from the journals by the repair."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable
+from pathlib import Path
+
+from recorder.depacketise import Depacketiser, depacketiser
+from recorder.events import AnyEvent, Closed, Filed, Muted, Opened
+from recorder.mix import LAG_MS, Mixer, Voice
+from recorder.parts import CAMERA_HOLD_MS, AudioClock, AudioParts, MediaFileInfo, Timeline, VideoParts
+from sfu.taps import TapPacket
+
+MIX = -1
+"""The mix's index in `Filed`."""
+
+
+class RecordedTrack:
+    """One track as it is being recorded; `closed` (ms of the recording) is None while it is open."""
+
+    def __init__(self, opened: Opened, start: float) -> None:
+        self.opened = opened
+        self.start = start
+        self.closed: float | None = None
+        self.depacketiser: Depacketiser | None = depacketiser(opened.codec)
+
+    @property
+    def dropped(self) -> int:
+        return self.depacketiser.dropped if self.depacketiser else 0
+
+
+class VideoTrack(RecordedTrack):
+    """VP9, H.264 or AV1. VP8 has no parts: MP4 cannot hold it, its journal stays."""
+
+    def __init__(self, opened: Opened, origin: float, folder: Path, begun: Callable[[MediaFileInfo], None]) -> None:
+        super().__init__(opened, opened.at - origin)
+        # A shared screen that does not change sends next to nothing: its last picture stays until muted or closed.
+        hold = math.inf if opened.source == "screen" else CAMERA_HOLD_MS
+        self.parts = VideoParts(folder, opened.index, hold, begun)
+        self.timeline = Timeline(origin)
+        self.playable = self.depacketiser is not None and opened.codec.name.upper() != "VP8"
+
+    @property
+    def dropped(self) -> int:
+        return super().dropped + self.parts.dropped
+
+
+class AudioTrack(RecordedTrack):
+    """Opus."""
+
+    def __init__(self, opened: Opened, origin: float, folder: Path, begun: Callable[[MediaFileInfo], None]) -> None:
+        super().__init__(opened, opened.at - origin)
+        self.parts = AudioParts(folder, opened.index, begun)
+        self.clock = AudioClock(origin)
+        self.voice = Voice()
+        self.playable = self.depacketiser is not None
+
+
+class Pipeline:
+    """Everything between a packet and a file, but the journal. Not thread-safe: one thread owns it. Raises OSError."""
+
+    def __init__(
+        self, folder: Path, origin: float, log: Callable[[AnyEvent], None], mix: MediaFileInfo | None = None
+    ) -> None:
+        """`mix`: what a crash left of the mix, to go on with."""
+        self.tracks: dict[int, VideoTrack | AudioTrack] = {}
+        self.origin = origin
+        self._folder = folder
+        self._log = log
+        self._now = origin
+        self.mixer = Mixer(folder, mix)
+        self._file(MIX)(self.mixer.info)
+
+    def _file(self, index: int) -> Callable[[MediaFileInfo], None]:
+        return lambda info: self._log(Filed(at=self._now, index=index, file=info))
+
+    def open(self, event: Opened) -> VideoTrack | AudioTrack:
+        kind = VideoTrack if event.kind == "video" else AudioTrack
+        track = kind(event, self.origin, self._folder, self._file(event.index))
+        self.tracks[event.index] = track
+        return track
+
+    def mute(self, event: Muted) -> None:
+        track = self.tracks.get(event.index)
+        if event.muted and isinstance(track, VideoTrack):
+            track.parts.stop(round(event.at - self.origin))
+
+    def close(self, event: Closed) -> None:
+        track = self.tracks.get(event.index)
+        if track and track.closed is None:
+            track.closed = event.at - self.origin
+            track.parts.close(round(track.closed))
+
+    def packet(self, index: int, packet: TapPacket) -> None:
+        """Packets of a track in order."""
+        self._now = packet.room_ms
+        track = self.tracks.get(index)
+        if track is None or not track.playable or track.depacketiser is None or track.closed is not None:
+            return
+        for frame in track.depacketiser.push(packet):
+            if isinstance(track, VideoTrack):
+                if not track.parts.frame(track.timeline.place(frame.media_ms, packet.room_ms), frame):
+                    track.depacketiser.waiting = True
+            else:
+                position = track.clock.place(frame.timestamp, frame.media_ms, packet.room_ms)
+                self.mixer.add(position, track.voice.decode(frame.data))
+                track.parts.frame(position, frame)
+
+    def advance(self, room_ms: float) -> None:
+        """Mixes what is old enough."""
+        self._now = room_ms
+        self.mixer.advance(int((room_ms - self.origin - LAG_MS) * 48))
+
+    def finish(self, room_ms: float) -> int:
+        """Closes every file; everything is on disk when this returns. Returns the duration in ms."""
+        for index, track in self.tracks.items():
+            if track.closed is None:
+                self.close(Closed(at=room_ms, index=index))
+        self.mixer.finish(int(max(0.0, room_ms - self.origin) * 48))
+        return self.mixer.position // 48

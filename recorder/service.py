@@ -1,0 +1,270 @@
+"""The recorder's façade: begin, feed as a tap, finish; what a crash left is repaired at the next start.
+
+Event-loop side only; files belong to the writer thread (`recorder.writer`).
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import errno
+import logging
+import math
+import shutil
+from collections.abc import Callable, Sequence
+from datetime import datetime
+from pathlib import Path
+
+from recorder import events
+from recorder.conclude import State, conclude
+from recorder.export import export
+from recorder.keyframes import KeyframeWish
+from recorder.manifest import (
+    ChatLine,
+    Cue,
+    Line,
+    Manifest,
+    MediaFile,
+    Person,
+    RecordingNotFound,
+    Speech,
+    Track,
+    folder,
+    load,
+    media_file,
+)
+from recorder.repair import needs_repair, repair
+from recorder.writer import RESERVE_BYTES, Item, Writer
+from sfu.taps import RoomClock, TapPacket, TrackInfo
+
+__all__ = [
+    "ChatLine",
+    "Cue",
+    "Line",
+    "Manifest",
+    "MediaFile",
+    "Person",
+    "Recorder",
+    "Recording",
+    "RecordingNotFound",
+    "Speech",
+    "Track",
+    "delete",
+    "export",
+    "load",
+    "media_file",
+]
+
+MAX_TRACKS = 4096
+MIN_FREE_BYTES = 64 * 1024 * 1024
+
+log = logging.getLogger(__name__)
+
+
+class Recording:
+    """A running recording; a tap (`sfu.taps.Tap`). All methods belong to the event loop and none blocks."""
+
+    def __init__(
+        self,
+        path: Path,
+        writer: Writer,
+        clock: RoomClock,
+        request_keyframe: Callable[[str], None],
+        finished: Callable[[str], object],
+    ) -> None:
+        self._path = path
+        self._writer = writer
+        self._clock = clock
+        self._request_keyframe = request_keyframe
+        self._finished = finished
+        self._tracks: dict[str, tuple[int, TrackInfo]] = {}
+        self._wishes: dict[str, KeyframeWish] = {}
+        self._opened = 0
+        self._manifest: asyncio.Task[Manifest] | None = None
+
+    @property
+    def problem(self) -> str | None:
+        """Why recording stopped early, or None."""
+        return self._writer.problem
+
+    # --- the tap ---
+
+    def track_opened(self, track: TrackInfo, room_ms: float) -> None:
+        if track.id in self._tracks or self._opened >= MAX_TRACKS:
+            return
+        index, self._opened = self._opened, self._opened + 1
+        self._tracks[track.id] = (index, track)
+        self._put(
+            events.Opened(
+                at=room_ms,
+                index=index,
+                track=track.id,
+                participant=track.participant,
+                kind=track.kind,
+                source=track.source,
+                codec=track.codec,
+            )
+        )
+        if track.kind == "video":
+            self._wishes[track.id] = KeyframeWish()
+            self._wish(track.id)
+
+    def packets(self, packets: Sequence[TapPacket]) -> None:
+        if self._manifest:
+            return
+        items: list[Item] = []
+        for packet in packets:
+            known = self._tracks.get(packet.track)
+            if known is None or not math.isfinite(packet.room_ms):
+                continue
+            items.append((known[0], packet))
+            wish = self._wishes.get(packet.track)
+            if wish and wish.seen(packet, packet.room_ms):
+                self._request_keyframe(packet.track)
+        if items and not self._writer.put(items):
+            for track in self._wishes:
+                self._wish(track)
+
+    def track_muted(self, track: str, muted: bool, room_ms: float) -> None:
+        if known := self._tracks.get(track):
+            self._put(events.Muted(at=room_ms, index=known[0], muted=muted))
+            self._picture_changed(track)
+
+    def track_closed(self, track: str, room_ms: float) -> None:
+        if known := self._tracks.pop(track, None):
+            self._put(events.Closed(at=room_ms, index=known[0]))
+            self._picture_changed(track)
+            self._wishes.pop(track, None)
+
+    # --- what else is kept ---
+
+    def participant(self, participant: str, name: str) -> None:
+        """Somebody is there, or has a new name."""
+        self._put(events.Named(at=self._clock.now(), participant=participant, name=name))
+
+    def speaker(self, participant: str | None) -> None:
+        """The active speaker now; asks their video for a key frame to cut on."""
+        self._put(events.Spoke(at=self._clock.now(), participant=participant))
+        for track, (_, info) in self._tracks.items():
+            if info.participant == participant and info.kind == "video":
+                self._wish(track)
+
+    def cue(self, cue: Cue) -> None:
+        """Final words in one language; a later revision replaces an earlier one."""
+        self._put(events.Said(at=self._clock.now(), cue=cue))
+
+    def chat(self, participant: str, name: str, text: str, at: float) -> None:
+        """A public chat line, `at` in room time."""
+        self._put(events.Wrote(at=at, participant=participant, name=name, text=text))
+
+    async def finish(self) -> Manifest:
+        """Stops and returns the manifest; the replay is ready then. Again: the same manifest. Raises OSError."""
+        if self._manifest is None:
+            self._manifest = asyncio.create_task(asyncio.to_thread(self._finish, self._clock.now()))
+            self._manifest.add_done_callback(lambda _: self._finished(self._path.name))
+        return await asyncio.shield(self._manifest)
+
+    def _finish(self, now: float) -> Manifest:
+        writer = self._writer
+        duration, happened = writer.stop(now)
+        problem = writer.problem
+        if problem is None and writer.refused:
+            problem = f"The disk was too slow: {writer.refused} packets were left out."
+        state: State = "failed" if writer.problem else "complete"
+        return conclude(self._path, writer.pipeline, happened, duration, state, problem)
+
+    def _put(self, event: events.AnyEvent) -> None:
+        if self._manifest is None:
+            self._writer.put([event])
+
+    def _wish(self, track: str) -> None:
+        if self._manifest is None and self._wishes[track].wish(self._clock.now()):
+            self._request_keyframe(track)
+
+    def _picture_changed(self, track: str) -> None:
+        """A picture came or went: whichever comes instead should start at once."""
+        if track in self._wishes:
+            for other in self._wishes:
+                self._wish(other)
+
+
+class Recorder:
+    """All recordings under one folder, one subfolder each."""
+
+    def __init__(self, root: Path) -> None:
+        self.root = root
+        self._running: dict[str, Recording] = {}
+
+    async def start(self) -> list[str]:
+        """Repairs what a crash left; returns the ids repaired. One that cannot be repaired is logged and left alone."""
+        await asyncio.to_thread(self.root.mkdir, parents=True, exist_ok=True)
+        repaired: list[str] = []
+        for path in await asyncio.to_thread(lambda: sorted(self.root.iterdir())):
+            if path.name in self._running or not needs_repair(path):
+                continue
+            try:
+                if await asyncio.to_thread(repair, path):
+                    repaired.append(path.name)
+            except Exception:
+                log.exception("recording %s could not be repaired", path.name)
+        return repaired
+
+    async def stop(self) -> None:
+        """Finishes what is running."""
+        for recording in list(self._running.values()):
+            with contextlib.suppress(OSError):
+                await recording.finish()
+
+    async def begin(
+        self,
+        recording: str,
+        *,
+        room: str,
+        title: str,
+        started_by: str,
+        purpose: str,
+        started_at: datetime,
+        clock: RoomClock,
+        request_keyframe: Callable[[str], None],
+        on_failure: Callable[[str], None],
+    ) -> Recording:
+        """Starts one. Then give it to `SfuRoom.add_tap`. `on_failure` is called on the event loop, at most once.
+
+        Raises OSError (ENOSPC when there is too little room to begin, EEXIST for an id that is taken) and
+        RecordingNotFound for an id that cannot be a folder's name.
+        """
+        path = folder(self.root, recording)
+        loop = asyncio.get_running_loop()
+        began = events.Began(
+            at=clock.now(),
+            recording=recording,
+            room=room,
+            title=title,
+            purpose=purpose,
+            started_by=started_by,
+            started_at=started_at,
+        )
+
+        def failed(reason: str) -> None:
+            with contextlib.suppress(RuntimeError):  # the loop has closed
+                loop.call_soon_threadsafe(on_failure, reason)
+
+        def create() -> Writer:
+            self.root.mkdir(parents=True, exist_ok=True)
+            if shutil.disk_usage(self.root).free < MIN_FREE_BYTES + RESERVE_BYTES:
+                raise OSError(errno.ENOSPC, "too little disk space left to begin a recording")
+            path.mkdir(mode=0o700)
+            return Writer(path, began, clock.now, failed)
+
+        writer = await asyncio.to_thread(create)
+        running = Recording(path, writer, clock, request_keyframe, lambda name: self._running.pop(name, None))
+        self._running[recording] = running
+        return running
+
+
+async def delete(root: Path, recording: str) -> None:
+    """Removes a recording and everything of it. Raises RecordingNotFound, OSError."""
+    path = folder(root, recording)
+    if not path.is_dir():
+        raise RecordingNotFound(recording)
+    await asyncio.to_thread(shutil.rmtree, path)

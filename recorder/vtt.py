@@ -1,0 +1,138 @@
+"""Final cues into WebVTT, one file per language, and into the transcript."""
+
+from __future__ import annotations
+
+import html
+import re
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+
+from recorder.manifest import Cue, Line
+
+LINE = 42
+LINES = 2
+MIN_MS = 1_000
+MAX_MS = 7_000
+_LANGUAGE = re.compile(r"[A-Za-z]{2,3}(-[A-Za-z0-9]{2,8})*")  # becomes part of a file name
+
+
+@dataclass(frozen=True, slots=True)
+class Shown:
+    """One caption on the screen: at most two lines, for one to seven seconds; ms of the recording."""
+
+    start: int
+    end: int
+    speaker: str
+    text: str
+
+
+def latest(cues: Iterable[Cue]) -> list[Cue]:
+    """The highest revision of each (segment, language), in order of time; what was revised to nothing is gone."""
+    best: dict[tuple[str, str], Cue] = {}
+    for cue in cues:
+        known = best.get((cue.segment, cue.language))
+        if known is None or cue.revision >= known.revision:
+            best[cue.segment, cue.language] = cue
+    kept = [cue for cue in best.values() if cue.text.strip() and _LANGUAGE.fullmatch(cue.language)]
+    return sorted(kept, key=lambda cue: (cue.start, cue.end, cue.segment))
+
+
+def wrap(text: str) -> list[str]:
+    """Lines of at most `LINE` characters, broken at spaces; a longer word (or a script without spaces) is cut."""
+    lines: list[str] = []
+    line = ""
+    for word in text.split():
+        while True:
+            joined = f"{line} {word}" if line else word
+            if len(joined) <= LINE:
+                line = joined
+                break
+            if line:
+                lines.append(line)
+                line = ""
+            else:
+                lines.append(word[:LINE])
+                word = word[LINE:]
+    if line:
+        lines.append(line)
+    return lines
+
+
+def recue(cue: Cue, speaker: str, origin: float, duration: float) -> list[Shown]:
+    """A segment as captions of readable length: time is shared out by characters."""
+    lines = wrap(cue.text)
+    blocks = ["\n".join(lines[at : at + LINES]) for at in range(0, len(lines), LINES)]
+    start = min(max(0.0, cue.start - origin), duration)
+    end = min(max(start + MIN_MS, cue.end - origin), max(duration, start + 1))
+    total = sum(map(len, blocks)) or 1
+    shown: list[Shown] = []
+    done = 0
+    for block in blocks:
+        begins = start + (end - start) * done / total
+        done += len(block)
+        ends = start + (end - start) * done / total
+        shown.append(Shown(round(begins), max(round(begins) + 1, round(min(ends, begins + MAX_MS))), speaker, block))
+    return shown
+
+
+def captions(cues: Iterable[Cue], names: Mapping[str, str], origin: float, duration: float) -> dict[str, list[Shown]]:
+    """Captions by language, in order of time. `cues` as `latest` gives them; what ended before `origin` is left out."""
+    result: dict[str, list[Shown]] = {}
+    for cue in cues:
+        if cue.end > origin and cue.start < origin + duration:
+            name = names.get(cue.participant, "")
+            result.setdefault(cue.language, []).extend(recue(cue, name, origin, duration))
+    for shown in result.values():
+        shown.sort(key=lambda one: (one.start, one.end))
+    return result
+
+
+def transcript(cues: Iterable[Cue], names: Mapping[str, str], origin: float, duration: float) -> list[Line]:
+    """One line per segment with its text in every language."""
+    lines: dict[str, Line] = {}
+    for cue in cues:
+        if cue.end <= origin or cue.start >= origin + duration:
+            continue
+        known = lines.get(cue.segment)
+        texts = {**(known.texts if known else {}), cue.language: cue.text.strip()}
+        start = max(0.0, cue.start - origin)
+        lines[cue.segment] = Line(
+            segment=cue.segment,
+            participant=cue.participant,
+            name=names.get(cue.participant, ""),
+            source=cue.source,
+            start=known.start if known else start,
+            end=known.end if known else min(max(start, cue.end - origin), duration),
+            texts=texts,
+        )
+    return sorted(lines.values(), key=lambda line: line.start)
+
+
+def document(shown: Iterable[Shown], language: str) -> str:
+    """A WebVTT file (https://www.w3.org/TR/webvtt1/) with voice spans. Text is escaped: it came from people."""
+    parts = [f"WEBVTT\n\nNOTE language: {_tag(language)}\n"]
+    for number, one in enumerate(shown, 1):
+        voice = f"<v {_escape(_annotation(one.speaker))}>" if one.speaker.strip() else ""
+        text = "\n".join(voice + _escape(line) for line in one.text.split("\n"))
+        parts.append(f"{number}\n{_clock(one.start)} --> {_clock(one.end)}\n{text}\n")
+    return "\n".join(parts)
+
+
+def _tag(language: str) -> str:
+    return re.sub(r"[^A-Za-z0-9-]", "", language)
+
+
+def _escape(text: str) -> str:
+    return html.escape(_CONTROL.sub(" ", text), quote=False)
+
+
+def _annotation(name: str) -> str:
+    return " ".join(name.split())
+
+
+_CONTROL = re.compile(r"[\x00-\x1f\x7f]")
+
+
+def _clock(ms: int) -> str:
+    seconds, millis = divmod(ms, 1000)
+    return f"{seconds // 3600:02d}:{seconds // 60 % 60:02d}:{seconds % 60:02d}.{millis:03d}"
