@@ -82,3 +82,34 @@ export function watchDevices(changed: () => void): () => void {
   devices?.addEventListener?.('devicechange', changed);
   return () => devices?.removeEventListener?.('devicechange', changed);
 }
+
+/** Opens microphone and camera with one question to the person; what one lacks does not keep the other back. */
+export async function openBoth(
+  microphone: string | null,
+  camera: string | null,
+): Promise<{ microphone: MediaStreamTrack | DeviceProblem; camera: MediaStreamTrack | DeviceProblem }> {
+  try {
+    const stream = await media().getUserMedia({
+      audio: { ...wanted(microphone, false), echoCancellation: true, noiseSuppression: true, autoGainControl: true, channelCount: { ideal: 1 } },
+      video: { ...wanted(camera, false), width: { ideal: 1280 }, height: { ideal: 720 }, frameRate: { ideal: 30, max: 30 } },
+    });
+    return { microphone: stream.getAudioTracks()[0] ?? 'none', camera: stream.getVideoTracks()[0] ?? 'none' };
+  } catch (error) {
+    const problem = problemOf(error);
+    if (problem === 'insecure') return { microphone: problem, camera: problem };
+    const states = await Promise.all([permission('microphone'), permission('camera')]);
+    // After a plain "no" to both, asking twice more would be a nuisance; a device that is not refused is still worth a try.
+    const ask = (i: 0 | 1) => problem !== 'denied' || states[i] === 'granted' || (states[i] === 'prompt' && states[1 - i] === 'denied');
+    const alone = (i: 0 | 1, open: () => Promise<MediaStreamTrack>) => (ask(i) ? open().catch(problemOf) : Promise.resolve(problem));
+    const first = await alone(0, () => openMicrophone(microphone));
+    return { microphone: first, camera: await alone(1, () => openCamera(camera)) };
+  }
+}
+
+async function permission(name: 'microphone' | 'camera'): Promise<PermissionState | null> {
+  try {
+    return (await navigator.permissions.query({ name: name as PermissionName })).state;
+  } catch {
+    return null; // Firefox knows no such names in some versions.
+  }
+}

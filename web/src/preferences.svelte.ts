@@ -1,0 +1,47 @@
+/** What a person chose once and should not have to choose again, kept in this browser only. */
+const KEY = 'consilium.preferences';
+
+const defaults = {
+  name: '',
+  /** '' means: detect. */
+  spoken: '',
+  /** '' means: as spoken; null: not chosen yet. */
+  reads: null as string | null,
+  microphone: '',
+  camera: '',
+  speaker: '',
+  microphoneOn: true,
+  cameraOn: true,
+  captions: true,
+  captionSize: 24,
+  captionLines: 2,
+  captionPosition: 'bottom' as 'bottom' | 'top' | 'side',
+  captionOriginal: false,
+  layout: 'auto' as 'auto' | 'grid' | 'speaker',
+};
+type Preferences = typeof defaults;
+
+function load(): Preferences {
+  try {
+    const stored = JSON.parse(localStorage.getItem(KEY) ?? '{}') as Record<string, unknown>;
+    const known = Object.entries(defaults).filter(([key, value]) => key in stored && (value === null || typeof stored[key] === typeof value));
+    const merged = { ...defaults, ...Object.fromEntries(known.map(([key]) => [key, stored[key]])) } as Preferences;
+    merged.captionSize = Math.min(40, Math.max(16, merged.captionSize || 24));
+    merged.captionLines = Math.min(3, Math.max(1, Math.round(merged.captionLines) || 2));
+    return merged;
+  } catch {
+    return { ...defaults };
+  }
+}
+
+export const preferences = $state(load());
+
+/** Keeps them; called by the page's one effect. */
+export function keepPreferences(): void {
+  const text = JSON.stringify(preferences);
+  try {
+    localStorage.setItem(KEY, text);
+  } catch {
+    // Private windows may refuse; they then last as long as the page.
+  }
+}

@@ -1,0 +1,157 @@
+/** The acts of the control bar: what they are called, their keys, whether they are on. One table for the bar, the menu, the keyboard and the help. */
+import Captions from '@lucide/svelte/icons/captions';
+import CaptionsOff from '@lucide/svelte/icons/captions-off';
+import CircleDot from '@lucide/svelte/icons/circle-dot';
+import Hand from '@lucide/svelte/icons/hand';
+import Keyboard from '@lucide/svelte/icons/keyboard';
+import LayoutGrid from '@lucide/svelte/icons/layout-grid';
+import MessageSquare from '@lucide/svelte/icons/message-square';
+import Mic from '@lucide/svelte/icons/mic';
+import MicOff from '@lucide/svelte/icons/mic-off';
+import MonitorUp from '@lucide/svelte/icons/monitor-up';
+import MonitorX from '@lucide/svelte/icons/monitor-x';
+import ScrollText from '@lucide/svelte/icons/scroll-text';
+import Settings from '@lucide/svelte/icons/settings';
+import Square from '@lucide/svelte/icons/square';
+import PanelRight from '@lucide/svelte/icons/panel-right';
+import Users from '@lucide/svelte/icons/users';
+import Video from '@lucide/svelte/icons/video';
+import VideoOff from '@lucide/svelte/icons/video-off';
+import type { Component } from 'svelte';
+import { canShareScreen } from '../client/devices';
+import type { MessageKey } from '../i18n.svelte';
+import { preferences } from '../preferences.svelte';
+import type { Session } from './session.svelte';
+
+export interface Control {
+  id: string;
+  key: string;
+  icon: Component<{ size?: number }>;
+  label: MessageKey;
+  /** Undefined: not a switch. */
+  pressed?: boolean;
+  /** Off in a way one should notice: a muted microphone. */
+  off?: boolean;
+  danger?: boolean;
+  badge?: number;
+  disabled?: boolean;
+  /** Stays in the bar of a phone; the rest moves into the menu. */
+  first: boolean;
+  run: () => void;
+}
+
+export interface Acts {
+  record: () => void;
+  settings: () => void;
+  help: () => void;
+  speaker: boolean;
+}
+
+export function controls(session: Session, acts: Acts): Control[] {
+  const { recording } = session;
+  const recorded = recording?.state === 'recording' || recording?.state === 'starting' || recording?.state === 'stopping';
+  const table: (Control | false)[] = [
+    (session.may('publish-audio') || session.published.microphone !== undefined) && {
+      id: 'microphone',
+      key: 'd',
+      icon: session.micOn ? Mic : MicOff,
+      label: session.micOn ? 'bar.mic_on' : 'bar.mic_off',
+      pressed: session.micOn,
+      off: !session.micOn,
+      disabled: session.busy.microphone,
+      first: true,
+      run: () => void session.toggleMicrophone(),
+    },
+    (session.may('publish-video') || session.published.camera !== undefined) && {
+      id: 'camera',
+      key: 'e',
+      icon: session.cameraOn ? Video : VideoOff,
+      label: session.cameraOn ? 'bar.camera_on' : 'bar.camera_off',
+      pressed: session.cameraOn,
+      off: !session.cameraOn,
+      disabled: session.busy.camera,
+      first: true,
+      run: () => void session.toggleCamera(),
+    },
+    session.may('publish-screen') &&
+      canShareScreen() && {
+        id: 'share',
+        key: 's',
+        icon: session.sharing ? MonitorX : MonitorUp,
+        label: session.sharing ? 'bar.share_stop' : 'bar.share',
+        pressed: session.sharing,
+        disabled: session.busy.screen,
+        first: false,
+        run: () => void session.toggleScreen(),
+      },
+    {
+      id: 'captions',
+      key: 'c',
+      icon: preferences.captions ? Captions : CaptionsOff,
+      label: 'bar.captions',
+      pressed: preferences.captions,
+      first: true,
+      run: () => session.toggleCaptions(),
+    },
+    session.may('hand') && {
+      id: 'hand',
+      key: 'h',
+      icon: Hand,
+      label: 'bar.hand',
+      pressed: session.me?.hand != null,
+      first: true,
+      run: () => void session.toggleHand(),
+    },
+    {
+      id: 'chat',
+      key: 'm',
+      icon: MessageSquare,
+      label: 'bar.chat',
+      pressed: session.panel === 'chat',
+      badge: session.unread,
+      first: true,
+      run: () => session.togglePanel('chat'),
+    },
+    {
+      id: 'people',
+      key: 'p',
+      icon: Users,
+      label: 'bar.people',
+      pressed: session.panel === 'people',
+      badge: session.may('moderate') ? session.state.waiting.length : 0,
+      first: false,
+      run: () => session.togglePanel('people'),
+    },
+    {
+      id: 'transcript',
+      key: 't',
+      icon: ScrollText,
+      label: 'bar.transcript',
+      pressed: session.panel === 'transcript',
+      first: false,
+      run: () => session.togglePanel('transcript'),
+    },
+    session.may('record') && {
+      id: 'record',
+      key: 'r',
+      icon: recorded ? Square : CircleDot,
+      label: recorded ? 'bar.record_stop' : 'bar.record',
+      pressed: recorded,
+      danger: recorded,
+      disabled: recording?.state === 'starting' || recording?.state === 'stopping',
+      first: false,
+      run: acts.record,
+    },
+    {
+      id: 'layout',
+      key: 'l',
+      icon: acts.speaker ? LayoutGrid : PanelRight,
+      label: acts.speaker ? 'bar.grid' : 'bar.speaker',
+      first: false,
+      run: () => session.toggleLayout(acts.speaker),
+    },
+    { id: 'settings', key: ',', icon: Settings, label: 'bar.settings', first: false, run: acts.settings },
+    { id: 'help', key: '?', icon: Keyboard, label: 'bar.help', first: false, run: acts.help },
+  ];
+  return table.filter((control) => control !== false);
+}

@@ -1,0 +1,51 @@
+/** Attachments that put a track into an element. */
+import type { Attachment } from 'svelte/attachments';
+
+/** Shows a video track. */
+export function show(track: MediaStreamTrack): Attachment<HTMLVideoElement> {
+  return (video) => {
+    video.srcObject = new MediaStream([track]);
+    void video.play().catch(() => {}); // It is muted, so it may; `autoplay` tries again in any case.
+    return () => {
+      video.srcObject = null;
+    };
+  };
+}
+
+/** Plays an audio track on a speaker; `blocked` hears whether the browser wants a click first. */
+export function play(track: MediaStreamTrack, speaker: string, blocked: (blocked: boolean) => void): Attachment<HTMLAudioElement> {
+  return (audio) => {
+    audio.srcObject = new MediaStream([track]);
+    const sink = audio as HTMLAudioElement & { setSinkId?: (id: string) => Promise<void> };
+    if (speaker && sink.setSinkId) void sink.setSinkId(speaker).catch(() => {});
+    audio.play().then(
+      () => {},
+      (error: DOMException) => error.name === 'NotAllowedError' && blocked(true),
+    );
+    return () => {
+      audio.srcObject = null;
+    };
+  };
+}
+
+/** Up to two letters for a person without a picture. */
+export function initials(name: string): string {
+  const words = name.replace(/^(dr|dra|prof|mr|mrs|ms)\.?\s+/i, '').trim().split(/\s+/).filter(Boolean);
+  const first = (word: string | undefined) => (word ? ([...word][0] ?? '') : '');
+  return (first(words[0]) + (words.length > 1 ? first(words.at(-1)) : '')).toLocaleUpperCase();
+}
+
+/** The grid for `count` tiles of 16:9 in a box that gives the largest tiles. */
+export function grid(count: number, width: number, height: number, gap: number): { columns: number; width: number; height: number } {
+  let best = { columns: 1, width: 0, height: 0 };
+  for (let columns = 1; columns <= Math.max(1, count); columns += 1) {
+    const rows = Math.ceil(count / columns);
+    const w = (width - gap * (columns - 1)) / columns;
+    const h = (height - gap * (rows - 1)) / rows;
+    // Portrait phones may stand a tile nearly square rather than leave the screen empty.
+    const tile = Math.min(w, (h * 16) / 9);
+    const tall = Math.min(h, (tile * 3) / 4);
+    if (tile * tall > best.width * best.height) best = { columns, width: tile, height: tall };
+  }
+  return best;
+}

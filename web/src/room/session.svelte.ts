@@ -1,0 +1,276 @@
+/** A room as the page sees it: the client's stores as reactive values, and the acts of the control bar, each with its answer. */
+import * as devices from '../client/devices';
+import type { Line } from '../client/captions';
+import type { Person, Source } from '../client/protocol';
+import type { Published } from '../client/publisher';
+import { Room } from '../client/room';
+import { type Link, RequestError } from '../client/signaling';
+import { outside, type RoomState } from '../client/state';
+import type { RemoteTrack } from '../client/subscriber';
+import { toast } from '../components/toasts.svelte';
+import { type MessageKey, t } from '../i18n.svelte';
+import { preferences } from '../preferences.svelte';
+
+export type Panel = 'chat' | 'people' | 'transcript';
+
+export interface LocalMedia {
+  microphone: MediaStreamTrack | null;
+  camera: MediaStreamTrack | null;
+}
+
+/** Words for a refused or lost request. */
+export function problemWords(reason: unknown): string {
+  const code = reason instanceof RequestError ? reason.code : 'internal';
+  return t(`error.${code}` as MessageKey);
+}
+
+export class Session {
+  readonly room: Room;
+  state = $state.raw<RoomState>(outside);
+  link = $state<Link>('connecting');
+  lines = $state.raw<readonly Line[]>([]);
+  remote = $state.raw<ReadonlyMap<string, RemoteTrack>>(new Map());
+  published = $state.raw<Published>({});
+  panel = $state<Panel | null>(null);
+  /** Said by a screen reader. */
+  announcement = $state('');
+  /** Chat lines nobody looked at yet. */
+  unread = $state(0);
+  audioBlocked = $state(false);
+  /** Bumped when a local track was swapped, which the published state does not show. */
+  localVersion = $state(0);
+  readonly busy = $state<Partial<Record<Source, boolean>>>({});
+  readonly me = $derived(this.state.me ? (this.state.people.get(this.state.me) ?? null) : null);
+  readonly others = $derived([...this.state.people.values()].filter((person) => person.id !== this.state.me));
+  readonly micOn = $derived(this.published.microphone !== undefined && !this.published.microphone.muted);
+  readonly cameraOn = $derived(this.published.camera !== undefined && !this.published.camera.muted);
+  readonly sharing = $derived(this.published.screen !== undefined);
+  readonly recording = $derived(this.state.room?.recording ?? null);
+  private readonly stops: (() => void)[] = [];
+
+  constructor(options: { url: string; grant: string; name: string; spoken: string | null; reads: string | null }, media: LocalMedia) {
+    this.room = new Room(options);
+    this.stops.push(
+      this.room.state.subscribe((value) => this.changed(value)),
+      this.room.signaling.link.subscribe((value) => this.linkChanged(value)),
+      this.room.captions.lines.subscribe((value) => (this.lines = value)),
+      this.room.subscriber.tracks.subscribe((value) => (this.remote = value)),
+      this.room.publisher.published.subscribe((value) => (this.published = value)),
+      this.room.listen((happening) => {
+        if (happening.type === 'muted-by') this.say(t('room.muted_by', { name: this.nameOf(happening.by) }), true);
+        else if (happening.type === 'problem') console.warn('media', happening.about, happening.reason);
+        else if (happening.message.type === 'chatted') this.chatted(happening.message.entry.participant);
+      }),
+    );
+    const online = () => this.room.networkChanged(true);
+    const offline = () => this.room.networkChanged(false);
+    const goodbye = (event: PageTransitionEvent) => !event.persisted && this.room.leave();
+    addEventListener('online', online);
+    addEventListener('offline', offline);
+    addEventListener('pagehide', goodbye);
+    this.stops.push(() => {
+      removeEventListener('online', online);
+      removeEventListener('offline', offline);
+      removeEventListener('pagehide', goodbye);
+    });
+    if (media.microphone) void this.begin('microphone', media.microphone, !preferences.microphoneOn);
+    if (media.camera) void this.begin('camera', media.camera, false);
+    this.room.enter();
+  }
+
+  may(permission: Parameters<RoomState['permissions']['has']>[0]): boolean {
+    return this.state.permissions.has(permission);
+  }
+
+  person(id: string): Person | null {
+    return this.state.people.get(id) ?? null;
+  }
+
+  nameOf(id: string): string {
+    return this.state.known.get(id)?.name ?? t('room.somebody');
+  }
+
+  colorOf(id: string): number {
+    return this.state.known.get(id)?.color ?? 0;
+  }
+
+  /** Tells by voice of a screen reader and, when it should be seen too, by a toast. */
+  say(text: string, seen = false): void {
+    this.announcement = text;
+    if (seen) toast(text);
+  }
+
+  /** Sends a request; a refusal is shown in words. */
+  async act(message: Parameters<Room['request']>[0], done?: string): Promise<boolean> {
+    try {
+      await this.room.request(message);
+      if (done) this.say(done);
+      return true;
+    } catch (reason) {
+      toast(problemWords(reason), { kind: 'error' });
+      return false;
+    }
+  }
+
+  async toggleMicrophone(): Promise<void> {
+    if (this.published.microphone) {
+      const muted = this.micOn;
+      this.room.publisher.setMuted('microphone', muted);
+      preferences.microphoneOn = !muted;
+      this.say(t(muted ? 'say.mic_off' : 'say.mic_on'));
+      return;
+    }
+    if (!this.may('publish-audio')) return void toast(t('room.may_not_speak'));
+    await this.open('microphone', () => devices.openMicrophone(preferences.microphone || null));
+  }
+
+  async toggleCamera(): Promise<void> {
+    if (this.cameraOn) {
+      await this.room.publisher.release('camera');
+      preferences.cameraOn = false;
+      this.localVersion += 1;
+      this.say(t('say.camera_off'));
+      return;
+    }
+    if (!this.may('publish-video')) return void toast(t('room.may_not_show'));
+    preferences.cameraOn = true;
+    await this.open('camera', () => devices.openCamera(preferences.camera || null));
+  }
+
+  async toggleScreen(): Promise<void> {
+    if (this.sharing) {
+      await this.room.publisher.unpublish('screen-audio');
+      await this.room.publisher.unpublish('screen');
+      this.say(t('say.share_off'));
+      return;
+    }
+    if (!this.may('publish-screen')) return void toast(t('room.may_not_share'));
+    if (this.busy.screen) return;
+    this.busy.screen = true;
+    try {
+      const { video, audio } = await devices.openScreen();
+      video.addEventListener('ended', () => this.sharing && void this.toggleScreen());
+      await this.room.publisher.publish('screen', video);
+      if (audio) await this.room.publisher.publish('screen-audio', audio);
+      this.say(t('say.share_on'));
+    } catch (error) {
+      // Choosing "Cancel" in the browser's own dialog is an answer, not a failure.
+      const problem = devices.problemOf(error);
+      if (problem !== 'denied') toast(t('device.screen_failed'), { kind: 'error' });
+    } finally {
+      this.busy.screen = false;
+    }
+  }
+
+  async toggleHand(): Promise<void> {
+    const raised = this.me?.hand == null;
+    await this.act({ type: 'raise-hand', raised }, t(raised ? 'say.hand_up' : 'say.hand_down'));
+  }
+
+  toggleCaptions(): void {
+    preferences.captions = !preferences.captions;
+    this.say(t(preferences.captions ? 'say.captions_on' : 'say.captions_off'));
+  }
+
+  toggleLayout(speaking: boolean): void {
+    preferences.layout = speaking ? 'grid' : 'speaker';
+    this.say(t(speaking ? 'say.layout_grid' : 'say.layout_speaker'));
+  }
+
+  togglePanel(panel: Panel): void {
+    this.panel = this.panel === panel ? null : panel;
+    if (this.panel === 'chat') this.unread = 0;
+  }
+
+  /** Another microphone or camera, at once. */
+  async choose(kind: 'microphone' | 'camera', device: string): Promise<void> {
+    preferences[kind] = device;
+    const on = kind === 'microphone' ? this.published.microphone !== undefined : this.cameraOn;
+    if (!on) return;
+    const old = this.room.publisher.track(kind);
+    // Most phones cannot open a second camera while the first one runs.
+    if (kind === 'camera') old?.stop();
+    await this.open(kind, () => (kind === 'microphone' ? devices.openMicrophone(device, true) : devices.openCamera(device, true)));
+    if (kind === 'microphone') old?.stop();
+  }
+
+  async languages(spoken: string, reads: string): Promise<void> {
+    preferences.spoken = spoken;
+    preferences.reads = reads;
+    try {
+      await this.room.setLanguages(spoken || null, reads || null);
+    } catch (reason) {
+      toast(problemWords(reason), { kind: 'error' });
+    }
+  }
+
+  local(source: Source): MediaStreamTrack | null {
+    void this.localVersion;
+    return this.published[source] && !this.published[source].muted ? this.room.publisher.track(source) : null;
+  }
+
+  leave(): void {
+    this.room.leave();
+    this.close();
+  }
+
+  close(): void {
+    for (const stop of this.stops.splice(0)) stop();
+  }
+
+  private async open(kind: 'microphone' | 'camera', open: () => Promise<MediaStreamTrack>): Promise<void> {
+    if (this.busy[kind]) return;
+    this.busy[kind] = true;
+    try {
+      const track = await open();
+      if (kind === 'microphone') preferences.microphoneOn = true;
+      await this.begin(kind, track, false);
+      this.say(t(kind === 'microphone' ? 'say.mic_on' : 'say.camera_on'));
+    } catch (error) {
+      toast(`${t(`device.${kind}`)}: ${t(`device.${devices.problemOf(error)}`)}`, { kind: 'error' });
+    } finally {
+      this.busy[kind] = false;
+    }
+  }
+
+  private async begin(kind: 'microphone' | 'camera', track: MediaStreamTrack, muted: boolean): Promise<void> {
+    track.addEventListener('ended', () => {
+      // Only a device that went away fires this; our own stop() does not.
+      toast(`${t(`device.${kind}`)}: ${t('device.gone')}`, { kind: 'error' });
+      if (kind === 'camera') void this.room.publisher.release('camera');
+      else this.room.publisher.setMuted('microphone', true);
+    });
+    const done = this.room.publisher.publish(kind, track, muted);
+    this.localVersion += 1;
+    await done;
+  }
+
+  private changed(next: RoomState): void {
+    const before = this.state;
+    this.state = next;
+    if (before.phase !== 'in' || next.phase !== 'in') return;
+    for (const person of next.people.values()) {
+      const old = before.people.get(person.id);
+      if (!old && person.id !== next.me) this.say(t('say.joined', { name: person.name }));
+      if (old && old.hand == null && person.hand != null && person.id !== next.me) this.say(t('say.their_hand', { name: person.name }));
+    }
+    for (const person of before.people.values()) if (!next.people.has(person.id)) this.say(t('say.left', { name: person.name }));
+    if (next.waiting.length > before.waiting.length) this.say(t('lobby.waiting', { count: next.waiting.length }));
+    const was = before.room?.recording.state;
+    const is = next.room?.recording.state;
+    if (was !== is && is === 'recording') this.say(t('say.recording_on'), true);
+    if (was === 'recording' && is !== 'recording') this.say(t('say.recording_off'));
+  }
+
+  private linkChanged(link: Link): void {
+    if (this.link === 'open' && link === 'reconnecting') this.say(t('banner.reconnecting'));
+    if (this.link === 'reconnecting' && link === 'open') this.say(t('banner.back'), true);
+    this.link = link;
+  }
+
+  private chatted(from: string): void {
+    if (from === this.state.me || this.panel === 'chat') return;
+    this.unread += 1;
+    this.say(t('say.chat', { name: this.nameOf(from) }));
+  }
+}
