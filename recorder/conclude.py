@@ -46,6 +46,7 @@ class Index(Struct, kw_only=True, frozen=True):
     """What lies where, for export; not served. `origin` is the recording's start in room time."""
 
     origin: float
+    mix: MediaFileInfo
     tracks: list[IndexedTrack]
 
 
@@ -90,7 +91,7 @@ def conclude(
     indexed = [
         IndexedTrack(index=index, files=track.parts.files, groups=track.parts.groups) for index, track in video.items()
     ]
-    write_atomically(folder / INDEX, msgspec.json.encode(Index(origin=origin, tracks=indexed)))
+    write_atomically(folder / INDEX, msgspec.json.encode(Index(origin=origin, mix=pipeline.mixer.info, tracks=indexed)))
     files = {name: content_type(name) for name in dict.fromkeys(names)}
     manifest = Manifest(
         version=VERSION,

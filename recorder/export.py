@@ -1,7 +1,283 @@
-"""Placeholder until the next edit."""
+"""One file to keep: MKV, MP4 or WebM with the programme, the mix, and every caption language as a subtitle track.
 
+Nothing is transcoded. Video is one stream, the programme, when all that it shows is in one codec: decoders take a new
+size at a key frame (VP9, VP8, AV1 carry theirs in the stream; H.264 gets its parameter sets before each key frame).
+When participants sent different codecs no container stream can hold both, so each video track becomes a stream of its
+own and the one that was shown longest is the default. VP8 fits MKV and WebM only, H.264 MKV and MP4 only: tracks that a
+container cannot hold are left out, and it is an `ExportError` when none is left.
+
+Subtitles: SubRip in MKV, tx3g (mov_text) in MP4, WebVTT in WebM; each with its language and name.
+
+An export runs in a process of its own at low priority (``python -m recorder.export``): meetings come first.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import heapq
+import os
+import sys
+from collections.abc import Iterator
+from fractions import Fraction
 from pathlib import Path
+from typing import Any, Literal
+
+import av
+
+from recorder import vtt
+from recorder.conclude import load_index
+from recorder.languages import name_of
+from recorder.manifest import Cue, Manifest, folder, load
+from recorder.mix import Mixer
+from recorder.parts import scan
+from recorder.playlist import dark_frame
+from recorder.programme import Shot, Source, edit
+from recorder.tracks import Frame, StoredTrack, stored_tracks
+
+Format = Literal["mkv", "mp4", "webm"]
+_MUXER = {"mkv": "matroska", "mp4": "mp4", "webm": "webm"}
+_VIDEO = {
+    "mkv": {"VP9", "VP8", "H264", "AV1"},
+    "mp4": {"VP9", "H264", "AV1"},
+    "webm": {"VP9", "VP8", "AV1"},
+}
+_SUBTITLES = {"mkv": "subrip", "mp4": "mov_text", "webm": "webvtt"}
+_NO_TAGS = str.maketrans("<>", "‹›")
+"""SubRip has no escapes: angle brackets would be read as markup."""
+_MS = Fraction(1, 1000)
+_TIMEOUT_S = 3600
 
 
-async def export(root: Path, recording: str, format: str, destination: Path) -> Path:
-    raise NotImplementedError
+class ExportError(ValueError):
+    """The recording cannot be had in this format; the message says why."""
+
+
+async def export(root: Path, recording: str, format: Format, destination: Path) -> Path:
+    """Writes `destination` (complete or not at all) and returns it. Raises RecordingNotFound, ExportError, OSError."""
+    load(root, recording)
+    if format not in _MUXER:
+        raise ExportError(f"Unknown format {format!r}: choose mkv, mp4 or webm.")
+    arguments = (sys.executable, "-m", "recorder.export", str(root), recording, format, str(destination))
+    process = await asyncio.create_subprocess_exec(
+        *arguments,
+        stdin=asyncio.subprocess.DEVNULL,
+        stdout=asyncio.subprocess.DEVNULL,
+        stderr=asyncio.subprocess.PIPE,
+        env=os.environ | {"PYTHONPATH": os.pathsep.join(filter(None, sys.path))},
+    )
+    try:
+        async with asyncio.timeout(_TIMEOUT_S):
+            _, errors = await process.communicate()
+    finally:
+        if process.returncode is None:
+            process.kill()
+            await process.wait()
+    lines = errors.decode(errors="replace").strip().splitlines()
+    if process.returncode == 2:
+        raise ExportError(lines[-1] if lines else "The export failed.")
+    if process.returncode != 0:
+        raise OSError(f"export failed: {lines[-1] if lines else process.returncode}")
+    return destination
+
+
+def write(root: Path, recording: str, format: Format, destination: Path) -> None:
+    """The export itself, blocking."""
+    temporary = destination.with_name(destination.name + ".part")
+    try:
+        with av.open(str(temporary), "w", format=_MUXER[format]) as output:
+            _mux(output, folder(root, recording), load(root, recording), format)
+        temporary.replace(destination)
+    finally:
+        temporary.unlink(missing_ok=True)
+
+
+Timed = tuple[float, int, Any]
+"""Time in ms for interleaving, the stream's index to break ties, the packet."""
+
+
+def _mux(output: Any, path: Path, manifest: Manifest, format: Format) -> None:
+    output.metadata["title"] = manifest.title
+    streams: list[Iterator[Timed]] = _video(output, path, manifest, format)
+    streams.append(_sound(output, path))
+    streams += _subtitles(output, manifest, format)
+    for _, _, packet in heapq.merge(*streams, key=lambda timed: timed[:2]):
+        output.mux(packet)
+
+
+# --- video ------------------------------------------------------------------------------------------
+
+
+def _video(output: Any, path: Path, manifest: Manifest, format: Format) -> list[Iterator[Timed]]:
+    tracks = [track for track in stored_tracks(path, manifest) if track.spans]
+    fitting = {track.index: track for track in tracks if track.codec_name in _VIDEO[format]}
+    if tracks and not fitting:
+        names = ", ".join(sorted({track.codec_name for track in tracks}))
+        raise ExportError(f"{format.upper()} cannot hold {names} video: choose another format.")
+    shots = _edit(fitting, manifest)
+    shown = {shot.track for shot in shots if shot.track is not None}
+    kinds = {fitting[index].kind for index in shown}
+    if len(kinds) <= 1:
+        return [_programme(output, fitting, shots)]
+    length = {index: sum(shot.end - shot.start for shot in shots if shot.track == index) for index in fitting}
+    longest = max(length, key=lambda index: length[index])
+    people = {person.id: person.name for person in manifest.people}
+    result = []
+    for index in sorted(fitting, key=lambda index: index != longest):
+        track = fitting[index]
+        stream = _open_video(output, [track])
+        stream.metadata["title"] = people.get(track.participant, "") + (" (screen)" if track.screen else "")
+        if index == longest:
+            stream.disposition = av.stream.Disposition.default
+        result.append(_frames(stream, track.frames(0, int(manifest.duration)), _inband([track])))
+    return result
+
+
+def _edit(tracks: dict[int, StoredTrack], manifest: Manifest) -> list[Shot]:
+    sources = [Source(track.index, track.participant, track.screen, track.spans) for track in tracks.values()]
+    speakers: list[tuple[float, str | None]] = []
+    for speech in manifest.speakers:
+        if speakers and speakers[-1][0] == speech.start:
+            speakers.pop()
+        speakers += [(speech.start, speech.participant), (speech.end, None)]
+    return edit(sources, speakers, int(manifest.duration))
+
+
+def _programme(output: Any, tracks: dict[int, StoredTrack], shots: list[Shot]) -> Iterator[Timed]:
+    shown = [tracks[index] for index in dict.fromkeys(shot.track for shot in shots) if index is not None]
+    if shown:
+        stream = _open_video(output, shown)
+    else:
+        stream = output.add_mux_stream("vp9", width=320, height=180)
+        stream.time_base = _MS
+    stream.metadata["title"] = "Programme"
+    dark = not shown or shown[0].codec_name == "VP9"
+    return _frames(stream, _shots(tracks, shots, dark), _inband(shown))
+
+
+def _inband(tracks: list[StoredTrack]) -> bool:
+    """Whether H.264 parameter sets change, so that the container's one record cannot hold them."""
+    return len({config.record for track in tracks for _, config in track.sources if config.name == "H264"}) > 1
+
+
+def _shots(tracks: dict[int, StoredTrack], shots: list[Shot], dark: bool) -> Iterator[Frame]:
+    for shot in shots:
+        if shot.track is not None:
+            yield from tracks[shot.track].frames(shot.start, shot.end)
+        elif dark:
+            config, data = dark_frame()
+            for start in range(shot.start, shot.end, 2000):
+                yield Frame(start, min(2000, shot.end - start), True, config, data)
+
+
+def _open_video(output: Any, tracks: list[StoredTrack]) -> Any:
+    """A stream for the largest picture among `tracks`, with that file's codec configuration."""
+    name, config = max(
+        ((name, config) for track in tracks for name, config in track.sources),
+        key=lambda entry: entry[1].width * entry[1].height,
+    )
+    if name is None:
+        stream = output.add_mux_stream("vp8", width=config.width, height=config.height)
+    else:
+        with av.open(str(name)) as opened:
+            stream = output.add_stream_from_template(opened.streams.video[0], opaque=True)
+    stream.time_base = _MS
+    return stream
+
+
+def _frames(stream: Any, frames: Iterator[Frame], inband: bool) -> Iterator[Timed]:
+    for frame in frames:
+        data = frame.config.parameter_sets() + frame.data if inband and frame.key else frame.data
+        yield frame.time, stream.index, _packet(stream, data, frame.time, frame.duration, frame.key)
+
+
+def _packet(stream: Any, data: bytes, time: int, duration: int, key: bool, base: Fraction = _MS) -> Any:
+    packet = av.Packet(data)
+    packet.stream = stream
+    packet.time_base = base
+    packet.pts = packet.dts = time
+    packet.duration = duration
+    packet.is_keyframe = key
+    return packet
+
+
+# --- sound and words --------------------------------------------------------------------------------
+
+
+def _sound(output: Any, path: Path) -> Iterator[Timed]:
+    name = path / Mixer.NAME
+    with av.open(str(name)) as opened:
+        stream = output.add_stream_from_template(opened.streams.audio[0], opaque=True)
+    stream.time_base = Fraction(1, 48000)
+
+    def packets() -> Iterator[Timed]:
+        with name.open("rb") as opened:
+            for one in scan(name, load_index(path).mix):
+                opened.seek(one.data_offset)
+                time = one.time
+                for duration, size, _ in one.samples:
+                    data = opened.read(size)
+                    yield time / 48, stream.index, _packet(stream, data, time, duration, True, Fraction(1, 48000))
+                    time += duration
+
+    return packets()
+
+
+def _subtitles(output: Any, manifest: Manifest, format: Format) -> list[Iterator[Timed]]:
+    result = []
+    people = {line.participant: line.name for line in manifest.transcript}
+    cues = [
+        Cue(
+            segment=line.segment,
+            revision=0,
+            participant=line.participant,
+            source=line.source,
+            language=language,
+            start=line.start,
+            end=line.end,
+            text=text,
+        )
+        for line in manifest.transcript
+        for language, text in line.texts.items()
+    ]
+    for language, shown in sorted(vtt.captions(vtt.latest(cues), people, 0, manifest.duration).items()):
+        code, name = name_of(language)
+        stream = output.add_mux_stream(_SUBTITLES[format])
+        stream.time_base = _MS
+        stream.metadata["language"] = code
+        stream.metadata["handler_name" if format == "mp4" else "title"] = name
+        result.append(_texts(stream, vtt.flatten(shown), format))
+    return result
+
+
+def _texts(stream: Any, shown: list[vtt.Shown], format: Format) -> Iterator[Timed]:
+    end = 0
+    for one in shown:
+        text = f"{one.speaker}: {one.text}" if one.speaker else one.text
+        if format == "mp4":
+            if one.start > end:  # tx3g has no gaps: an empty text ends the one before
+                yield end, stream.index, _packet(stream, b"\x00\x00", end, one.start - end, True)
+            raw = text.encode()[:65535]
+            data = len(raw).to_bytes(2, "big") + raw
+        elif format == "webm":
+            data = vtt.payload(one).encode()
+        else:
+            data = text.translate(_NO_TAGS).encode()
+        yield one.start, stream.index, _packet(stream, data, one.start, one.end - one.start, True)
+        end = one.end
+
+
+def main(arguments: list[str]) -> int:
+    root, recording, format, destination = arguments
+    with contextlib.suppress(OSError):
+        os.nice(15)
+    try:
+        write(Path(root), recording, format, Path(destination))  # type: ignore[arg-type]
+    except ExportError as error:
+        print(error, file=sys.stderr)
+        return 2
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))

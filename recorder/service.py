@@ -17,7 +17,7 @@ from pathlib import Path
 
 from recorder import events
 from recorder.conclude import State, conclude
-from recorder.export import export
+from recorder.export import ExportError, export
 from recorder.keyframes import KeyframeWish
 from recorder.manifest import (
     ChatLine,
@@ -40,6 +40,7 @@ from sfu.taps import RoomClock, TapPacket, TrackInfo
 __all__ = [
     "ChatLine",
     "Cue",
+    "ExportError",
     "Line",
     "Manifest",
     "MediaFile",

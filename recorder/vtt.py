@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import html
 import re
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
 from recorder.manifest import Cue, Line
@@ -112,10 +112,30 @@ def document(shown: Iterable[Shown], language: str) -> str:
     """A WebVTT file (https://www.w3.org/TR/webvtt1/) with voice spans. Text is escaped: it came from people."""
     parts = [f"WEBVTT\n\nNOTE language: {_tag(language)}\n"]
     for number, one in enumerate(shown, 1):
-        voice = f"<v {_escape(_annotation(one.speaker))}>" if one.speaker.strip() else ""
-        text = "\n".join(voice + _escape(line) for line in one.text.split("\n"))
-        parts.append(f"{number}\n{_clock(one.start)} --> {_clock(one.end)}\n{text}\n")
+        parts.append(f"{number}\n{_clock(one.start)} --> {_clock(one.end)}\n{payload(one)}\n")
     return "\n".join(parts)
+
+
+def payload(one: Shown) -> str:
+    """A cue's text, one voice span over its lines."""
+    voice = f"<v {_escape(_annotation(one.speaker))}>" if one.speaker.strip() else ""
+    return voice + "\n".join(_escape(line) for line in one.text.split("\n"))
+
+
+def flatten(shown: Sequence[Shown]) -> list[Shown]:
+    """Without overlaps, for formats that cannot have them: one ends where the next begins, or both are shown."""
+    result: list[Shown] = []
+    for one in shown:
+        if result and one.start < result[-1].end:
+            last = result.pop()
+            if one.start > last.start:
+                result.append(Shown(last.start, one.start, last.speaker, last.text))
+            else:
+                first = f"{last.speaker}: {last.text}" if last.speaker else last.text
+                second = f"{one.speaker}: {one.text}" if one.speaker else one.text
+                one = Shown(one.start, max(one.end, last.end), "", f"{first}\n{second}")
+        result.append(one)
+    return result
 
 
 def _tag(language: str) -> str:
