@@ -41,12 +41,13 @@ class History:
         """False for a duplicate and for a packet older than the ring reaches."""
         sequence = packet.sequence
         slot = sequence & self._mask
-        present = self._slots[slot]
-        if present is not None and present.sequence >= sequence:
+        if sequence > self._highest:
+            for gap in range(max(self._highest + 1, sequence - self._mask), sequence):
+                self._slots[gap & self._mask] = None  # what was there is out of reach now
+            self._highest = sequence
+        elif sequence < self._highest - self._mask or self._slots[slot] is not None:
             return False
         self._slots[slot] = packet
-        if sequence > self._highest:
-            self._highest = sequence
         if self._oldest < 0 or sequence < self._oldest:
             self._oldest = sequence
         return True

@@ -50,8 +50,8 @@ def _session(profile: SrtpProfile, key: bytes, direction: int) -> Session:
         raise ValueError(f"{profile} takes {KEY_LENGTHS[profile]} bytes of key and salt, not {len(key)}")
     policy = Policy(key=key, ssrc_type=direction, srtp_profile=PROFILES[profile])
     policy.window_size = WINDOW
-    # A subscriber without RTX gets the very same bytes again; identical input makes nonce reuse harmless.
-    policy.allow_repeat_tx = direction == Policy.SSRC_ANY_OUTBOUND
+    # Never twice under one index: with GCM that would give the authentication key away. Who resends keeps sealed bytes.
+    policy.allow_repeat_tx = False
     return Session(policy)
 
 

@@ -67,7 +67,7 @@ def test_nacks_name_the_same_packets_whatever_their_order(sender, media, sequenc
 
 def test_a_run_of_losses_over_the_wrap_takes_one_entry():
     data = Nack(1, 2, tuple((0xFFF8 + n) & 0xFFFF for n in range(17))).serialize()
-    assert data == bytes.fromhex("81cd0003" "00000001" "00000002" "fff8ffff")
+    assert data == bytes.fromhex("81cd00030000000100000002fff8ffff")
 
 
 @given(u32, st.integers(0, 10**12), st.lists(u32, max_size=8).map(tuple))
@@ -81,14 +81,14 @@ def test_remb_is_exact_to_its_mantissa_and_as_aiortc_has_it(sender, bitrate, ssr
 
 
 def test_unknown_types_and_transport_feedback_are_skipped():
-    twcc = bytes.fromhex("8fcd0005" "00000001" "00000002" "00010001" "00000001" "20010000")
-    app = bytes.fromhex("80cc0002" "00000001" "74657374")
-    xr = bytes.fromhex("80cf0001" "00000001")
+    twcc = bytes.fromhex("8fcd00050000000100000002000100010000000120010000")
+    app = bytes.fromhex("80cc00020000000174657374")
+    xr = bytes.fromhex("80cf000100000001")
     assert parse_compound(twcc + app + xr + Pli(1, 2).serialize()) == [Pli(1, 2)]
 
 
 def test_sdes_as_recorded_with_other_items_and_padding():
-    data = bytes.fromhex("a1ca0005" "0000002a" "0103616263" "0602686900" "0000" "00000004")
+    data = bytes.fromhex("a1ca00050000002a01036162630602686900000000000004")
     assert len(data) == 24
     assert parse_compound(data) == [SourceDescription(((42, "abc"),))]
 

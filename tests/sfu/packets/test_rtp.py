@@ -72,7 +72,10 @@ def test_what_aiortc_writes_is_read(packet):
     assert ours == packet
 
 
-@given(st.binary(max_size=80) | st.builds(lambda head, rest: bytes((0x80 | head,)) + rest, st.integers(0, 63), st.binary(max_size=80)))
+@given(
+    st.binary(max_size=80)
+    | st.builds(lambda head, rest: bytes((0x80 | head,)) + rest, st.integers(0, 63), st.binary(max_size=80))
+)
 def test_any_bytes_parse_or_are_refused_by_one_error(data):
     try:
         packet = RtpPacket.parse(data)

@@ -23,7 +23,9 @@ def play(track, rate, *, seconds, delay, captured=0.0, step=0.02, dice=None, jit
 
 def test_before_a_report_the_least_delayed_packet_counts_as_undelayed():
     track = PublisherTiming(START).track(48000)
-    errors = [ms - at * 1000 for at, ms in play(track, 48000, seconds=30, delay=0.03, dice=random.Random(1), jitter=0.05)]
+    errors = [
+        ms - at * 1000 for at, ms in play(track, 48000, seconds=30, delay=0.03, dice=random.Random(1), jitter=0.05)
+    ]
     assert max(abs(error - 30) for error in errors[500:]) < 2
 
 
