@@ -80,9 +80,14 @@ def wav_from(audio: Path, destination: Path, *, lead_seconds: float = 0.0, tail_
 
 
 @asynccontextmanager
-async def chromium(*, microphone: Path | None = None, loop_microphone: bool = False) -> AsyncIterator[Browser]:
-    """A headless Chromium whose fake microphone plays the WAV file `microphone` (beeps without one)."""
-    flags = list(CHROMIUM_FLAGS)
+async def chromium(
+    *, microphone: Path | None = None, loop_microphone: bool = False, mark: str = ""
+) -> AsyncIterator[Browser]:
+    """A headless Chromium whose fake microphone plays the WAV file `microphone` (beeps without one).
+
+    `mark` is a word put on its command line, to find its processes by.
+    """
+    flags = [*CHROMIUM_FLAGS, *([f"--{mark}"] if mark else [])]
     if microphone is not None:
         flags.append(f"--use-file-for-fake-audio-capture={microphone}{'' if loop_microphone else '%noloop'}")
     async with async_playwright() as playwright:

@@ -1,0 +1,176 @@
+"""A person at a browser: what they do and what they see, in Chromium and in Firefox alike."""
+
+from __future__ import annotations
+
+import os
+import signal
+from pathlib import Path
+from typing import Any
+
+from benchmarks.harness.browsers import Firefox
+from playwright.async_api import Browser, Page
+
+# Counts remote pictures that move: somebody else's tile (one's own is mirrored) whose video shows new frames.
+MOVING = """
+const videos = [...document.querySelectorAll('[data-testid="tile"] video:not(.mirror)')];
+window.__clocks ??= new Map();
+return videos.filter((video) => {
+  const last = window.__clocks.get(video) ?? 0;
+  const frames = video.getVideoPlaybackQuality().totalVideoFrames;
+  window.__clocks.set(video, frames);
+  return video.videoWidth > 0 && last > 0 && frames > last;
+}).length;
+"""
+
+# Counts remote voices: media streams played by an audio element, measured where they would be heard.
+HEARD = """
+window.__ears ??= {context: new AudioContext(), meters: new Map()};
+const {context, meters} = window.__ears;
+context.resume();
+let heard = 0;
+for (const element of document.querySelectorAll('audio')) {
+  const stream = element.srcObject;
+  if (!stream || !stream.getAudioTracks().length || element.paused) continue;
+  let meter = meters.get(stream.id);
+  if (!meter) {
+    meter = {analyser: context.createAnalyser(), loudest: 0};
+    meter.analyser.fftSize = 2048;
+    context.createMediaStreamSource(stream).connect(meter.analyser);
+    meters.set(stream.id, meter);
+  }
+  const samples = new Float32Array(2048);
+  meter.analyser.getFloatTimeDomainData(samples);
+  meter.loudest = Math.max(meter.loudest, ...samples.map(Math.abs));
+  if (meter.loudest > 0.01) heard += 1;
+}
+return heard;
+"""
+
+FORGET = "window.__clocks = new Map(); if (window.__ears) for (const m of window.__ears.meters.values()) m.loudest = 0; return true"
+
+TEXT_OF_CAPTIONS = "return document.querySelector('[data-testid=\"captions\"]')?.innerText ?? ''"
+
+
+class Person:
+    """One page of Chromium or a Firefox, behind the same few verbs."""
+
+    def __init__(self, page: Page | Firefox, url: str) -> None:
+        self.page = page
+        self.url = url
+
+    async def run(self, body: str, *arguments: Any) -> Any:
+        if isinstance(self.page, Firefox):
+            return await self.page.run(body, *arguments)
+        return await self.page.evaluate(f"(values) => (function() {{ {body} }}).apply(null, values)", list(arguments))
+
+    async def until(self, body: str, *arguments: Any, timeout: float = 30.0) -> Any:
+        if isinstance(self.page, Firefox):
+            return await self.page.until(body, *arguments, timeout=timeout)
+        handle = await self.page.wait_for_function(
+            f"(values) => (function() {{ {body} }}).apply(null, values)",
+            arg=list(arguments), timeout=timeout * 1000, polling=100,
+        )  # fmt: skip
+        return await handle.json_value()
+
+    async def goto(self, path: str) -> None:
+        url = path if path.startswith("http") else self.url + path
+        await self.page.goto(url)
+
+    async def click(self, test_id: str) -> None:
+        await self.until("return !!document.querySelector(arguments[0])", f'[data-testid="{test_id}"]')
+        await self.page.click(f'[data-testid="{test_id}"]')
+
+    async def fill(self, test_id: str, value: str) -> None:
+        selector = f'[data-testid="{test_id}"]'
+        await self.until("return !!document.querySelector(arguments[0])", selector)
+        await self.page.fill(selector, value)
+
+    async def choose(self, test_id: str, value: str) -> None:
+        selector = f'[data-testid="{test_id}"]'
+        if isinstance(self.page, Firefox):
+            await self.page.fill(selector, value)
+        else:
+            await self.page.select_option(selector, value)
+
+    async def join(self, link: str, name: str, *, spoken: str = "", reads: str = "") -> None:
+        """From the link through the pre-join page into the room."""
+        await self.goto(link)
+        await self.fill("name", name)
+        await self.choose("reads", reads)
+        if spoken:
+            await self.choose("spoken", spoken)
+        await self.click("join")
+        await self.until("return !!document.querySelector('[data-testid=\"stage\"]')")
+
+    async def sees(self, people: int, timeout: float = 30.0) -> None:
+        """Waits until that many other people's pictures move."""
+        await self.until(f"return (function() {{ {MOVING} }})() >= arguments[0]", people, timeout=timeout)
+
+    async def hears(self, people: int, timeout: float = 30.0) -> None:
+        """Waits until that many other people's voices have been loud."""
+        await self.until(f"return (function() {{ {HEARD} }})() >= arguments[0]", people, timeout=timeout)
+
+    async def forget(self) -> None:
+        """What was seen and heard so far no longer counts."""
+        await self.run(FORGET)
+
+    async def captions(self) -> str:
+        return str(await self.run(TEXT_OF_CAPTIONS))
+
+    async def screenshot(self, path: Path) -> None:
+        if isinstance(self.page, Firefox):
+            await self.page.screenshot(path)
+        else:
+            await self.page.screenshot(path=path)
+
+
+def _parents() -> dict[int, int]:
+    parents = {}
+    for entry in Path("/proc").iterdir():
+        if entry.name.isdigit():
+            try:
+                stat = (entry / "stat").read_text()
+            except OSError:
+                continue
+            parents[int(entry.name)] = int(stat.rpartition(")")[2].split()[1])
+    return parents
+
+
+class Lid:
+    """A laptop's lid: closed, the whole browser stands still, its network too; open, it finds the world gone on."""
+
+    def __init__(self, mark: str) -> None:
+        self._mark = mark
+
+    def _processes(self) -> list[int]:
+        parents = _parents()
+        roots = set()
+        for pid in parents:
+            try:
+                if self._mark.encode() in (Path("/proc") / str(pid) / "cmdline").read_bytes():
+                    roots.add(pid)
+            except OSError:
+                continue
+        found = set(roots)
+        grown = True
+        while grown:
+            grown = False
+            for pid, parent in parents.items():
+                if parent in found and pid not in found:
+                    found.add(pid)
+                    grown = True
+        found.discard(os.getpid())
+        return sorted(found)
+
+    def close(self) -> None:
+        for pid in self._processes():
+            os.kill(pid, signal.SIGSTOP)
+
+    def open(self) -> None:
+        for pid in self._processes():
+            os.kill(pid, signal.SIGCONT)
+
+
+async def new_person(browser: Browser, url: str) -> Person:
+    context = await browser.new_context(permissions=["microphone", "camera"], locale="en-US")
+    return Person(await context.new_page(), url)

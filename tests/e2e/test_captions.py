@@ -1,0 +1,57 @@
+"""Words from a fake microphone to another person's screen, and in another language."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator
+from pathlib import Path
+
+import pytest_asyncio
+from benchmarks.harness.browsers import chromium
+from benchmarks.harness.server import ServerProcess
+
+from tests.e2e.person import new_person
+
+
+@pytest_asyncio.fixture(scope="module", loop_scope="module")
+async def server(folder: Path) -> AsyncIterator[ServerProcess]:
+    async with ServerProcess(folder) as server:
+        yield server
+
+
+LINES = """
+return [...document.querySelectorAll('[data-testid="caption-line"]')].map((line) => ({
+  participant: line.dataset.participant, text: line.innerText.toLowerCase(), lang: line.lang || line.querySelector('[lang]')?.lang
+}));
+"""
+
+
+async def test_spoken_words_are_attributed_and_translated(server: ServerProcess, spoken_english: Path) -> None:
+    async with chromium() as listening, chromium(microphone=spoken_english, loop_microphone=True) as speaking:
+        reader = await new_person(listening, server.url)
+        await reader.join(server.links["host"], "Leitora", reads="pt")
+        english = await new_person(listening, server.url)
+        await english.join(server.links["guest"], "Reader", reads="en")
+        for quiet in (reader, english):
+            await quiet.click("control-microphone")
+        doctor = await new_person(speaking, server.url)
+        await doctor.join(server.links["guest"], "Dr. Speaker", spoken="en")
+        me = await english.until(
+            "return [...document.querySelectorAll('[data-testid=\"tile\"]')]"
+            ".find((tile) => tile.innerText.includes('Dr. Speaker'))?.dataset.participant"
+        )
+        # Words of the clip that the base model has no trouble with.
+        await english.until(
+            f"return (function() {{ {LINES} }})().some((line) => line.participant === arguments[0] &&"
+            " line.text.includes('morphine') && line.text.includes('5'))",
+            me,
+            timeout=90,
+        )
+        await reader.until(
+            f"return (function() {{ {LINES} }})().some((line) => line.participant === arguments[0] &&"
+            " line.text.includes('morfina'))",
+            me,
+            timeout=60,
+        )
+        assert await english.run(
+            f"return (function() {{ {LINES} }})().every((line) => line.participant === arguments[0])", me
+        )

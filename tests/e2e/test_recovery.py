@@ -1,0 +1,51 @@
+"""``kill -9`` while recording: the next start repairs it, and it can be watched."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+from pathlib import Path
+from typing import Any
+
+import aiohttp
+from benchmarks.harness.browsers import chromium
+from benchmarks.harness.server import ServerProcess
+
+from tests.e2e.person import new_person
+
+
+async def test_a_killed_server_repairs_its_recording(folder: Path) -> None:
+    server = ServerProcess(folder, captions_enabled="false")
+    await server.start()
+    async with chromium() as browser:
+        host = await new_person(browser, server.url)
+        guest = await new_person(browser, server.url)
+        await host.join(server.links["host"], "Host")
+        await guest.join(server.links["guest"], "Guest")
+        await host.sees(1)
+        await host.click("control-record")
+        await host.click("record-confirm")
+        await host.until("return !!document.querySelector('[data-testid=\"recording\"]')")
+        recorded = 8.0
+        await asyncio.sleep(recorded)  # real media takes real time
+        await server.kill()
+        await server.start()
+        try:
+            # Everybody comes back by themselves.
+            await host.forget()
+            await host.sees(1, timeout=60)
+        finally:
+            manifest = await repaired(server, folder)
+            await server.stop()
+    # Less than a second may be gone; the kill itself came a moment after the sleep.
+    assert manifest["durationMs"] if "durationMs" in manifest else manifest["duration"] > (recorded - 1.0) * 1000
+
+
+async def repaired(server: ServerProcess, folder: Path) -> dict[str, Any]:
+    found = list((folder / "data" / "recordings").glob("*/recording.json"))
+    assert len(found) == 1
+    manifest: dict[str, Any] = json.loads(found[0].read_text())
+    async with aiohttp.ClientSession() as http:
+        async with http.get(f"{server.url}/api/recordings/{found[0].parent.name}") as answer:
+            assert answer.status in (401, 403, 404), "a stranger must not read a recording"
+    return manifest
