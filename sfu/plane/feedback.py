@@ -42,7 +42,8 @@ def send_reports(transport: Transport, sources: dict[str, Incoming], now: float)
     packets: list[RtcpPacket] = []
     if transport.sources and (transport.reported_at is None or now - transport.reported_at >= INTERVAL):
         packets += _reception(transport, now)
-    soonest = now + INTERVAL
+    # Nothing came yet: look again soon, for browsers take the first REMB, if it is early, as where to start from.
+    soonest = now + (INTERVAL if packets or not transport.sources else 0.1)
     for sink in transport.sinks.values():
         if now < sink.next_report:
             soonest = min(soonest, sink.next_report)
@@ -61,7 +62,6 @@ def send_reports(transport: Transport, sources: dict[str, Incoming], now: float)
 
 def _reception(transport: Transport, now: float) -> list[RtcpPacket]:
     since = transport.reported_at
-    transport.reported_at = now
     reports: list[Report] = []
     ssrcs: list[int] = []
     expected = lost = 0
@@ -76,12 +76,13 @@ def _reception(transport: Transport, now: float) -> list[RtcpPacket]:
             ssrcs.append(source.ssrc)
             expected += wanted
             lost += missed
+    if not reports:
+        return []
     octets, transport.octets = transport.octets, 0
+    transport.reported_at = now
     packets: list[RtcpPacket] = []
     for at in range(0, len(reports), MAX_REPORTS):
         packets.append(ReceiverReport(transport.ssrc, tuple(reports[at : at + MAX_REPORTS])))
-    if not packets:
-        return []
     packets.append(transport.description())
     if ssrcs:
         if since is not None and now > since:

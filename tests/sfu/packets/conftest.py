@@ -179,10 +179,18 @@ PLANES: dict[str, Callable[..., Plane]] = {"python": PythonPlane}
 
 
 @pytest.fixture(params=sorted(PLANES))
-def net(request: pytest.FixtureRequest) -> Net:
-    net = Net()
-    net.plane = PLANES[request.param](net.send)
-    return net
+def net_factory(request: pytest.FixtureRequest) -> Callable[[], tuple[Net, Plane]]:
+    def make() -> tuple[Net, Plane]:
+        net = Net()
+        net.plane = PLANES[request.param](net.send)
+        return net, net.plane
+
+    return make
+
+
+@pytest.fixture
+def net(net_factory: Callable[[], tuple[Net, Plane]]) -> Net:
+    return net_factory()[0]
 
 
 @pytest.fixture
