@@ -77,6 +77,7 @@ def plan_publish(offer: Description, labels: Mapping[str, TrackSource]) -> Publi
     sections: list[_Section] = []
     incoming: dict[str, Incoming] = {}
     mids: set[str] = set()
+    ssrcs: set[int] = set()
     ice: IceParameters | None = None
     fingerprints: tuple[tuple[str, str], ...] = ()
     for media in offer.media:
@@ -100,7 +101,11 @@ def plan_publish(offer: Description, labels: Mapping[str, TrackSource]) -> Publi
         elif bundled is None:
             raise SdpError("several m-lines need a=group:BUNDLE")
         if section.receiving:
-            incoming[mid] = _incoming(section, labels)
+            incoming[mid] = taken = _incoming(section, labels)
+            for ssrc in (taken.ssrc, taken.rtx_ssrc):
+                if ssrc is not None and ssrc in ssrcs:
+                    raise SdpError(f"the m-line {mid} uses an SSRC that is used already")
+                ssrcs |= {ssrc} if ssrc is not None else set()
     for mid in labels:
         if mid not in mids:
             raise SdpError(f"a track label names the mid {mid}, which the offer does not have")

@@ -13,8 +13,6 @@ from typing import Literal
 
 from sfu import sdp
 from sfu.capabilities import (
-    ABS_SEND_TIME_URI,
-    AUDIO_FEEDBACK,
     AUDIO_LEVEL_URI,
     MID_URI,
     VIDEO_FEEDBACK,
@@ -32,7 +30,8 @@ COALESCE = 0.02
 ANSWER_TIMEOUT = 15.0
 MAX_UNANSWERED = 4
 
-EXTENSION_IDS = {AUDIO_LEVEL_URI: 1, ABS_SEND_TIME_URI: 2, MID_URI: 4}
+# No abs-send-time: nobody would use it, and without it a header block serves all packets.
+EXTENSION_IDS = {AUDIO_LEVEL_URI: 1, MID_URI: 4}
 _PAYLOAD_TYPES = {"OPUS": (111, None), "VP8": (96, 97), "VP9": (98, 99), "H264": (102, 103), "AV1": (106, 107)}
 _H264_BASELINE = (104, 105)
 _PLACEHOLDER = Codec("OPUS", 48000, 2)
@@ -91,7 +90,7 @@ def payload_types(codec: Codec) -> tuple[int, int | None]:
 def shape(codec: Codec, kind: Kind) -> Chosen:
     """How we offer a codec."""
     number, rtx = payload_types(codec)
-    return Chosen(codec, number, rtx, AUDIO_FEEDBACK if kind == "audio" else VIDEO_FEEDBACK)
+    return Chosen(codec, number, rtx, () if kind == "audio" else VIDEO_FEEDBACK)
 
 
 class Subscription:
@@ -245,7 +244,9 @@ class Subscription:
 
 
 def _section(slot: Slot) -> Attributes:
-    attributes = [("extmap", f"{EXTENSION_IDS[uri]} {uri}") for uri in wanted_extensions(slot.kind)]
+    attributes = [
+        ("extmap", f"{EXTENSION_IDS[uri]} {uri}") for uri in wanted_extensions(slot.kind) if uri in EXTENSION_IDS
+    ]
     outgoing = slot.outgoing
     lines: Attributes = [*attributes]
     lines += codec_attributes(slot.shape)
