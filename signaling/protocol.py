@@ -158,8 +158,9 @@ class Request(Message, kw_only=True, frozen=True):
 
 
 class Hello(Request, kw_only=True, frozen=True):
-    """First message on a new socket, within ten seconds. `grant` is the JWT that POST /api/links/{code} gives. `resume` is
-    the secret of an earlier Welcome and takes that participant over, tracks and all; the grant may have expired by then."""
+    """First message on a new socket, within ten seconds. `grant` is the JWT that POST /api/links/{code} gives.
+    `resume` is the secret of an earlier Welcome and takes that participant over, tracks and all; the grant may have
+    expired by then."""
 
     version: int
     grant: Annotated[str, Meta(max_length=4096)]

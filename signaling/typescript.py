@@ -53,8 +53,8 @@ class Writer:
                 name = self.aliases.get(frozenset(values))
                 return name or " | ".join(f'"{value}"' for value in values)
             case shapes.ListType(item_type=item):
-                inner = self.of(item)
-                return f"({inner})[]" if " " in inner else f"{inner}[]"
+                written = self.of(item)
+                return f"({written})[]" if " " in written else f"{written}[]"
             case shapes.DictType(value_type=value):
                 return f"Record<string, {self.of(value)}>"
             case shapes.StructType(cls=cls):

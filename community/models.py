@@ -1,0 +1,124 @@
+"""Tables: what outlives a meeting. Codes and session tokens are stored only as SHA-256 hashes."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime
+
+from sqlalchemy import DateTime, ForeignKey, MetaData, String, Text, TypeDecorator, UniqueConstraint
+from sqlalchemy.engine import Dialect
+from sqlalchemy.orm import DeclarativeBase, Mapped, mapped_column
+
+
+class Utc(TypeDecorator[datetime]):
+    """Times with a zone, also where the database (SQLite) keeps none."""
+
+    impl = DateTime(timezone=True)
+    cache_ok = True
+
+    def process_bind_param(self, value: datetime | None, dialect: Dialect) -> datetime | None:
+        return None if value is None else value.astimezone(UTC)
+
+    def process_result_value(self, value: datetime | None, dialect: Dialect) -> datetime | None:
+        return value.replace(tzinfo=UTC) if value is not None and value.tzinfo is None else value
+
+
+class Base(DeclarativeBase):
+    metadata = MetaData(
+        naming_convention={
+            "ix": "ix_%(table_name)s_%(column_0_N_name)s",
+            "uq": "uq_%(table_name)s_%(column_0_N_name)s",
+            "fk": "fk_%(table_name)s_%(column_0_name)s_%(referred_table_name)s",
+            "pk": "pk_%(table_name)s",
+        }
+    )
+
+
+class Member(Base):
+    """Somebody with an account. `role` is ``admin`` or ``member``."""
+
+    __tablename__ = "members"
+    id: Mapped[str] = mapped_column(String(32), primary_key=True)
+    email: Mapped[str] = mapped_column(String(254), unique=True)
+    name: Mapped[str] = mapped_column(String(80))
+    role: Mapped[str] = mapped_column(String(16))
+    password_hash: Mapped[str] = mapped_column(String(256))
+    created_at: Mapped[datetime] = mapped_column(Utc)
+    disabled: Mapped[bool] = mapped_column(default=False)
+
+
+class Login(Base):
+    """A browser that is logged in."""
+
+    __tablename__ = "logins"
+    token_hash: Mapped[str] = mapped_column(String(64), primary_key=True)
+    member_id: Mapped[str] = mapped_column(ForeignKey("members.id", ondelete="CASCADE"), index=True)
+    created_at: Mapped[datetime] = mapped_column(Utc)
+    expires_at: Mapped[datetime] = mapped_column(Utc)
+
+
+class RoomRow(Base):
+    """A room that people can come to by link. `created_by` is a member's id."""
+
+    __tablename__ = "rooms"
+    id: Mapped[str] = mapped_column(String(64), primary_key=True)
+    name: Mapped[str] = mapped_column(String(120))
+    lobby: Mapped[bool] = mapped_column(default=False)
+    created_by: Mapped[str | None] = mapped_column(ForeignKey("members.id", ondelete="SET NULL"))
+    created_at: Mapped[datetime] = mapped_column(Utc)
+
+
+class Link(Base):
+    """A secret address: of a room with a role, or of one recording's replay."""
+
+    __tablename__ = "links"
+    code_hash: Mapped[str] = mapped_column(String(64), primary_key=True)
+    room_id: Mapped[str | None] = mapped_column(ForeignKey("rooms.id", ondelete="CASCADE"), index=True)
+    recording_id: Mapped[str | None] = mapped_column(ForeignKey("recordings.id", ondelete="CASCADE"), index=True)
+    role: Mapped[str] = mapped_column(String(16))
+    created_at: Mapped[datetime] = mapped_column(Utc)
+    expires_at: Mapped[datetime | None] = mapped_column(Utc)
+    revoked: Mapped[bool] = mapped_column(default=False)
+    uses: Mapped[int] = mapped_column(default=0)
+
+
+class ChatRow(Base):
+    """A chat line of a running meeting; deleted when the meeting ends (a recording keeps its own copy)."""
+
+    __tablename__ = "chat"
+    __table_args__ = (UniqueConstraint("meeting", "participant", "key"),)
+    id: Mapped[str] = mapped_column(String(32), primary_key=True)
+    meeting: Mapped[str] = mapped_column(String(32), index=True)
+    participant: Mapped[str] = mapped_column(String(64))
+    key: Mapped[str] = mapped_column(String(64))
+    name: Mapped[str] = mapped_column(String(80))
+    text: Mapped[str] = mapped_column(Text)
+    at: Mapped[float]
+    to: Mapped[str | None] = mapped_column(String(64))
+
+
+class RecordingRow(Base):
+    """A recording and how far it is: ``recording``, ``ready`` or ``failed``."""
+
+    __tablename__ = "recordings"
+    id: Mapped[str] = mapped_column(String(64), primary_key=True)
+    room_id: Mapped[str] = mapped_column(String(64), index=True)
+    title: Mapped[str] = mapped_column(String(200))
+    purpose: Mapped[str] = mapped_column(String(200))
+    started_by: Mapped[str] = mapped_column(String(80))
+    member_id: Mapped[str | None] = mapped_column(ForeignKey("members.id", ondelete="SET NULL"))
+    started_at: Mapped[datetime] = mapped_column(Utc)
+    ended_at: Mapped[datetime | None] = mapped_column(Utc)
+    state: Mapped[str] = mapped_column(String(16))
+    problem: Mapped[str | None] = mapped_column(String(200))
+
+
+class AuditRow(Base):
+    """Who did what to whom, append-only. `actor` is ``member:ID``, ``participant:ID`` or ``server``."""
+
+    __tablename__ = "audit"
+    id: Mapped[int] = mapped_column(primary_key=True, autoincrement=True)
+    at: Mapped[datetime] = mapped_column(Utc, index=True)
+    room_id: Mapped[str | None] = mapped_column(String(64), index=True)
+    actor: Mapped[str] = mapped_column(String(80))
+    act: Mapped[str] = mapped_column(String(40))
+    subject: Mapped[str | None] = mapped_column(String(80))

@@ -1,0 +1,53 @@
+"""What is known of recordings beside their files."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime
+
+from sqlalchemy import delete, select, update
+
+from community.database import Database
+from community.models import Link, RecordingRow
+
+
+class Recordings:
+    """What is known of recordings beside their files."""
+
+    def __init__(self, database: Database) -> None:
+        self._database = database
+
+    async def create(self, row: RecordingRow) -> None:
+        """A recording that has begun."""
+        async with self._database.begin() as session:
+            session.add(row)
+
+    async def get(self, recording: str) -> RecordingRow | None:
+        """The recording, or None."""
+        async with self._database.begin() as session:
+            return await session.get(RecordingRow, recording)
+
+    async def ended(self, recording: str, state: str, problem: str | None = None) -> None:
+        """It is ``ready`` or ``failed``."""
+        values = {"state": state, "problem": problem, "ended_at": datetime.now(UTC)}
+        async with self._database.begin() as session:
+            await session.execute(update(RecordingRow).where(RecordingRow.id == recording).values(**values))
+
+    async def unfinished(self) -> list[str]:
+        """Those that a crash left ``recording``."""
+        async with self._database.begin() as session:
+            found = await session.execute(select(RecordingRow.id).where(RecordingRow.state == "recording"))
+            return list(found.scalars())
+
+    async def visible(self, member: str | None, limit: int = 200) -> list[RecordingRow]:
+        """The newest ones: of one member, or all when `member` is None."""
+        query = select(RecordingRow).order_by(RecordingRow.started_at.desc()).limit(limit)
+        if member is not None:
+            query = query.where(RecordingRow.member_id == member)
+        async with self._database.begin() as session:
+            return list((await session.execute(query)).scalars())
+
+    async def delete(self, recording: str) -> None:
+        """Forgets it and its links; the files are the recorder's."""
+        async with self._database.begin() as session:
+            await session.execute(delete(Link).where(Link.recording_id == recording))
+            await session.execute(delete(RecordingRow).where(RecordingRow.id == recording))

@@ -1,0 +1,32 @@
+"""Everything that is stored, in one object."""
+
+from __future__ import annotations
+
+from community.audit import Audit
+from community.chat import Chat
+from community.database import Database
+from community.links import Links
+from community.members import Members
+from community.recordings import Recordings
+from community.rooms import Rooms
+
+
+class Store:
+    """The tables by what they are for, on one database."""
+
+    def __init__(self, url: str) -> None:
+        self.database = Database(url)
+        self.audit = Audit(self.database)
+        self.chat = Chat(self.database)
+        self.links = Links(self.database)
+        self.members = Members(self.database)
+        self.recordings = Recordings(self.database)
+        self.rooms = Rooms(self.database)
+
+    async def open(self) -> None:
+        """Brings the schema up to date."""
+        await self.database.open()
+
+    async def close(self) -> None:
+        """Closes the database."""
+        await self.database.close()

@@ -1,0 +1,160 @@
+"""The aiohttp application: routes, security headers, JSON errors. One page for every client-side route."""
+
+from __future__ import annotations
+
+import hmac
+from collections.abc import Awaitable, Callable
+from functools import cache
+
+import msgspec
+import structlog
+from aiohttp import web
+
+from signaling import replay
+from signaling.api import table
+from signaling.call import Call, Services
+from signaling.endpoint import ApiError, Endpoint, read_body
+from signaling.metrics import Metrics
+from signaling.openapi import document
+from signaling.shell import Shell
+from signaling.socket import Sockets
+
+log = structlog.get_logger("http")
+
+Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
+
+PAGES = ("/", "/j/{code}", "/r/{room}", "/replay/{id}", "/setup/{code}", "/login", "/admin", "/help/api")
+
+ENDPOINTS = table.endpoints
+assert replay.table is table, "recordings' endpoints are in the same table"
+
+
+@cache
+def openapi() -> bytes:
+    """`/api/openapi.json`."""
+    return msgspec.json.encode(document(ENDPOINTS))
+
+
+def security_headers(host: str) -> dict[str, str]:
+    """On every answer. `host` is the Host header, already known to be ours."""
+    policy = {
+        "default-src": "'self'",
+        "script-src": "'self'",
+        "style-src": "'self'",
+        "img-src": "'self' data: blob:",
+        "media-src": "'self' blob:",
+        "worker-src": "'self' blob:",
+        "connect-src": f"'self' ws://{host} wss://{host}",
+        "font-src": "'self'",
+        "object-src": "'none'",
+        "base-uri": "'none'",
+        "form-action": "'self'",
+        "frame-ancestors": "'none'",
+    }
+    return {
+        "Content-Security-Policy": "; ".join(f"{name} {value}" for name, value in policy.items()),
+        "X-Content-Type-Options": "nosniff",
+        "X-Frame-Options": "DENY",
+        "Referrer-Policy": "no-referrer",
+        "Permissions-Policy": "camera=(self), microphone=(self), display-capture=(self), geolocation=(), payment=(), usb=()",
+        "Cross-Origin-Opener-Policy": "same-origin",
+        "Cross-Origin-Resource-Policy": "same-origin",
+    }
+
+
+def problem(status: int, code: str, message: str) -> web.Response:
+    """A JSON error."""
+    return web.json_response({"code": code, "message": message}, status=status)
+
+
+def make_app(services: Services, shell: Shell, metrics: Metrics, sockets: Sockets) -> web.Application:
+    """Everything under one roof."""
+    settings = services.settings
+
+    async def guard(request: web.Request) -> web.StreamResponse | None:
+        """What is refused before anything else looks at it."""
+        if request.path != "/healthz" and not services.origins.known_host(request.host):
+            return problem(421, "host", "this server is not known by this name: set public_url")
+        cross = not services.origins.same_origin(request.headers.get("Origin"), request.host)
+        if cross and (request.method not in ("GET", "HEAD") or request.path.startswith("/ws/")):
+            return problem(403, "origin", "requests from other sites are refused")
+        return None
+
+    @web.middleware
+    async def outermost(request: web.Request, handler: Handler) -> web.StreamResponse:
+        try:
+            response = await guard(request) or await handler(request)
+        except ApiError as error:
+            metrics.http_refused.labels(error.code).inc()
+            log.info("refused", status=error.status, code=error.code, route=_route(request))
+            response = problem(error.status, error.code, error.message)
+        except web.HTTPException as error:
+            metrics.http_refused.labels(str(error.status)).inc()
+            response = problem(error.status, (error.reason or "").lower().replace(" ", "-"), error.reason or "")
+            if "Allow" in error.headers:
+                response.headers["Allow"] = error.headers["Allow"]
+        except Exception:
+            log.exception("a request failed", route=_route(request))
+            response = problem(500, "internal", "this is our fault; it is in the server's log")
+        if not response.prepared:
+            host = request.host if services.origins.known_host(request.host) else "localhost"
+            response.headers.update(security_headers(host))
+            if request.path.startswith("/api/"):
+                response.headers.setdefault("Cache-Control", "no-store")
+        return response
+
+    def endpoint(found: Endpoint) -> Handler:
+        async def handle(request: web.Request) -> web.StreamResponse:
+            call = Call(request, services)
+            if found.body is not None:
+                body = await read_body(request, found.body, settings.limits.body_bytes)
+                result = await found.handler(call, body)
+            else:
+                result = await found.handler(call)
+            if not isinstance(result, web.StreamResponse):
+                result = web.Response(
+                    body=msgspec.json.encode(result), content_type="application/json", status=found.status
+                )
+            call.finish(result)
+            return result
+
+        return handle
+
+    async def page(request: web.Request) -> web.StreamResponse:
+        return shell.page(request)
+
+    async def static(request: web.Request) -> web.StreamResponse:
+        response = shell.file(request, request.match_info["name"])
+        if response is None:
+            raise web.HTTPNotFound
+        return response
+
+    async def socket(request: web.Request) -> web.StreamResponse:
+        call = Call(request, services)
+        return await sockets.serve(request, request.match_info["room"], call.address, call.visitor())
+
+    async def read_metrics(request: web.Request) -> web.StreamResponse:
+        given = request.headers.get("Authorization", "").removeprefix("Bearer ")
+        token = settings.metrics.token
+        by_token = bool(token) and hmac.compare_digest(given.encode(), token.encode())
+        if not settings.metrics.enabled:
+            raise web.HTTPNotFound
+        if not by_token and not services.origins.is_direct_loopback(request.remote, request.headers):
+            raise ApiError(403, "not-allowed", "only from this machine, or with the token of the settings")
+        return web.Response(body=metrics.text(), headers={"Content-Type": "text/plain; version=0.0.4; charset=utf-8"})
+
+    app = web.Application(middlewares=[outermost], client_max_size=settings.limits.body_bytes)
+    for found in ENDPOINTS:
+        app.router.add_route(found.method, found.path, endpoint(found))
+    for path in PAGES:
+        app.router.add_get(path, page)
+    app.router.add_get("/ws/{room}", socket)
+    app.router.add_get("/metrics", read_metrics)
+    app.router.add_get("/{name:.+}", static)
+    return app
+
+
+def _route(request: web.Request) -> str:
+    """The route's pattern: paths carry codes, which stay out of the log."""
+    resource = request.match_info.route.resource
+    return resource.canonical if resource is not None else "unknown"

@@ -1,0 +1,78 @@
+"""A room's words: between the caption service, the people who speak and the people who read."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable
+from typing import Protocol
+
+from captioning.caption import Caption
+from captioning.config import CaptionStatus
+from sfu.room import SfuRoom
+from sfu.taps import RoomClock, Tap
+from signaling.protocol import CaptionState
+
+
+class RoomCaptions(Tap, Protocol):
+    """`captioning.service.RoomCaptions`."""
+
+    def set_spoken(self, participant: str, language: str | None) -> None: ...
+    def set_readers(self, languages: frozenset[str]) -> None: ...
+    def snapshot(self) -> list[Caption]: ...
+    async def close(self) -> None: ...
+
+
+class CaptionSource(Protocol):
+    """`captioning.service.CaptionService`."""
+
+    def status(self) -> CaptionStatus: ...
+    def open_room(self, room: str, on_caption: Callable[[Caption], None], clock: RoomClock) -> RoomCaptions: ...
+
+
+def caption_state(status: CaptionStatus) -> CaptionState:
+    """As people see it; the lag in steps, so that it does not change all the time."""
+    return CaptionState(
+        state=status.state,
+        spoken=list(status.spoken),
+        read=list(status.read),
+        lag_ms=float(round(status.lag_ms, -3)),
+        problem=status.problem,
+    )
+
+
+class RoomWords:
+    """Captions of one room; a tap of its media while it is open."""
+
+    def __init__(self, room: str, source: CaptionSource, media: SfuRoom, on_caption: Callable[[Caption], None]) -> None:
+        self._source = source
+        self._media = media
+        self._captions = source.open_room(room, on_caption, media.clock)
+        self._readers: frozenset[str] = frozenset()
+        media.add_tap(self._captions)
+
+    def state(self) -> CaptionState:
+        """Whether words can be had now."""
+        return caption_state(self._source.status())
+
+    def spoken(self, participant: str, language: str | None) -> None:
+        """What somebody says they speak; None to detect."""
+        self._captions.set_spoken(participant, language)
+
+    def left(self, participant: str) -> None:
+        """Somebody is gone; what they declared goes too."""
+        self._captions.set_spoken(participant, None)
+
+    def readers(self, languages: Iterable[str]) -> None:
+        """Languages somebody reads now."""
+        wanted = frozenset(languages)
+        if wanted != self._readers:
+            self._readers = wanted
+            self._captions.set_readers(wanted)
+
+    def snapshot(self) -> list[Caption]:
+        """For those who come late."""
+        return self._captions.snapshot()
+
+    async def close(self) -> None:
+        """Flushes the last words."""
+        self._media.remove_tap(self._captions)
+        await self._captions.close()

@@ -1,0 +1,111 @@
+"""Files to download, made one at a time in the background and kept until the recording goes."""
+
+from __future__ import annotations
+
+import asyncio
+import secrets
+from collections import OrderedDict
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Literal, get_args
+
+import structlog
+
+from recorder import service as recorder
+
+log = structlog.get_logger("exports")
+
+Format = Literal["mkv", "mp4", "webm"]
+FORMATS: tuple[Format, ...] = get_args(Format)
+KEPT = 500
+WAITING = 20
+
+
+class ExportsBusy(Exception):
+    """Too many wait already."""
+
+
+@dataclass
+class Job:
+    """One file being made. `state` goes queued, running, done or failed."""
+
+    id: str
+    recording: str
+    format: Format
+    path: Path
+    state: Literal["queued", "running", "done", "failed"] = "queued"
+    problem: str | None = None
+
+
+class Exports:
+    """Jobs by id; `folder` holds the files, named by recording and format."""
+
+    def __init__(self, recordings: Path, folder: Path) -> None:
+        self._recordings = recordings
+        self._folder = folder
+        self._jobs: OrderedDict[str, Job] = OrderedDict()
+        self._tasks: dict[str, asyncio.Task[None]] = {}
+        self._one = asyncio.Semaphore(1)
+
+    def get(self, recording: str, job: str) -> Job | None:
+        """The job, if it is of this recording."""
+        found = self._jobs.get(job)
+        return found if found is not None and found.recording == recording else None
+
+    def ask(self, recording: str, format: Format) -> Job:
+        """A job for this file: one that is there or under way, or a new one. Raises ExportsBusy."""
+        for job in self._jobs.values():
+            if (job.recording, job.format) == (recording, format) and job.state != "failed":
+                if job.state != "done" or job.path.is_file():
+                    return job
+        path = self._folder / f"{recording}.{format}"
+        job = Job(secrets.token_urlsafe(9), recording, format, path)
+        if path.is_file():
+            job.state = "done"
+        elif len(self._tasks) >= WAITING:
+            raise ExportsBusy
+        else:
+            self._tasks[job.id] = asyncio.get_running_loop().create_task(self._make(job))
+        self._jobs[job.id] = job
+        while len(self._jobs) > KEPT:
+            oldest = next((j for j in self._jobs.values() if j.state in ("done", "failed")), None)
+            if oldest is None:
+                break
+            del self._jobs[oldest.id]
+        return job
+
+    async def _make(self, job: Job) -> None:
+        try:
+            async with self._one:
+                job.state = "running"
+                self._folder.mkdir(parents=True, exist_ok=True)
+                await recorder.export(self._recordings, job.recording, job.format, job.path)
+                job.state = "done"
+        except asyncio.CancelledError:
+            job.state, job.problem = "failed", "the server stopped"
+            raise
+        except (ValueError, LookupError) as error:
+            job.state, job.problem = "failed", str(error)[:200]
+        except Exception as error:
+            log.exception("an export failed", recording=job.recording, format=job.format)
+            job.state, job.problem = "failed", "no space left" if getattr(error, "errno", 0) == 28 else "it failed"
+        finally:
+            self._tasks.pop(job.id, None)
+
+    async def forget(self, recording: str) -> None:
+        """The recording goes: its files too."""
+        for job in [j for j in self._jobs.values() if j.recording == recording]:
+            task = self._tasks.get(job.id)
+            if task is not None:
+                task.cancel()
+                await asyncio.gather(task, return_exceptions=True)
+            del self._jobs[job.id]
+        for format in FORMATS:
+            (self._folder / f"{recording}.{format}").unlink(missing_ok=True)
+
+    async def stop(self) -> None:
+        """The server stops."""
+        tasks = list(self._tasks.values())
+        for task in tasks:
+            task.cancel()
+        await asyncio.gather(*tasks, return_exceptions=True)

@@ -1,0 +1,139 @@
+"""All meetings of this server: opening, joining, ticking, closing."""
+
+from __future__ import annotations
+
+import asyncio
+import secrets
+import time
+
+import structlog
+
+from signaling import protocol
+from signaling.grants import Grant, GrantRefused, Grants
+from signaling.names import clean
+from signaling.people import Participant, new_id
+from signaling.room import Parts, Room
+from signaling.session import Session, turned
+
+log = structlog.get_logger("hub")
+
+TICK = 0.5
+
+
+class Hub:
+    """Meetings by room id."""
+
+    def __init__(self, parts: Parts, grants: Grants) -> None:
+        self.parts = parts
+        self.grants = grants
+        self.rooms: dict[str, Room] = {}
+        self._opening = asyncio.Lock()
+        self._ticker: asyncio.Task[None] | None = None
+        self._closing = False
+
+    def start(self) -> None:
+        """Begins ticking."""
+        self._ticker = asyncio.get_running_loop().create_task(self._tick())
+
+    async def stop(self) -> None:
+        """Ends every meeting; recordings are finished."""
+        self._closing = True
+        if self._ticker is not None:
+            self._ticker.cancel()
+        closed = protocol.Closed(reason="shutdown", message="the server is stopping", retry=True)
+        for room in list(self.rooms.values()):
+            try:
+                await room.close(closed)
+            except Exception:
+                log.exception("a room did not close cleanly", room=room.id)
+        self.rooms.clear()
+
+    def counts(self) -> tuple[int, int, int]:
+        """Meetings, people, waiting."""
+        rooms = self.rooms.values()
+        return len(rooms), sum(len(r.people) for r in rooms), sum(len(r.lobby) for r in rooms)
+
+    async def join(self, room_id: str, hello: protocol.Hello, session: Session, now: float) -> tuple[Room, Participant]:
+        """Takes somebody in, or up again, or into the lobby. Raises Turned. `now` in seconds since the epoch."""
+        if hello.version != protocol.VERSION:
+            raise turned("protocol", f"this server speaks version {protocol.VERSION}", "wrong version")
+        if self._closing:
+            raise turned("shutdown", "the server is stopping", retry=True)
+        room = self.rooms.get(room_id)
+        if room is not None and hello.resume is not None:
+            person = room.find_resume(hello.resume)
+            if person is not None:
+                room.resume(person, session)
+                return room, person
+        grant = self._check(hello.grant, room_id, now)
+        room = await self._open(room_id)
+        visitor = session.visitor or grant.visitor
+        if room.is_removed(grant.jti, visitor):
+            self.parts.metrics.grants.labels("removed").inc()
+            raise turned("removed", "a moderator removed you", "removed earlier")
+        name = clean(grant.name or hello.name)
+        if not name:
+            raise turned("protocol", "the name is empty", "empty name")
+        person = Participant(
+            id=new_id(),
+            name=name,
+            role=grant.role,
+            permissions=grant.permissions,
+            jti=grant.jti,
+            visitor=visitor,
+            member=grant.member,
+            resume=secrets.token_urlsafe(24),
+            peer=session,
+            spoken=hello.spoken,
+            reads=hello.reads,
+        )
+        if room.lobby_on and not person.may("moderate"):
+            if room.lobby.full:
+                raise turned("full", "too many people wait already", "lobby full", retry=True)
+            room.wait(person)
+        elif room.full:
+            raise turned("full", "the room is full", "room full", retry=False)
+        else:
+            room.enter(person)
+        return room, person
+
+    def _check(self, token: str, room: str, now: float) -> Grant:
+        try:
+            return self.grants.check(token, room, now)
+        except GrantRefused as error:
+            self.parts.metrics.grants.labels(error.reason).inc()
+            raise turned("grant", "this grant does not open this room", f"grant {error.reason}") from None
+
+    async def _open(self, room_id: str) -> Room:
+        async with self._opening:
+            room = self.rooms.get(room_id)
+            if room is not None:
+                return room
+            row = await self.parts.store.rooms.get(room_id)
+            if row is None:
+                raise turned("grant", "this grant does not open this room", "no such room")
+            if len(self.rooms) >= self.parts.settings.limits.rooms:
+                raise turned("full", "this server has no room for another meeting", "too many rooms", retry=True)
+            room = self.rooms[room_id] = Room(room_id, row.name, row.lobby, self.parts)
+            log.info("room opened", room=room_id, meeting=room.meeting)
+            return room
+
+    async def _tick(self) -> None:
+        while True:
+            await asyncio.sleep(TICK)
+            now = time.monotonic()
+            for room in list(self.rooms.values()):
+                try:
+                    if room.tick(now):
+                        await self.close_room(room)
+                except Exception:
+                    log.exception("a room's tick failed", room=room.id)
+
+    async def close_room(self, room: Room) -> None:
+        """Ends one meeting."""
+        async with self._opening:
+            if self.rooms.get(room.id) is not room:
+                return
+            del self.rooms[room.id]
+            await room.close(protocol.Closed(reason="room-closed", message="the meeting is over", retry=False))
+        log.info("room closed", room=room.id, meeting=room.meeting)

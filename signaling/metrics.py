@@ -1,0 +1,85 @@
+"""Counters and gauges for operators, in Prometheus' format."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable
+
+from prometheus_client import CollectorRegistry, Counter, generate_latest
+from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, Metric
+from prometheus_client.registry import Collector
+
+from captioning.config import CaptionStatus
+from sfu.interface import SfuStats
+
+
+class _Live(Collector):
+    """What is read at the moment of asking."""
+
+    def __init__(
+        self,
+        sfu: Callable[[], SfuStats],
+        captions: Callable[[], CaptionStatus],
+        rooms: Callable[[], tuple[int, int, int]],
+    ) -> None:
+        self._sfu, self._captions, self._rooms = sfu, captions, rooms
+
+    def collect(self) -> Iterable[Metric]:
+        rooms, people, waiting = self._rooms()
+        stats, words = self._sfu(), self._captions()
+        gauges = {
+            "rooms": ("Meetings running.", rooms),
+            "people": ("People in rooms.", people),
+            "waiting": ("People in lobbies.", waiting),
+            "connections": ("Media connections.", stats.connections),
+            "tracks": ("Tracks published.", stats.tracks),
+            "forwards": ("Streams sent.", stats.forwards),
+            "tcp_connections": ("Media connections over TCP.", stats.tcp_connections),
+            "caption_lag_seconds": ("How far the words are behind the voices.", words.lag_ms / 1000),
+            "caption_queue": ("Work waiting for caption workers.", words.queue),
+            "caption_streams": ("Voices being recognised.", words.streams),
+            "captions_ready": ("1 while words can be had.", float(words.state in ("ready", "overloaded"))),
+        }
+        for name, (text, value) in gauges.items():
+            yield GaugeMetricFamily(f"consilium_{name}", text, value=value)
+        yield CounterMetricFamily("consilium_packets_in", "Media packets received.", value=stats.packets_in)
+        yield CounterMetricFamily("consilium_packets_out", "Media packets sent.", value=stats.packets_out)
+        dropped = CounterMetricFamily("consilium_dropped", "Datagrams refused, by reason.", labels=["reason"])
+        for reason, count in stats.dropped.items():
+            dropped.add_metric([reason], count)
+        yield dropped
+        events = CounterMetricFamily("consilium_captions", "What happened to words.", labels=["event"])
+        for event, count in words.counters.items():
+            events.add_metric([event], count)
+        yield events
+
+
+class Metrics:
+    """One registry per server."""
+
+    def __init__(self) -> None:
+        self.registry = CollectorRegistry()
+
+        def counter(name: str, text: str, *labels: str) -> Counter:
+            return Counter(f"consilium_{name}", text, labels, registry=self.registry)
+
+        self.joins = counter("joins", "People who came in.")
+        self.resumes = counter("resumes", "Sockets taken up again.")
+        self.messages = counter("messages", "WebSocket messages received, by type.", "type")
+        self.errors = counter("errors", "Requests refused on a WebSocket, by code.", "code")
+        self.turned = counter("turned_away", "WebSockets ended by the server, by reason.", "reason")
+        self.grants = counter("grants_refused", "Grants refused, by reason.", "reason")
+        self.http_refused = counter("http_refused", "HTTP requests refused, by code.", "code")
+        self.recordings = counter("recordings", "Recordings, by what happened.", "event")
+
+    def watch(
+        self,
+        sfu: Callable[[], SfuStats],
+        captions: Callable[[], CaptionStatus],
+        rooms: Callable[[], tuple[int, int, int]],
+    ) -> None:
+        """Adds what is read from the running parts; `rooms` gives meetings, people, waiting."""
+        self.registry.register(_Live(sfu, captions, rooms))
+
+    def text(self) -> bytes:
+        """The page."""
+        return generate_latest(self.registry)

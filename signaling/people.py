@@ -1,0 +1,77 @@
+"""Somebody in a room, as the server keeps them."""
+
+from __future__ import annotations
+
+import secrets
+from collections.abc import Iterable
+from dataclasses import dataclass, field
+from typing import Protocol
+
+from signaling import protocol
+from signaling.protocol import Language, Permission, Role
+
+COLORS = 12
+
+
+class Peer(Protocol):
+    """A participant's socket, as a room sees it. Nothing here waits."""
+
+    def send(self, message: protocol.Message, key: object | None = None) -> None:
+        """Queues a message; with a `key` it replaces a waiting one of the same key."""
+
+    def send_encoded(self, data: bytes, key: object | None = None) -> None:
+        """The same, encoded once for everybody."""
+
+    def close(self, closed: protocol.Closed) -> None:
+        """Says why, then ends the socket."""
+
+
+@dataclass
+class Participant:
+    """`lost_at` (seconds, monotonic) is when the socket went; None while there is one."""
+
+    id: str
+    name: str
+    role: Role
+    permissions: frozenset[Permission]
+    jti: str
+    visitor: str | None
+    member: str | None
+    resume: str
+    peer: Peer | None
+    spoken: Language | None = None
+    reads: Language | None = None
+    color: int = 0
+    hand: float | None = None
+    lost_at: float | None = None
+    tracks: dict[str, protocol.Track] = field(default_factory=dict)
+
+    def may(self, permission: Permission) -> bool:
+        """Whether they hold a permission."""
+        return permission in self.permissions
+
+    def view(self) -> protocol.Person:
+        """As everyone sees them."""
+        return protocol.Person(
+            id=self.id,
+            name=self.name,
+            role=self.role,
+            color=self.color,
+            spoken=self.spoken,
+            hand=self.hand,
+            connected=self.peer is not None,
+            tracks=list(self.tracks.values()),
+        )
+
+
+def new_id() -> str:
+    """A participant's id: also a token in session descriptions."""
+    return "p" + secrets.token_hex(8)
+
+
+def free_color(taken: Iterable[int]) -> int:
+    """The least used colour, the lowest of those."""
+    counts = [0] * COLORS
+    for color in taken:
+        counts[color % COLORS] += 1
+    return counts.index(min(counts))

@@ -1,0 +1,197 @@
+"""A room's recording: off, starting, recording, stopping, failed; everyone is told every step."""
+
+from __future__ import annotations
+
+import asyncio
+import errno
+import secrets
+from collections.abc import Callable
+from datetime import UTC, datetime, timedelta
+from typing import TYPE_CHECKING, Any, Protocol
+
+import structlog
+
+from captioning.caption import Caption
+from community.models import RecordingRow
+from recorder.service import Cue, Manifest, Recording
+from sfu.taps import RoomClock
+from signaling import protocol
+from signaling.people import Participant
+from signaling.refusal import Refusal
+
+if TYPE_CHECKING:
+    from signaling.room import Room
+
+log = structlog.get_logger("recording")
+
+
+class RecordingSource(Protocol):
+    """`recorder.service.Recorder`."""
+
+    async def begin(
+        self,
+        recording: str,
+        *,
+        room: str,
+        title: str,
+        started_by: str,
+        purpose: str,
+        started_at: datetime,
+        clock: RoomClock,
+        request_keyframe: Callable[[str], None],
+        on_failure: Callable[[str], None],
+    ) -> Recording: ...
+
+
+class RoomRecording:
+    """At most one recording of a room at a time. Methods that feed it do nothing while there is none."""
+
+    def __init__(self, room: Room) -> None:
+        self._room = room
+        self._recording: Recording | None = None
+        self._lock = asyncio.Lock()
+        self._tasks: set[asyncio.Task[None]] = set()
+        self.state = protocol.RecordingState(state="off")
+
+    def _become(self, state: protocol.RecordingState) -> None:
+        self.state = state
+        self._room.room_changed()
+
+    async def start(self, by: Participant, purpose: str) -> None:
+        """Begins; raises Refusal when one runs already or the disk has no room."""
+        room, store = self._room, self._room.parts.store
+        if self._lock.locked() or self._recording is not None:
+            raise Refusal("bad-state", "a recording is starting, running or stopping already")
+        async with self._lock:
+            recording = secrets.token_urlsafe(9).replace("-", "x").replace("_", "y")
+            told: dict[str, Any] = {"recording": recording, "by": by.id, "purpose": purpose or None}
+            self._become(protocol.RecordingState(state="starting", **told))
+            started_at = datetime.now(UTC)
+            try:
+                running = await room.parts.recorder.begin(
+                    recording,
+                    room=room.id,
+                    title=room.name,
+                    started_by=by.name,
+                    purpose=purpose,
+                    started_at=started_at,
+                    clock=room.media.clock,
+                    request_keyframe=room.media.request_keyframe,
+                    on_failure=self._on_failure,
+                )
+            except OSError as error:
+                full = error.errno in (errno.ENOSPC, errno.EDQUOT)
+                problem = "disk-full" if full else "unavailable"
+                self._become(protocol.RecordingState(state="failed", problem=problem, **told))
+                log.error("could not begin", room=room.id, error=error.strerror)
+                room.parts.metrics.recordings.labels("failed").inc()
+                raise Refusal(
+                    "disk-full" if full else "unavailable", error.strerror or "the recording could not begin"
+                ) from None
+            await store.recordings.create(
+                RecordingRow(
+                    id=recording,
+                    room_id=room.id,
+                    title=room.name,
+                    purpose=purpose,
+                    started_by=by.name,
+                    member_id=by.member,
+                    started_at=started_at,
+                    state="recording",
+                )
+            )
+            self._recording = running
+            for person in room.people.values():
+                running.participant(person.id, person.name)
+            room.media.add_tap(running)
+            if room.speaking:
+                running.speaker(room.speaking[0])
+            room.parts.metrics.recordings.labels("started").inc()
+            await store.audit.write("record-start", f"participant:{by.id}", room=room.id, subject=recording)
+            self._become(protocol.RecordingState(state="recording", since=room.now, **told))
+
+    async def stop(self, by: Participant | None) -> None:
+        """Ends it; when this returns the replay can be opened. Raises Refusal when none runs."""
+        if self._recording is None:
+            raise Refusal("bad-state", "nothing is being recorded")
+        async with self._lock:
+            await self._end(by, None)
+
+    async def _end(self, by: Participant | None, problem: str | None) -> None:
+        running, room = self._recording, self._room
+        if running is None:
+            return
+        self._recording = None
+        known = self.state
+        recording = known.recording or ""
+        told: dict[str, Any] = {"recording": recording, "by": known.by, "purpose": known.purpose}
+        self._become(protocol.RecordingState(state="stopping", since=known.since, **told))
+        room.media.remove_tap(running)
+        manifest: Manifest | None = None
+        try:
+            manifest = await running.finish()
+            problem = problem or (manifest.problem if manifest.state == "failed" else None)
+        except OSError as error:
+            problem = problem or error.strerror or "the disk failed"
+        store = room.parts.store
+        replay = None
+        if manifest is not None:
+            days = room.parts.settings.recordings.link_days
+            code = await store.links.create(role="viewer", recording=recording, lifetime=timedelta(days=days))
+            replay = f"/replay/{recording}#k={code}"
+        await store.recordings.ended(recording, "failed" if manifest is None else "ready", problem)
+        actor = f"participant:{by.id}" if by is not None else "server"
+        await store.audit.write("record-stop", actor, room=room.id, subject=recording)
+        room.parts.metrics.recordings.labels("failed" if problem else "finished").inc()
+        self._become(
+            protocol.RecordingState(state="failed" if problem else "off", replay=replay, problem=problem, **told)
+        )
+
+    def _on_failure(self, reason: str) -> None:
+        log.error("recording failed", room=self._room.id, reason=reason)
+        task = asyncio.get_running_loop().create_task(self._failed(reason))
+        self._tasks.add(task)
+        task.add_done_callback(self._tasks.discard)
+
+    async def _failed(self, reason: str) -> None:
+        async with self._lock:
+            await self._end(None, reason)
+
+    async def close(self) -> None:
+        """The room closes: what runs is finished."""
+        async with self._lock:
+            await self._end(None, None)
+
+    # --- what is fed ------------------------------------------------------------------------------
+
+    def named(self, person: Participant) -> None:
+        """Somebody came in."""
+        if self._recording is not None:
+            self._recording.participant(person.id, person.name)
+
+    def speaker(self, participant: str | None) -> None:
+        """Who speaks now."""
+        if self._recording is not None:
+            self._recording.speaker(participant)
+
+    def chat(self, entry: protocol.ChatEntry) -> None:
+        """A public chat line."""
+        if self._recording is not None:
+            self._recording.chat(entry.participant, entry.name, entry.text, entry.at)
+
+    def caption(self, caption: Caption) -> None:
+        """Final words."""
+        text = f"{caption.stable} {caption.tail}".strip() if caption.tail else caption.stable.strip()
+        if self._recording is not None and text:
+            self._recording.cue(
+                Cue(
+                    segment=caption.segment,
+                    revision=caption.revision,
+                    participant=caption.participant,
+                    source=caption.source,
+                    language=caption.language,
+                    start=caption.start,
+                    end=caption.end,
+                    text=text,
+                )
+            )

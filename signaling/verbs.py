@@ -1,0 +1,181 @@
+"""What each client message does, after its permission was checked. One short function per verb."""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable
+from typing import Any
+
+import structlog
+
+from sfu.interface import SdpError, TrackLabel
+from signaling import protocol
+from signaling.people import Participant
+from signaling.refusal import Refusal
+from signaling.rights import NEEDED, TO_PUBLISH, outranks
+from signaling.room import Room
+
+log = structlog.get_logger("verbs")
+
+Verb = Callable[[Room, Participant, Any], Awaitable[None]]
+
+
+def _person(room: Room, participant: str) -> Participant:
+    found = room.people.get(participant)
+    if found is None:
+        raise Refusal("not-found", "nobody here has this id", participant)
+    return found
+
+
+async def _audit(room: Room, me: Participant, act: str, subject: str | None = None) -> None:
+    log.info(act, room=room.id, by=me.id, subject=subject)
+    await room.parts.store.audit.write(act, f"participant:{me.id}", room=room.id, subject=subject)
+
+
+async def publish(room: Room, me: Participant, message: protocol.PublishOffer) -> None:
+    for label in message.tracks:
+        if not me.may(TO_PUBLISH[label.source]):
+            raise Refusal("not-allowed", f"you may not publish {label.source}", label.mid)
+    labels = [TrackLabel(mid=label.mid, source=label.source) for label in message.tracks]
+    try:
+        published = await room.media.publish(me.id, message.sdp, labels)
+    except SdpError as error:
+        raise Refusal("bad-sdp", str(error)) from None
+    if me.peer is not None:
+        me.peer.send(protocol.PublishAnswer(sdp=published.sdp, tracks=published.tracks))
+
+
+async def answer(room: Room, me: Participant, message: protocol.SubscribeAnswer) -> None:
+    try:
+        await room.media.answer(me.id, message.revision, message.sdp)
+    except SdpError as error:
+        raise Refusal("bad-sdp", str(error)) from None
+
+
+async def restart(room: Room, me: Participant, message: protocol.SubscribeRestart) -> None:
+    room.media.restart_subscribe(me.id, message.rebuild)
+
+
+async def set_muted(room: Room, me: Participant, message: protocol.SetMuted) -> None:
+    track = me.tracks.get(message.track)
+    if track is None:
+        raise Refusal("not-found", "you have no such track", message.track)
+    if track.muted != message.muted:
+        room.set_muted(me, track, message.muted)
+
+
+async def set_languages(room: Room, me: Participant, message: protocol.SetLanguages) -> None:
+    room.languages(me, message.spoken, message.reads)
+
+
+async def send_chat(room: Room, me: Participant, message: protocol.SendChat) -> None:
+    await room.chat.send(me, message)
+
+
+async def raise_hand(room: Room, me: Participant, message: protocol.RaiseHand) -> None:
+    if message.raised != (me.hand is not None):
+        me.hand = room.now if message.raised else None
+        room.changed(me)
+
+
+async def mute_participant(room: Room, me: Participant, message: protocol.MuteParticipant) -> None:
+    person = _person(room, message.participant)
+    for track in [t for t in person.tracks.values() if t.kind == message.kind and not t.muted]:
+        room.set_muted(person, track, True)
+        if person.peer is not None:
+            person.peer.send(protocol.MutedBy(track=track.id, by=me.id))
+    await _audit(room, me, f"mute-{message.kind}", person.id)
+
+
+async def lower_hand(room: Room, me: Participant, message: protocol.LowerHand) -> None:
+    person = _person(room, message.participant)
+    if person.hand is not None:
+        person.hand = None
+        room.changed(person)
+        await _audit(room, me, "lower-hand", person.id)
+
+
+async def remove_participant(room: Room, me: Participant, message: protocol.RemoveParticipant) -> None:
+    person = _person(room, message.participant)
+    if person is me or outranks(person.role, me.role):
+        raise Refusal("not-allowed", "you may not remove this person", person.id)
+    room.removed.add(person.jti)
+    if person.visitor is not None and person.visitor != me.visitor:
+        room.removed.add(person.visitor)
+    peer = person.peer
+    room.leave(person, "removed")
+    if peer is not None:
+        peer.close(protocol.Closed(reason="removed", message="a moderator removed you", retry=False))
+    await _audit(room, me, "remove", person.id)
+
+
+async def admit(room: Room, me: Participant, message: protocol.Admit) -> None:
+    if message.participant is None:
+        people = room.lobby.take_all()
+    else:
+        person = room.lobby.take(message.participant)
+        if person is None:
+            raise Refusal("not-found", "nobody with this id waits", message.participant)
+        people = [person]
+    for place, person in enumerate(people):
+        if room.full:
+            for left in people[place:]:
+                room.lobby.add(left, room.now)
+            room.lobby_changed()
+            raise Refusal("unavailable", "the room is full")
+        room.enter(person)
+        await _audit(room, me, "admit", person.id)
+    room.lobby_changed()
+
+
+async def deny(room: Room, me: Participant, message: protocol.Deny) -> None:
+    person = room.lobby.take(message.participant)
+    if person is None:
+        raise Refusal("not-found", "nobody with this id waits", message.participant)
+    if person.peer is not None:
+        person.peer.close(protocol.Closed(reason="denied", message="a moderator did not let you in", retry=False))
+    room.lobby_changed()
+    await _audit(room, me, "deny", person.id)
+
+
+async def set_lobby(room: Room, me: Participant, message: protocol.SetLobby) -> None:
+    if room.lobby_on != message.enabled:
+        room.lobby_on = message.enabled
+        room.room_changed()
+        await room.parts.store.rooms.set_lobby(room.id, message.enabled)
+        await _audit(room, me, "lobby-on" if message.enabled else "lobby-off")
+
+
+async def start_recording(room: Room, me: Participant, message: protocol.StartRecording) -> None:
+    await room.recording.start(me, message.purpose)
+
+
+async def stop_recording(room: Room, me: Participant, message: protocol.StopRecording) -> None:
+    await room.recording.stop(me)
+
+
+VERBS: dict[type[protocol.Request], Verb] = {
+    protocol.PublishOffer: publish,
+    protocol.SubscribeAnswer: answer,
+    protocol.SubscribeRestart: restart,
+    protocol.SetMuted: set_muted,
+    protocol.SetLanguages: set_languages,
+    protocol.SendChat: send_chat,
+    protocol.RaiseHand: raise_hand,
+    protocol.MuteParticipant: mute_participant,
+    protocol.LowerHand: lower_hand,
+    protocol.RemoveParticipant: remove_participant,
+    protocol.Admit: admit,
+    protocol.Deny: deny,
+    protocol.SetLobby: set_lobby,
+    protocol.StartRecording: start_recording,
+    protocol.StopRecording: stop_recording,
+}
+"""Ping and Leave belong to the session (`signaling.session`)."""
+
+
+async def perform(room: Room, me: Participant, message: protocol.Request) -> None:
+    """Does what a message asks for; raises Refusal when the sender may not or it cannot be."""
+    needed = NEEDED[type(message)]
+    if needed is not None and not me.may(needed):
+        raise Refusal("not-allowed", f"this needs the permission {needed}")
+    await VERBS[type(message)](room, me, message)
