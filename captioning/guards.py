@@ -1,0 +1,60 @@
+"""Checks that keep words nobody said off the screen. Whisper fills silence with phrases and gets stuck in loops."""
+
+from __future__ import annotations
+
+import re
+import zlib
+from collections.abc import Sequence
+from typing import Literal
+
+Guard = Literal["loop", "compression", "no-speech", "improbable", "credits"]
+
+COMPRESSION = 2.4
+NO_SPEECH = 0.6
+IMPROBABLE = -1.0
+HOPELESS = -1.3
+CREDITS = re.compile(
+    r"amara\.org|subtitles? (by|created)|subtitled by|untertitel (von|der|im)"
+    r"|sous-titr(es|age) (réalisés|st|par|société)|legendas? (pela|por) |subtítulos (por|realizados)"
+    r"|sottotitoli (creati|e revisione|a cura)|字幕|субтитры (сделал|созда)",
+    re.IGNORECASE,
+)
+"""Credits of the subtitle files that Whisper was trained on. A short text that holds one is dropped."""
+CREDITS_LONGEST = 12
+
+
+def compression_ratio(text: str) -> float:
+    """Bytes before over bytes after deflate; speech lies under 2.4 (Radford et al. 2022, section 4.5)."""
+    raw = text.encode()
+    return len(raw) / len(zlib.compress(raw)) if raw else 0.0
+
+
+def looping(words: Sequence[str]) -> bool:
+    """Whether some phrase of up to eight words comes again and again, directly after itself."""
+    lowered = [word.casefold().strip(".,!?;:") for word in words]
+    for size in range(1, 9):
+        needed = 5 if size == 1 else 4 if size == 2 else 3
+        run = 0
+        for index in range(size, len(lowered)):
+            run = run + 1 if lowered[index] == lowered[index - size] else 0
+            if run >= size * (needed - 1):
+                return True
+    return False
+
+
+def repetitive(text: str, words: Sequence[str]) -> Guard | None:
+    """A loop: worth another try with a longer window."""
+    if looping(words):
+        return "loop"
+    return "compression" if compression_ratio(text) > COMPRESSION else None
+
+
+def doubtful(text: str, words: Sequence[str], log_probability: float, no_speech: float) -> Guard | None:
+    """Why these words must not be shown, or None. `log_probability` is the mean over tokens."""
+    if guard := repetitive(text, words):
+        return guard
+    if no_speech > NO_SPEECH and log_probability < IMPROBABLE:
+        return "no-speech"
+    if log_probability < HOPELESS:
+        return "improbable"
+    return "credits" if len(words) <= CREDITS_LONGEST and CREDITS.search(text) else None

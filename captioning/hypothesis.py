@@ -1,0 +1,47 @@
+"""What the recogniser heard in one utterance so far."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from captioning.guards import Guard
+
+UNSPACED = frozenset({"zh", "ja", "th", "lo", "my", "yue", "km", "bo"})
+"""Languages written without spaces: there, every character counts as a word."""
+
+
+@dataclass(frozen=True, slots=True)
+class Hypothesis:
+    """`log_probability` is the mean over tokens, `no_speech` Whisper's own doubt; `guard` says why the text must not be
+    shown. `english` is Whisper's translation, where it was asked for."""
+
+    text: str
+    language: str
+    detected: str
+    detected_probability: float
+    log_probability: float = 0.0
+    no_speech: float = 0.0
+    guard: Guard | None = None
+    fell_back: bool = False
+    english: str | None = None
+
+    @property
+    def words(self) -> list[str]:
+        return split(self.text, self.language)
+
+    @property
+    def confidence(self) -> float:
+        """The mean probability of a token, 0 to 1."""
+        return math.exp(min(0.0, self.log_probability))
+
+
+def split(text: str, language: str) -> list[str]:
+    """Words as agreement sees them."""
+    return list(text) if language in UNSPACED else text.split()
+
+
+def join(words: Sequence[str], language: str) -> str:
+    """The text of such words."""
+    return ("" if language in UNSPACED else " ").join(words)

@@ -1,0 +1,300 @@
+"""What signaling uses: one `CaptionService` for the server, one `RoomCaptions` (a tap) per room.
+
+The server's own process never decodes audio: it hands packets to worker processes in batches and turns what they say
+into caption events with revisions.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from collections import Counter
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+
+import msgspec
+
+from captioning.bus import PipeTransport, Transport
+from captioning.caption import Caption
+from captioning.config import CaptionConfig, CaptionStatus, State
+from captioning.messages import Closed, Done, Packet, ToServer, Translation, Words
+from captioning.segment import Segments
+from captioning.supervisor import Supervisor
+from sfu.taps import RoomClock, TapPacket, TrackInfo
+
+log = logging.getLogger("captioning")
+
+CLOSE_WITHIN = 8.0
+"""Seconds that `RoomCaptions.close` waits for the last finals."""
+LARGEST_PAYLOAD = 1_500
+
+
+class CaptionService:
+    """Starts the workers and shares the rooms' streams out among them."""
+
+    def __init__(self, config: CaptionConfig) -> None:
+        self.config = config
+        self._supervisors: list[Supervisor] = []
+        self._owners: dict[str, tuple[RoomCaptions, Supervisor]] = {}
+        self._rooms: set[RoomCaptions] = set()
+        self._counters: Counter[str] = Counter()
+        self._opened = 0
+
+    async def start(self) -> None:
+        """Returns at once; models load in the worker processes. What goes wrong there is in `status`."""
+        if not self.config.enabled or self._supervisors:
+            return
+        for index in range(self.config.workers):
+            supervisor = Supervisor(self._transport(index), self._receive, _nothing)
+            supervisor.start()
+            self._supervisors.append(supervisor)
+
+    async def stop(self) -> None:
+        """Close every room (with its finals) and end the workers."""
+        await asyncio.gather(*(room.close() for room in list(self._rooms)))
+        await asyncio.gather(*(supervisor.stop() for supervisor in self._supervisors))
+        self._supervisors.clear()
+
+    def status(self) -> CaptionStatus:
+        """Now. `read` are the languages translation can reach; `spoken` those the model hears."""
+        if not self._supervisors:
+            return CaptionStatus("off")
+        ready = [s for s in self._supervisors if s.ready is not None]
+        beats = [s.beat for s in self._supervisors if s.beat is not None]
+        problem = next((s.problem for s in self._supervisors if s.problem), None)
+        state: State
+        if ready:
+            state = "overloaded" if any(beat.overloaded for beat in beats) else "ready"
+        else:
+            state = "failed" if problem else "loading"
+        counters = Counter(self._counters)
+        for supervisor in self._supervisors:
+            counters.update(supervisor.counters())
+        first = ready[0].ready if ready else None
+        return CaptionStatus(
+            state=state,
+            spoken=tuple(first.spoken) if first else (),
+            read=tuple(first.read) if first else (),
+            lag_ms=max((beat.lag_ms for beat in beats), default=0.0),
+            problem=problem if state == "failed" else None,
+            queue=sum(beat.queue for beat in beats),
+            streams=len(self._owners),
+            counters=dict(counters),
+        )
+
+    def cpu_seconds(self) -> float:
+        """Processor time that the workers alive now have used."""
+        return sum(s.beat.cpu for s in self._supervisors if s.beat is not None)
+
+    def worker_pids(self) -> list[int]:
+        """The worker processes on this machine."""
+        return [s.pid for s in self._supervisors if s.pid is not None]
+
+    def open_room(self, room: str, on_caption: Callable[[Caption], None], clock: RoomClock) -> RoomCaptions:
+        """Captions for one room. `on_caption` is called on the event loop and must not block."""
+        self._opened += 1
+        captions = RoomCaptions(self, f"{room}#{self._opened}", on_caption, clock)
+        self._rooms.add(captions)
+        return captions
+
+    # --- for RoomCaptions ---
+
+    def _adopt(self, room: RoomCaptions, stream: str, language: str | None) -> Supervisor | None:
+        """Give a stream to the worker with the fewest."""
+        if not self._supervisors:
+            return None
+        supervisor = min(self._supervisors, key=lambda s: s.load)
+        self._owners[stream] = (room, supervisor)
+        supervisor.open(stream, room.key, language)
+        return supervisor
+
+    def _release(self, stream: str) -> None:
+        if (owned := self._owners.pop(stream, None)) is not None:
+            owned[1].forget(stream)
+
+    def _tell_readers(self, room: str, languages: list[str]) -> None:
+        for supervisor in self._supervisors:
+            supervisor.set_readers(room, languages)
+
+    def _transport(self, index: int) -> Transport:
+        config = self.config
+        settings = {
+            "models": str(config.models),
+            "model": config.model,
+            "device": config.device,
+            "compute_type": config.compute_type,
+            "threads": config.threads,
+            "niceness": config.niceness,
+        }
+        return PipeTransport(msgspec.json.encode(settings), config.threads)
+
+    def _receive(self, message: ToServer) -> None:
+        if isinstance(message, Words | Translation | Done | Closed):
+            owned = self._owners.get(message.stream)
+            if owned is not None:
+                owned[0]._hear(message)
+
+
+@dataclass(slots=True)
+class _Track:
+    participant: str
+    supervisor: Supervisor
+    closed: bool = False
+
+
+class RoomCaptions:
+    """A tap (`sfu.taps.Tap`): microphones in, caption events out."""
+
+    def __init__(
+        self, service: CaptionService, key: str, on_caption: Callable[[Caption], None], clock: RoomClock
+    ) -> None:
+        self.key = key
+        self._service = service
+        self._on_caption = on_caption
+        self._clock = clock
+        self._tracks: dict[str, _Track] = {}
+        self._spoken: dict[str, str] = {}
+        self._readers: frozenset[str] = frozenset()
+        self._segments = Segments()
+        self._empty = asyncio.Event()
+        self._empty.set()
+        self._closed = False
+
+    # --- what signaling says ---
+
+    def set_spoken(self, participant: str, language: str | None) -> None:
+        """The language a person says they speak (BCP 47); None to detect it."""
+        if language is None:
+            self._spoken.pop(participant, None)
+        else:
+            self._spoken[participant] = language
+        for stream, track in self._tracks.items():
+            if track.participant == participant:
+                track.supervisor.set_language(stream, language)
+
+    def set_readers(self, languages: frozenset[str]) -> None:
+        """The languages somebody in the room reads now (BCP 47); others are not translated to."""
+        if languages != self._readers and not self._closed:
+            self._readers = languages
+            self._service._tell_readers(self.key, sorted(languages))
+
+    def snapshot(self) -> list[Caption]:
+        """For late joiners: the last finals and what is open, oldest first."""
+        return self._segments.snapshot()
+
+    async def close(self) -> None:
+        """Finish what people were saying, wait a bounded time for the finals, and stop."""
+        if self._closed:
+            return
+        self._closed = True
+        for stream, track in self._tracks.items():
+            track.closed = True
+            track.supervisor.close(stream)
+        try:
+            async with asyncio.timeout(CLOSE_WITHIN):
+                await self._empty.wait()
+        except TimeoutError:
+            log.warning("room %s closed with captions still owed for %d tracks", self.key, len(self._tracks))
+        for stream in list(self._tracks):
+            self._service._release(stream)
+        self._tracks.clear()
+        self._service._tell_readers(self.key, [])
+        self._service._rooms.discard(self)
+
+    # --- Tap ---
+
+    def track_opened(self, track: TrackInfo, room_ms: float) -> None:
+        hears = track.kind == "audio" and track.source == "microphone" and track.codec.name.upper() == "OPUS"
+        if not hears or self._closed or track.id in self._tracks:
+            return
+        supervisor = self._service._adopt(self, track.id, self._spoken.get(track.participant))
+        if supervisor is not None:
+            self._tracks[track.id] = _Track(track.participant, supervisor)
+            self._empty.clear()
+
+    def packets(self, packets: Sequence[TapPacket]) -> None:
+        by_track: dict[str, list[Packet]] = {}
+        for packet in packets:
+            if packet.track in self._tracks and len(packet.payload) <= LARGEST_PAYLOAD:
+                by_track.setdefault(packet.track, []).append(Packet(packet.timestamp, packet.media_ms, packet.payload))
+        for stream, theirs in by_track.items():
+            self._tracks[stream].supervisor.packets(stream, theirs)
+
+    def track_muted(self, track: str, muted: bool, room_ms: float) -> None:
+        if muted and (known := self._tracks.get(track)) is not None:
+            known.supervisor.flush(track)
+
+    def track_closed(self, track: str, room_ms: float) -> None:
+        if (known := self._tracks.get(track)) is not None and not known.closed:
+            known.closed = True
+            known.supervisor.close(track)
+
+    # --- what the worker says ---
+
+    def _hear(self, message: Words | Translation | Done | Closed) -> None:
+        track = self._tracks.get(message.stream)
+        if track is None:
+            return
+        if isinstance(message, Closed):
+            del self._tracks[message.stream]
+            self._service._release(message.stream)
+            if not self._tracks:
+                self._empty.set()
+        elif isinstance(message, Words):
+            self._words(track, message)
+        elif isinstance(message, Translation):
+            self._translation(track, message)
+
+    def _words(self, track: _Track, words: Words) -> None:
+        segment = f"{words.stream}.{words.utterance}"
+        for other in self._segments.others(segment, words.language):
+            self._publish(self._segments.retract(other))
+        self._publish(
+            self._segments.revise(
+                segment=segment,
+                participant=track.participant,
+                track=words.stream,
+                source=words.language,
+                language=words.language,
+                start=words.start,
+                end=words.end,
+                stable=words.stable,
+                tail=words.tail,
+                final=words.final,
+                confidence=words.confidence,
+            )
+        )
+
+    def _translation(self, track: _Track, said: Translation) -> None:
+        self._publish(
+            self._segments.revise(
+                segment=f"{said.stream}.{said.utterance}",
+                participant=track.participant,
+                track=said.stream,
+                source=said.source,
+                language=said.language,
+                start=said.start,
+                end=said.end,
+                stable=said.text if said.final else "",
+                tail="" if said.final else said.text,
+                final=said.final,
+                engine=said.engine,
+                pivot=said.pivot,
+            )
+        )
+
+    def _publish(self, caption: Caption | None) -> None:
+        if caption is None:
+            return
+        self._service._counters["captions_final" if caption.final else "captions_interim"] += 1
+        try:
+            self._on_caption(caption)
+        except Exception:  # a listener's mistake must not stop the captions of everybody
+            log.exception("a caption could not be delivered")
+
+
+def _nothing() -> None:
+    """Status is asked for, not pushed."""
+
+
+__all__ = ["CaptionConfig", "CaptionService", "CaptionStatus", "RoomCaptions"]

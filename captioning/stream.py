@@ -1,0 +1,187 @@
+"""One audio track inside a worker: packets in, utterances out. No clock: the times are those of the packets."""
+
+from __future__ import annotations
+
+from bisect import bisect_right
+from collections import OrderedDict
+from dataclasses import dataclass, field
+
+import numpy as np
+
+from captioning.agreement import Agreement
+from captioning.decode import RATE, Chunk, OpusDecoder, Samples
+from captioning.hypothesis import Hypothesis
+from captioning.language import SpokenLanguage
+from captioning.messages import Packet
+from captioning.segmenter import Breath, Ended, Event, Opened, Segmenter
+from captioning.vad import FRAME, FRAME_MS, VoiceActivity
+
+KEEP = RATE * 2
+"""Samples kept while nobody speaks, for the beginning of the next utterance."""
+
+
+@dataclass(slots=True)
+class Utterance:
+    """`samples` is None while it is open. `offered` is the speech (as a frame) that an interim was last asked for.
+    `heard` is the newest full result and the speech that it covers."""
+
+    number: int
+    start: int
+    start_ms: float
+    end_ms: float = 0.0
+    speech_end: int = 0
+    offered: int = 0
+    samples: Samples | None = None
+    heard: tuple[Hypothesis, int] | None = None
+    agreement: Agreement = field(default_factory=Agreement)
+    language: str | None = None
+    shown: tuple[str, str] | None = None
+    translated_at: float = 0.0
+    translated: set[str] = field(default_factory=set)
+
+
+@dataclass(frozen=True, slots=True)
+class Began:
+    """An utterance opened."""
+
+    utterance: Utterance
+
+
+@dataclass(frozen=True, slots=True)
+class Grew:
+    """There is more of an open utterance; `breath` when the speaker paused."""
+
+    utterance: Utterance
+    breath: bool
+
+
+@dataclass(frozen=True, slots=True)
+class Finished:
+    """An utterance is over and carries its samples."""
+
+    utterance: Utterance
+
+
+Change = Began | Grew | Finished
+
+
+class Stream:
+    """See the module text. `pending` are finished utterances whose words are not out yet, by number."""
+
+    def __init__(self, room: str, language: str | None, utterance: int) -> None:
+        self.room = room
+        self.language = SpokenLanguage(language)
+        self.open: Utterance | None = None
+        self.pending: OrderedDict[int, Utterance] = OrderedDict()
+        self.closing = False
+        self._number = utterance
+        self._decoder = OpusDecoder()
+        self._vad = VoiceActivity()
+        self._segmenter = Segmenter()
+        self._audio: Samples = np.zeros(0, np.float32)
+        self._base = 0
+        """Index of the first sample in `_audio`, counted since the stream began."""
+        self._anchors: list[tuple[int, float]] = []
+
+    @property
+    def next_utterance(self) -> int:
+        return self._number
+
+    @property
+    def bad_packets(self) -> int:
+        return self._decoder.bad
+
+    @property
+    def listening(self) -> bool:
+        """Whether somebody speaks, or may be about to."""
+        return self._segmenter.speaking
+
+    @property
+    def speech_end(self) -> int:
+        """The frame up to which there was speech."""
+        return self._segmenter.speech_end
+
+    @property
+    def open_ms(self) -> float:
+        """How much of the open utterance there is."""
+        return 0.0 if self.open is None else (self._segmenter.position - self.open.start) * FRAME_MS
+
+    @property
+    def now_ms(self) -> float:
+        """Room time up to which the stream has been heard."""
+        return self._ms(self._base + len(self._audio))
+
+    def hear(self, packets: list[Packet]) -> list[Change]:
+        return self._chunks(self._decoder.decode(packets))
+
+    def pad(self, milliseconds: float) -> list[Change]:
+        """No packet came for so long: the speaker is silent as far as anybody can hear."""
+        return self._chunks(self._decoder.pad(milliseconds))
+
+    def flush(self) -> list[Change]:
+        """Finish what is open."""
+        changes = [change for event in self._segmenter.flush() for change in self._change(event)]
+        self._vad.reset()
+        return changes
+
+    def sound(self) -> tuple[Samples, int]:
+        """The open utterance's samples so far, and the frame up to which there was speech in them."""
+        assert self.open is not None
+        return self._slice(self.open.start, self._segmenter.position), self._segmenter.speech_end
+
+    def _chunks(self, chunks: list[Chunk]) -> list[Change]:
+        changes: list[Change] = []
+        for chunk in chunks:
+            if chunk.jump:
+                changes.extend(self.flush())
+            self._anchors.append((self._base + len(self._audio), chunk.start_ms))
+            self._audio = np.concatenate([self._audio, chunk.samples])
+            before = self._segmenter.position
+            for probability, energy in self._vad.feed(chunk.samples):
+                for event in self._segmenter.feed(probability, energy):
+                    changes.extend(self._change(event))
+            if self.open is not None and self._segmenter.position > before:
+                changes.append(Grew(self.open, False))
+        self._trim()
+        return changes
+
+    def _change(self, event: Event) -> list[Change]:
+        match event:
+            case Opened(start):
+                self.open = Utterance(self._number, start, self._ms(self._at(start)))
+                self._number += 1
+                return [Began(self.open)]
+            case Breath() if self.open is not None:
+                return [Grew(self.open, True)]
+            case Ended(start, end, cut) if self.open is not None:
+                done, self.open = self.open, None
+                done.samples = self._slice(start, end)
+                done.end_ms = self._ms(self._at(end))
+                done.speech_end = end if cut else min(end, self._segmenter.speech_end)
+                self.pending[done.number] = done
+                return [Finished(done)]
+        return []
+
+    def _at(self, frame: int) -> int:
+        """The sample at which a frame begins."""
+        return frame * FRAME
+
+    def _slice(self, start: int, end: int) -> Samples:
+        first = max(0, self._at(start) - self._base)
+        return self._audio[first : max(first, self._at(end) - self._base)].copy()
+
+    def _trim(self) -> None:
+        end = self._base + len(self._audio)
+        keep_from = self._at(self.open.start) if self.open is not None else end - KEEP
+        if keep_from - self._base > KEEP:
+            self._audio = self._audio[keep_from - self._base :].copy()
+            self._base = keep_from
+            first = max(0, bisect_right(self._anchors, (self._base, float("inf"))) - 1)
+            del self._anchors[:first]
+
+    def _ms(self, sample: int) -> float:
+        index = max(0, bisect_right(self._anchors, (sample, float("inf"))) - 1)
+        if not self._anchors:
+            return 0.0
+        at, ms = self._anchors[index]
+        return ms + (sample - at) * 1000 / RATE
