@@ -50,7 +50,11 @@ async def _enter(browser: Browser, url: str, name: str) -> Page:
 
 async def _measure() -> dict[str, Any]:
     with tempfile.TemporaryDirectory() as folder:
-        async with ServerProcess(Path(folder), captions_enabled="false") as server, chromium() as host, chromium() as guest:
+        async with (
+            ServerProcess(Path(folder), captions_enabled="false") as server,
+            chromium() as host,
+            chromium() as guest,
+        ):
             context = await host.new_context(permissions=["microphone", "camera"], locale="en-US")
             page = await context.new_page()
             await page.goto(server.links["host"])
@@ -70,8 +74,8 @@ async def _measure() -> dict[str, Any]:
         "first_frame_ms": latency(found),
         "spread_ms": spread(found),
         "rounds": ROUNDS,
-        "measured": "headless Chromium, loopback, one publisher with camera and microphone already in the room; publisher, "
-        "server and viewer share this machine's processors; click event to requestVideoFrameCallback",
+        "measured": "headless Chromium, loopback, one publisher with camera and microphone already in the room; "
+        "publisher, server and viewer share this machine's processors; click event to requestVideoFrameCallback",
     }
 
 

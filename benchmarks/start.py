@@ -55,7 +55,8 @@ async def _measure() -> dict[str, Any]:
         "cold_captions_ready_s": spread([captions for _, captions in cold]),
         "warm_captions_ready_s": spread([captions for _, captions in warm]),
         "rounds": {"cold": COLD_ROUNDS, "warm": WARM_ROUNDS},
-        "measured": "wall clock from process start to /healthz answering 200 with links printed; packages installed, page cache warm",
+        "measured": "wall clock from process start to /healthz answering 200 with links printed; packages installed, "
+        "page cache warm",
     }
 
 

@@ -1,6 +1,7 @@
 """Chromium and Firefox with fake cameras and a microphone that plays a file; neither calls home.
 
-Chromium is driven by Playwright, Firefox ESR by Marionette (Playwright's own Firefox build cannot be had from a package).
+Chromium is driven by Playwright, Firefox ESR by Marionette (Playwright's own Firefox
+build cannot be had from a package).
 """
 
 from __future__ import annotations
@@ -51,7 +52,7 @@ FIREFOX_PREFS: dict[str, Any] = {
 
 
 def wav_from(audio: Path, destination: Path, *, lead_seconds: float = 0.0, tail_seconds: float = 0.0) -> Path:
-    """Decode any audio file to the 48 kHz mono 16-bit WAV that Chromium's fake microphone wants, silence around it on request."""
+    """Decode an audio file to the 48 kHz mono 16-bit WAV that Chromium's fake microphone wants, silence around it."""
     rate = 48_000
     with av.open(str(audio)) as source, av.open(str(destination), "w", format="wav") as sink:
         stream = sink.add_stream("pcm_s16le", rate=rate, layout="mono")
@@ -140,7 +141,7 @@ class Firefox:
             "const e = document.querySelector(arguments[0]);"
             "const p = e instanceof HTMLSelectElement ? HTMLSelectElement : HTMLInputElement;"
             "Object.getOwnPropertyDescriptor(p.prototype, 'value').set.call(e, arguments[1]);"
-            "e.dispatchEvent(new Event('input', {bubbles: true})); e.dispatchEvent(new Event('change', {bubbles: true}));",
+            "for (const kind of ['input', 'change']) e.dispatchEvent(new Event(kind, {bubbles: true}));",
             selector,
             value,
         )

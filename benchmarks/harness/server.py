@@ -70,7 +70,8 @@ class ServerProcess:
             self._process = await asyncio.create_subprocess_exec(
                 *self._wrapper, sys.executable, "-m", "signaling", "serve", "--json-links", str(self.links_file),
                 *self._arguments,
-                env=self.environment(), stdout=log, stderr=log, stdin=asyncio.subprocess.DEVNULL, start_new_session=True,
+                env=self.environment(), stdout=log, stderr=log, stdin=asyncio.subprocess.DEVNULL,
+                start_new_session=True,
             )  # fmt: skip
         try:
             async with asyncio.timeout(timeout):

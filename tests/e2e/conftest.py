@@ -3,12 +3,11 @@
 from __future__ import annotations
 
 import shutil
-from collections.abc import AsyncIterator
 from pathlib import Path
 
 import pytest
+
 from benchmarks.harness.browsers import CHROMIUM, FIREFOX, wav_from
-from benchmarks.harness.server import ServerProcess
 from web import STATIC
 
 CLIPS = Path(__file__).parent.parent / "assets"

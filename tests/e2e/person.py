@@ -7,8 +7,9 @@ import signal
 from pathlib import Path
 from typing import Any
 
-from benchmarks.harness.browsers import Firefox
 from playwright.async_api import Browser, Page
+
+from benchmarks.harness.browsers import Firefox
 
 # Counts remote pictures that move: somebody else's tile (one's own is mirrored) whose video shows new frames.
 MOVING = """
@@ -46,7 +47,11 @@ for (const element of document.querySelectorAll('audio')) {
 return heard;
 """
 
-FORGET = "window.__clocks = new Map(); if (window.__ears) for (const m of window.__ears.meters.values()) m.loudest = 0; return true"
+FORGET = """
+window.__clocks = new Map();
+if (window.__ears) for (const meter of window.__ears.meters.values()) meter.loudest = 0;
+return true;
+"""
 
 TEXT_OF_CAPTIONS = "return document.querySelector('[data-testid=\"captions\"]')?.innerText ?? ''"
 

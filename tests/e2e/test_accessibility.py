@@ -8,10 +8,10 @@ from pathlib import Path
 import pytest
 import pytest_asyncio
 from axe_playwright_python.async_playwright import Axe
-from benchmarks.harness.browsers import chromium
-from benchmarks.harness.server import ServerProcess
 from playwright.async_api import Page
 
+from benchmarks.harness.browsers import chromium
+from benchmarks.harness.server import ServerProcess
 from tests.e2e.person import Person, new_person
 
 

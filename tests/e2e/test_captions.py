@@ -6,9 +6,9 @@ from collections.abc import AsyncIterator
 from pathlib import Path
 
 import pytest_asyncio
+
 from benchmarks.harness.browsers import chromium
 from benchmarks.harness.server import ServerProcess
-
 from tests.e2e.person import new_person
 
 
@@ -20,7 +20,7 @@ async def server(folder: Path) -> AsyncIterator[ServerProcess]:
 
 LINES = """
 return [...document.querySelectorAll('[data-testid="caption-line"]')].map((line) => ({
-  participant: line.dataset.participant, text: line.innerText.toLowerCase(), lang: line.lang || line.querySelector('[lang]')?.lang
+  participant: line.dataset.participant, text: line.innerText.toLowerCase()
 }));
 """
 

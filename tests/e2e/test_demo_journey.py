@@ -9,10 +9,10 @@ from pathlib import Path
 from typing import Any
 
 import pytest_asyncio
-from benchmarks.harness.browsers import chromium, firefox
-from benchmarks.harness.server import ServerProcess
 from playwright.async_api import Page
 
+from benchmarks.harness.browsers import chromium, firefox
+from benchmarks.harness.server import ServerProcess
 from tests.e2e.person import Person, new_person
 
 
@@ -60,9 +60,7 @@ async def test_from_the_link_to_the_download(server: ServerProcess, tmp_path: Pa
         await host.until("return !!document.querySelector('[data-testid=\"recording\"]')")
         guest = await new_person(browser, server.url)
         await guest.join(server.links["guest"], "Late guest", reads="en")
-        await guest.until(
-            "return document.querySelector('[data-testid=\"recording\"]')?.innerText.includes('Host')"
-        )
+        await guest.until("return document.querySelector('[data-testid=\"recording\"]')?.innerText.includes('Host')")
         # Long enough for two turns of the discussion.
         await host.until(
             "window.__seen ??= new Set();"

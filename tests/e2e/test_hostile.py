@@ -10,9 +10,9 @@ from pathlib import Path
 
 import aiohttp
 import pytest_asyncio
+
 from benchmarks.harness.browsers import chromium
 from benchmarks.harness.server import ServerProcess
-
 from tests.e2e.person import new_person
 
 
@@ -20,6 +20,17 @@ from tests.e2e.person import new_person
 async def server(folder: Path) -> AsyncIterator[ServerProcess]:
     async with ServerProcess(folder, captions_enabled="false") as server:
         yield server
+
+
+MESSAGES = (
+    "",
+    "{",
+    "\u0000",
+    "[1]",
+    '{"type":"hello"}',
+    '{"type":"no-such-thing"}',
+    '{"type":"hello","version":1,"grant":"x.y.z","name":"N"}',
+)
 
 
 def spray_datagrams(port: int) -> None:
@@ -62,7 +73,7 @@ async def test_garbage_on_every_port_is_nobody_elses_problem(server: ServerProce
             *(garbage_stream(server.media_port) for _ in range(10)), *(garbage_stream(server.port) for _ in range(10))
         )
         async with aiohttp.ClientSession() as http:
-            for text in ("", "{", '{"type":"hello"}', '{"type":"no-such-thing"}', "\u0000", "[1]", '{"type":"hello","version":1,"grant":"x.y.z","name":"N"}'):
+            for text in MESSAGES:
                 async with http.ws_connect(f"{server.url}/ws/demo", origin=server.url) as ws:
                     await ws.send_str(text)
                     async with asyncio.timeout(10):

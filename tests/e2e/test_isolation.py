@@ -9,15 +9,13 @@ from pathlib import Path
 from urllib.parse import urlsplit
 
 import pytest
-from benchmarks.harness.browsers import chromium
-from benchmarks.harness.server import ServerProcess
 from playwright.async_api import Page, Request
 
+from benchmarks.harness.browsers import chromium
+from benchmarks.harness.server import ServerProcess
 from tests.e2e.person import new_person
 
-ADDRESS = re.compile(
-    r'sin_addr=inet_addr\("([^"]+)"\)|inet_pton\(AF_INET6, "([^"]+)"'
-)
+ADDRESS = re.compile(r'sin_addr=inet_addr\("([^"]+)"\)|inet_pton\(AF_INET6, "([^"]+)"')
 
 
 def outside(trace: str) -> set[str]:

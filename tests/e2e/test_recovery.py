@@ -8,9 +8,9 @@ from pathlib import Path
 from typing import Any
 
 import aiohttp
+
 from benchmarks.harness.browsers import chromium
 from benchmarks.harness.server import ServerProcess
-
 from tests.e2e.person import new_person
 
 
@@ -45,7 +45,7 @@ async def repaired(server: ServerProcess, folder: Path) -> dict[str, Any]:
     found = list((folder / "data" / "recordings").glob("*/recording.json"))
     assert len(found) == 1
     manifest: dict[str, Any] = json.loads(found[0].read_text())
-    async with aiohttp.ClientSession() as http:
-        async with http.get(f"{server.url}/api/recordings/{found[0].parent.name}") as answer:
-            assert answer.status in (401, 403, 404), "a stranger must not read a recording"
+    path = f"/api/recordings/{found[0].parent.name}"
+    async with aiohttp.ClientSession() as http, http.get(server.url + path) as answer:
+        assert answer.status in (401, 403, 404), "a stranger must not read a recording"
     return manifest

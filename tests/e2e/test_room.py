@@ -9,10 +9,10 @@ from pathlib import Path
 
 import pytest
 import pytest_asyncio
-from benchmarks.harness.browsers import chromium, firefox, watch_console
-from benchmarks.harness.server import ServerProcess
 from playwright.async_api import Page
 
+from benchmarks.harness.browsers import chromium, firefox, watch_console
+from benchmarks.harness.server import ServerProcess
 from tests.e2e.person import Lid, Person, new_person
 
 
@@ -98,4 +98,7 @@ async def test_nothing_is_cut_off_sideways(server: ServerProcess, width: int, he
         await ana.page.set_viewport_size({"width": width, "height": height})
         await ana.join(server.links["host"], "Dr. Maximiliane Freifrau von Hohenstein-Schwarzenberg")
         assert await ana.run("return document.documentElement.scrollWidth <= innerWidth")
-        await ana.until("return document.querySelector('[data-testid=\"control-leave\"]').getBoundingClientRect().bottom <= innerHeight")
+        await ana.until(
+            "const leave = document.querySelector('[data-testid=\"control-leave\"]').getBoundingClientRect();"
+            "return leave.bottom <= innerHeight && leave.right <= innerWidth"
+        )
