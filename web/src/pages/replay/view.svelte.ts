@@ -16,7 +16,7 @@ export class View {
   language = $state<string | null>(null);
   on = $state(true);
   original = $state(false);
-  size = $state<number>(24);
+  size = $state<number>(innerWidth < 600 ? 20 : 24);
   top = $state(false);
   transcript = $state<string | null>(null);
 
