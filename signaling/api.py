@@ -86,7 +86,7 @@ class Granted(Body, kw_only=True, frozen=True):
 
 
 class NewLink(Body, kw_only=True, frozen=True):
-    """`code` is a link code of one's own (a logged-in owner of the room needs none). `days` None: it does not expire."""
+    """`code` is that of a link of one's own; a logged-in owner of the room needs none. `days` None: no expiry."""
 
     role: Role
     code: Annotated[str, Meta(max_length=64)] | None = None

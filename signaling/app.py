@@ -10,12 +10,12 @@ import msgspec
 import structlog
 from aiohttp import web
 
-from signaling import replay
-from signaling.api import table
+from signaling.api import table as api_table
 from signaling.call import Call, Services
 from signaling.endpoint import ApiError, Endpoint, read_body
 from signaling.metrics import Metrics
 from signaling.openapi import document
+from signaling.replay import table as replay_table
 from signaling.shell import Shell
 from signaling.socket import Sockets
 
@@ -25,8 +25,7 @@ Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
 
 PAGES = ("/", "/j/{code}", "/r/{room}", "/replay/{id}", "/setup/{code}", "/login", "/admin", "/help/api")
 
-ENDPOINTS = table.endpoints
-assert replay.table is table, "recordings' endpoints are in the same table"
+ENDPOINTS = [*api_table.endpoints, *replay_table.endpoints]
 
 
 @cache
@@ -53,10 +52,11 @@ def security_headers(host: str) -> dict[str, str]:
     }
     return {
         "Content-Security-Policy": "; ".join(f"{name} {value}" for name, value in policy.items()),
+        "Server": "Consilium",
         "X-Content-Type-Options": "nosniff",
         "X-Frame-Options": "DENY",
         "Referrer-Policy": "no-referrer",
-        "Permissions-Policy": "camera=(self), microphone=(self), display-capture=(self), geolocation=(), payment=(), usb=()",
+        "Permissions-Policy": "camera=(self), microphone=(self), display-capture=(self), geolocation=(), payment=()",
         "Cross-Origin-Opener-Policy": "same-origin",
         "Cross-Origin-Resource-Policy": "same-origin",
     }
@@ -111,12 +111,13 @@ def make_app(services: Services, shell: Shell, metrics: Metrics, sockets: Socket
                 result = await found.handler(call, body)
             else:
                 result = await found.handler(call)
-            if not isinstance(result, web.StreamResponse):
-                result = web.Response(
-                    body=msgspec.json.encode(result), content_type="application/json", status=found.status
-                )
-            call.finish(result)
-            return result
+            if isinstance(result, web.StreamResponse):
+                response = result
+            else:
+                body = msgspec.json.encode(result)
+                response = web.Response(body=body, content_type="application/json", status=found.status)
+            call.finish(response)
+            return response
 
         return handle
 

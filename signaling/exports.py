@@ -55,9 +55,9 @@ class Exports:
     def ask(self, recording: str, format: Format) -> Job:
         """A job for this file: one that is there or under way, or a new one. Raises ExportsBusy."""
         for job in self._jobs.values():
-            if (job.recording, job.format) == (recording, format) and job.state != "failed":
-                if job.state != "done" or job.path.is_file():
-                    return job
+            usable = job.state in ("queued", "running") or (job.state == "done" and job.path.is_file())
+            if usable and (job.recording, job.format) == (recording, format):
+                return job
         path = self._folder / f"{recording}.{format}"
         job = Job(secrets.token_urlsafe(9), recording, format, path)
         if path.is_file():

@@ -41,12 +41,13 @@ class Hub:
         if self._ticker is not None:
             self._ticker.cancel()
         closed = protocol.Closed(reason="shutdown", message="the server is stopping", retry=True)
-        for room in list(self.rooms.values()):
-            try:
-                await room.close(closed)
-            except Exception:
-                log.exception("a room did not close cleanly", room=room.id)
+        rooms = list(self.rooms.values())
         self.rooms.clear()
+        for room, outcome in zip(
+            rooms, await asyncio.gather(*(room.close(closed) for room in rooms), return_exceptions=True), strict=True
+        ):
+            if isinstance(outcome, BaseException):
+                log.error("a room did not close cleanly", room=room.id, exc_info=outcome)
 
     def counts(self) -> tuple[int, int, int]:
         """Meetings, people, waiting."""
@@ -131,9 +132,8 @@ class Hub:
 
     async def close_room(self, room: Room) -> None:
         """Ends one meeting."""
-        async with self._opening:
-            if self.rooms.get(room.id) is not room:
-                return
-            del self.rooms[room.id]
-            await room.close(protocol.Closed(reason="room-closed", message="the meeting is over", retry=False))
+        if self.rooms.get(room.id) is not room:
+            return
+        del self.rooms[room.id]
+        await room.close(protocol.Closed(reason="room-closed", message="the meeting is over", retry=False))
         log.info("room closed", room=room.id, meeting=room.meeting)

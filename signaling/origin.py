@@ -68,7 +68,7 @@ class Origins:
         return self._trusted(remote) and headers.get("X-Forwarded-Proto", "").lower() == "https"
 
     def known_host(self, host: str) -> bool:
-        """Whether a Host header names this server: the public name, localhost, this machine's name, or an IP address."""
+        """Whether a Host header names this server: its public name, localhost, the machine's name, an IP address."""
         name = host_name(host)
         if name in self._names or name.endswith(".localhost"):
             return True

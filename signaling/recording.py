@@ -127,6 +127,9 @@ class RoomRecording:
         told: dict[str, Any] = {"recording": recording, "by": known.by, "purpose": known.purpose}
         self._become(protocol.RecordingState(state="stopping", since=known.since, **told))
         room.media.remove_tap(running)
+        for caption in room.words.snapshot():
+            if not caption.final:
+                self._cue(running, caption)
         manifest: Manifest | None = None
         try:
             manifest = await running.finish()
@@ -181,9 +184,14 @@ class RoomRecording:
 
     def caption(self, caption: Caption) -> None:
         """Final words."""
-        text = f"{caption.stable} {caption.tail}".strip() if caption.tail else caption.stable.strip()
-        if self._recording is not None and text:
-            self._recording.cue(
+        if self._recording is not None:
+            self._cue(self._recording, caption)
+
+    @staticmethod
+    def _cue(recording: Recording, caption: Caption) -> None:
+        text = f"{caption.stable} {caption.tail}".strip()
+        if text:
+            recording.cue(
                 Cue(
                     segment=caption.segment,
                     revision=caption.revision,

@@ -97,6 +97,39 @@ def _named(protocol: ModuleType) -> list[tuple[str, tuple[Any, ...]]]:
     return [(name, get_args(getattr(protocol, name))) for name in literals(protocol).values()]
 
 
+def configuration_page(settings: ModuleType) -> str:
+    """docs/configuration.md."""
+    parts = [
+        GENERATED,
+        "# Configuration\n",
+        "Defaults, then `consilium.toml` in the folder where the server is started (or `--config FILE`), then variables "
+        "`CONSILIUM_*`: the later wins. Lists are separated by commas in variables. A value that is not allowed, or a "
+        "name that does not exist, stops the start with the name, the value and what is allowed.\n",
+        "Every default is safe on a machine of one's own: pages and media on 127.0.0.1 only. To let others in, set `host`, "
+        "`public_url` and `tls.mode` (or a reverse proxy and `trusted_proxies`), and open the media port for UDP and TCP. "
+        "A server is known by its `public_url`, `localhost`, its host name and IP addresses; other `Host` names are "
+        "refused.\n",
+        "```toml\n"
+        'host = "0.0.0.0"\nport = 443\npublic_url = "https://meet.example.org"\n\n'
+        '[tls]\nmode = "files"\ncert = "/etc/consilium/cert.pem"\nkey = "/etc/consilium/key.pem"\n\n'
+        '[media]\nport = 8081\npublic_addresses = ["203.0.113.7"]\n'
+        "```\n",
+    ]
+    section = None
+    for row in settings.table():
+        owner = row.name.rpartition(".")[0]
+        if owner != section:
+            section = owner
+            cls = settings.SECTIONS[owner] if owner else settings.Settings
+            title = f"`[{owner}]`" if owner else "The server"
+            parts.append(f"## {title}\n\n{inspect.cleandoc(cls.__doc__ or '')}\n")
+            parts.append("| setting | variable | default | allowed | what it is |\n|---|---|---|---|---|")
+        default = "empty" if row.default in ("", []) else f"`{msgspec.json.encode(row.default).decode()}`"
+        cells = (f"`{row.name}`", f"`{row.env}`", default, settings.allowed(row.type), row.description)
+        parts.append("| " + " | ".join(cell.replace("|", "\\|") for cell in cells) + " |")
+    return "\n".join(parts).replace(" |\n## ", " |\n\n## ") + "\n"
+
+
 SESSION = """\
 ## A session
 

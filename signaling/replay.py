@@ -20,13 +20,15 @@ from msgspec import Meta
 
 from community.models import RecordingRow
 from recorder import service as recorder
-from signaling.api import Done, table
+from signaling.api import Done
 from signaling.call import REPLAY_COOKIE, Call
-from signaling.endpoint import ApiError, Body
+from signaling.endpoint import ApiError, Body, Table
 from signaling.exports import ExportsBusy, Job
 from signaling.grants import GrantRefused
 
 log = structlog.get_logger("replay")
+
+table = Table()
 
 COOKIE_SECONDS = 12 * 3600
 CHOSEN = {"mkv": "video/x-matroska", "mp4": "video/mp4", "webm": "video/webm"}

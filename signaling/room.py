@@ -57,8 +57,8 @@ class Room:
         self.lobby = Lobby(parts.settings.limits.waiting)
         self.removed: set[str] = set()
         self.speaking: list[str] = []
-        self.media = parts.sfu.open_room(room, self)
-        self.words = RoomWords(room, parts.captions, self.media, self.caption)
+        self.media = parts.sfu.open_room(self.meeting, self)
+        self.words = RoomWords(self.meeting, parts.captions, self.media, self.caption)
         self.chat = RoomChat(self)
         self.recording = RoomRecording(self)
         self.empty_since: float | None = None
@@ -69,11 +69,6 @@ class Room:
     def now(self) -> float:
         """Room time, milliseconds."""
         return self.media.clock.now()
-
-    @property
-    def actor_room(self) -> str:
-        """How the audit log names it."""
-        return self.id
 
     # --- what people see --------------------------------------------------------------------------
 
@@ -260,8 +255,8 @@ class Room:
             if person.peer is not None:
                 person.peer.close(closed)
         self.people.clear()
-        await self.words.close()
         self.media.close()
+        await self.words.close()
         await self.parts.store.chat.forget(self.meeting)
 
     # --- sfu.interface.RoomEvents -----------------------------------------------------------------

