@@ -45,6 +45,15 @@ def test_a_gap_from_the_publisher_is_asked_for_and_repaired_by_rtx(net, plane, k
     assert len(publisher.got(Nack)) == 1
 
 
+def test_what_was_missing_before_a_new_ssrc_is_not_asked_of_it(net, plane, kit):
+    publisher, _ = start(net, plane, kit)
+    publisher.send(kit.packet(5), 0.1)
+    publisher.send(kit.packet(900, kit.KEYFRAME, ssrc=77, extensions=[(4, b"1")]), 0.105)
+    publisher.send(kit.packet(902, ssrc=77), 0.11)
+    plane.tick(0.15)
+    assert [(nack.media, nack.sequences) for nack in publisher.got(Nack)] == [(77, (901,))]
+
+
 def test_nacks_are_repeated_then_given_up_and_a_key_frame_is_asked_for(net, plane, kit):
     publisher, _ = start(net, plane, kit)
     seen = []

@@ -74,6 +74,24 @@ def test_numbers_go_on_over_a_pause_of_the_sink(net, plane, kit):
     assert [(p.timestamp - first.timestamp) & 0xFFFFFFFF for p in subscriber.rtp] == [0, 3000, 150000, 153000]
 
 
+@pytest.mark.parametrize("timed", [None, 3])
+def test_late_packets_find_their_place_before_a_pause_and_none_within_it(net, plane, kit, timed):
+    publisher, subscriber = net.join("p"), net.join("s")
+    plane.add_source("p", kit.audio())
+    plane.add_sink("s", kit.sink("mic", extensions=ExtensionIds(abs_send_time=timed)))
+    publisher.send(kit.opus(10), 0.0)
+    publisher.send(kit.opus(12), 0.04)
+    plane.pause_sink("sink", True)
+    publisher.send(kit.opus(14), 0.08)
+    plane.pause_sink("sink", False)
+    publisher.send(kit.opus(16), 0.12)
+    for late in (9, 11, 13, 15):
+        publisher.send(kit.opus(late), 0.13)
+    first = subscriber.rtp[0]
+    assert [(p.sequence - first.sequence) & 0xFFFF for p in subscriber.rtp] == [0, 2, 3, 1]
+    assert [(p.timestamp - first.timestamp) & 0xFFFFFFFF for p in subscriber.rtp] == [0, 1920, 5760, 960]
+
+
 def test_a_frame_torn_by_a_pause_is_not_joined_to_the_next(net, plane, kit):
     publisher, subscriber = net.join("p"), net.join("s")
     plane.add_source("p", kit.video())
@@ -114,14 +132,15 @@ def test_a_publisher_that_changes_its_ssrc_stays_one_stream(net, plane, kit):
     publisher.send(kit.packet(1000, kit.KEYFRAME, timestamp=9_000_000), 0.0)
     other = {"ssrc": 77, "extensions": [(4, b"1")]}
     publisher.send(kit.packet(3, kit.KEYFRAME, timestamp=5, **other), 0.5)
-    publisher.send(kit.packet(1001), 0.51)  # a late one of the stream before
+    publisher.send(kit.packet(1001), 0.51)  # late ones of the stream before, without and with their mid
+    publisher.send(kit.packet(1002, extensions=[(4, b"1")]), 0.52)
     publisher.send(kit.packet(4, timestamp=3005, **other), 0.53)
     assert [p.payload for p in subscriber.rtp] == [kit.KEYFRAME, kit.KEYFRAME, kit.DELTA]
     first = subscriber.rtp[0]
     assert [(p.sequence - first.sequence) & 0xFFFF for p in subscriber.rtp] == [0, 1, 2]
     assert [(p.timestamp - first.timestamp) & 0xFFFFFFFF for p in subscriber.rtp] == [0, 45000, 48000]
     assert {p.ssrc for p in subscriber.rtp} == {5000}
-    assert plane.stats().dropped == {"unknown_ssrc": 1}
+    assert plane.stats().dropped == {"unknown_ssrc": 1, "retired_ssrc": 1}
 
 
 def test_streams_without_signalled_ssrcs_are_told_apart_by_mid(net, plane, kit):

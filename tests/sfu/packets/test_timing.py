@@ -59,17 +59,19 @@ def test_drift_of_the_publishers_clock_is_followed(ppm):
     assert worst < 5
 
 
-def test_a_publisher_whose_clock_is_set_is_met_anew_without_a_jump():
+@pytest.mark.parametrize("step", [-86400, -2, 2, 1e9])
+def test_a_publisher_whose_clock_is_set_is_met_anew_without_a_jump(step):
     publisher = PublisherTiming(START)
     audio, video = publisher.track(48000), publisher.track(90000)
     before = {}
     for n in range(2000):
         at = n * 0.02
-        ntp = 3.9e9 + at + (-86400 if at > 20 else 0)
+        ntp = 3.9e9 + at + (step if at > 20 else 0)
         for name, track, rate, delay in (("a", audio, 48000, 0.04), ("v", video, 90000, 0.2)):
             ms = track.media_ms(round(at * rate), START + at + delay)
             if name in before:
                 assert -1 < ms - before[name] < 60
+                assert at < 10 or ms - at * 1000 == pytest.approx(40, abs=200)
             before[name] = ms
             if n % 100 == 20:
                 track.report(ntp, round(at * rate), START + at + delay)
