@@ -127,7 +127,8 @@ def conclude(
 def speeches(spoke: Sequence[tuple[float, str | None]], duration: float) -> list[Speech]:
     """Who was the active speaker from when to when, from changes in order of time."""
     result: list[Speech] = []
-    for (start, participant), (end, _) in zip(spoke, [*spoke[1:], (duration, None)], strict=True):
+    stops = [start for start, _ in spoke[1:]] + [duration]
+    for (start, participant), end in zip(spoke, stops, strict=False):
         begins, ends = max(0.0, start), min(end, duration)
         if participant is None or ends <= begins:
             continue

@@ -136,6 +136,8 @@ class Mixer:
 
     def finish(self, until: int) -> None:
         """Up to the end, the last frame filled with silence; on disk when this returns."""
-        self.advance(until + FRAME - 1)
-        self.flush()
-        self._file.close()
+        try:
+            self.advance(until + FRAME - 1)
+            self.flush()
+        finally:
+            self._file.close()

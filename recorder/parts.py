@@ -190,10 +190,12 @@ class VideoParts:
         self._close_group()
 
     def close(self, time: int) -> None:
-        self.stop(time)
-        if self._file:
-            self._file.close()
-            self._file = None
+        try:
+            self.stop(time)
+        finally:
+            if self._file:
+                self._file.close()
+                self._file = None
 
     def _begin(self, config: CodecConfig) -> None:
         if self._file:
@@ -294,10 +296,12 @@ class AudioParts:
         self._run = []
 
     def close(self, time: int) -> None:
-        self.flush()
-        if self._file:
-            self._file.close()
-            self._file = None
+        try:
+            self.flush()
+        finally:
+            if self._file:
+                self._file.close()
+                self._file = None
 
     def resume(self, files: list[MediaFileInfo]) -> int:
         """Takes over what a crash left. Returns where to go on, in ms."""

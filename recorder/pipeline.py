@@ -12,6 +12,9 @@ from recorder.mix import LAG_MS, Mixer, Voice
 from recorder.parts import CAMERA_HOLD_MS, AudioClock, AudioParts, MediaFileInfo, Timeline, VideoParts
 from sfu.taps import TapPacket
 
+SHORTEST_MS = 100
+"""A recording is at least this long, so that there is something to play."""
+
 MIX = -1
 """The mix's index in `Filed`."""
 
@@ -112,10 +115,20 @@ class Pipeline:
         self._now = room_ms
         self.mixer.advance(int((room_ms - self.origin - LAG_MS) * 48))
 
-    def finish(self, room_ms: float) -> int:
-        """Closes every file; everything is on disk when this returns. Returns the duration in ms."""
+    @property
+    def duration(self) -> int:
+        """Milliseconds that are mixed and written; the recording's length once finished."""
+        return self.mixer.groups[-1].end if self.mixer.groups else 0
+
+    def finish(self, room_ms: float) -> None:
+        """Closes every file, also when one fails (OSError, at the end); all is on disk when this returns."""
+        problem: OSError | None = None
         for index, track in self.tracks.items():
             if track.closed is None:
-                self.close(Closed(at=room_ms, index=index))
-        self.mixer.finish(int(max(0.0, room_ms - self.origin) * 48))
-        return self.mixer.position // 48
+                try:
+                    self.close(Closed(at=room_ms, index=index))
+                except OSError as error:
+                    problem = error
+        self.mixer.finish(int(max(SHORTEST_MS, room_ms - self.origin) * 48))
+        if problem:
+            raise problem

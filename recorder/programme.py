@@ -94,7 +94,7 @@ def edit(sources: Iterable[Source], speakers: Sequence[tuple[float, str | None]]
         if track == current:
             continue
         if current is not None:
-            if time - since < DWELL_MS and not _better(available[track].source, available[current].source):
+            if 0 < time - since < DWELL_MS and not _better(available[track].source, available[current].source):
                 continue
             if _wanted(available, time, speaker, current) != track:
                 continue

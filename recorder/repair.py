@@ -86,10 +86,10 @@ def repair(folder: Path) -> Manifest | None:
     elif isinstance(last, events.Failed):
         state, problem = "failed", last.reason
     clean = state != "repaired"
-    end = last.at if clean else max(origin + mixed, *ends.values(), *(event.at for event in log), origin + 100)
-    duration = pipeline.finish(end)
+    end = last.at if clean else max(origin + mixed, *ends.values(), *(event.at for event in log))
+    pipeline.finish(end)
     journal.close()
-    return conclude(folder, pipeline, [*log, *added], duration, state, problem)
+    return conclude(folder, pipeline, [*log, *added], pipeline.duration, state, problem)
 
 
 def _tail(

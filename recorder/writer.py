@@ -23,6 +23,7 @@ from sfu.taps import TapPacket
 QUEUE_BYTES = 64 * 1024 * 1024
 SYNC_S = 1.0
 POLL_S = 0.05
+BATCH = 500
 RESERVE_BYTES = 4 * 1024 * 1024
 RESERVE = "reserve"
 """Space set aside so that a recording that filled the disk can still be finished."""
@@ -85,12 +86,12 @@ class Writer:
         """Writes what is queued, ends the thread, closes all files; blocks. Returns the duration in ms and events."""
         self._stop.set()
         self._thread.join()
-        (self._folder / RESERVE).unlink(missing_ok=True)
         try:
             if self.problem is None:
                 self._take_all()
         except OSError as error:
             self._fail(error)
+        (self._folder / RESERVE).unlink(missing_ok=True)
         duration = self._close(room_ms)
         return duration, self._logged
 
@@ -113,10 +114,11 @@ class Writer:
                 self._fail(error)
 
     def _take_all(self) -> None:
-        """Everything queued now: each journal gets one write, then the pipeline sees the items in order."""
-        items: list[Item] = []
         while self._queue:
-            items.append(self._queue.popleft())
+            self._take([self._queue.popleft() for _ in range(min(len(self._queue), BATCH))])
+
+    def _take(self, items: list[Item]) -> None:
+        """Each journal gets one write, then the pipeline sees the items in order."""
         bodies: dict[int, list[bytes]] = {}
         for item in items:
             if isinstance(item, tuple):
@@ -157,9 +159,8 @@ class Writer:
     def _close(self, room_ms: float) -> int:
         room_ms = room_ms if self._failed_at is None else self._failed_at
         last = events.Failed(at=room_ms, reason=self.problem) if self.problem else events.Ended(at=room_ms)
-        duration = 0
         try:
-            duration = self.pipeline.finish(room_ms)
+            self.pipeline.finish(room_ms)
             self._append_event(last)
         except OSError as error:
             if self.problem is None:
@@ -169,7 +170,7 @@ class Writer:
                 journal.close()
             except OSError as error:
                 self.problem = self.problem or reason(error)
-        return duration
+        return self.pipeline.duration
 
 
 def journal_path(folder: Path, index: int) -> Path:
