@@ -8,8 +8,10 @@ blocks.
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import os
 import select
+import signal
 import socket
 import struct
 import sys
@@ -159,7 +161,8 @@ class PipeTransport(asyncio.Protocol):
 
     def kill(self) -> None:
         if self._process is not None and self._process.returncode is None:
-            self._process.kill()
+            with contextlib.suppress(ProcessLookupError):  # not Process.kill: it would reap what the loop waits for
+                os.kill(self._process.pid, signal.SIGKILL)
 
     # --- asyncio.Protocol ---
 

@@ -187,9 +187,11 @@ class RoomCaptions:
         if self._closed:
             return
         self._closed = True
-        for stream, track in self._tracks.items():
+        for stream, track in list(self._tracks.items()):
             track.closed = True
             track.supervisor.close(stream)
+            if track.supervisor.problem is not None:  # it has nothing to wait for
+                self._hear(Closed(stream))
         try:
             async with asyncio.timeout(CLOSE_WITHIN):
                 await self._empty.wait()

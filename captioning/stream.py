@@ -131,17 +131,33 @@ class Stream:
 
     def _chunks(self, chunks: list[Chunk]) -> list[Change]:
         changes: list[Change] = []
+        run: list[Chunk] = []
         for chunk in chunks:
             if chunk.jump:
+                changes.extend(self._run(run))
                 changes.extend(self.flush())
-            self._anchors.append((self._base + len(self._audio), chunk.start_ms))
-            self._audio = np.concatenate([self._audio, chunk.samples])
-            before = self._segmenter.position
-            for probability, energy in self._vad.feed(chunk.samples):
-                for event in self._segmenter.feed(probability, energy):
-                    changes.extend(self._change(event))
-            if self.open is not None and self._segmenter.position > before:
-                changes.append(Grew(self.open, False))
+                run = []
+            run.append(chunk)
+        changes.extend(self._run(run))
+        return changes
+
+    def _run(self, chunks: list[Chunk]) -> list[Change]:
+        """Chunks that follow on from each other."""
+        if not chunks:
+            return []
+        at = self._base + len(self._audio)
+        for chunk in chunks:
+            self._anchors.append((at, chunk.start_ms))
+            at += len(chunk.samples)
+        samples = np.concatenate([chunk.samples for chunk in chunks])
+        self._audio = np.concatenate([self._audio, samples])
+        changes: list[Change] = []
+        before = self._segmenter.position
+        for probability, energy in self._vad.feed(samples):
+            for event in self._segmenter.feed(probability, energy):
+                changes.extend(self._change(event))
+        if self.open is not None and self._segmenter.position > before:
+            changes.append(Grew(self.open, False))
         self._trim()
         return changes
 

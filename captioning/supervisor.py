@@ -115,7 +115,7 @@ class Supervisor:
         if feed is None or feed.closing:
             return
         if feed.kept.maxlen is not None and len(feed.kept) + len(packets) > feed.kept.maxlen:
-            self._before["packets_dropped"] += len(packets)
+            self._before["packets_not_kept"] += len(packets)
         feed.kept.extend(packets)
         if self._running:
             feed.waiting.extend(packets)

@@ -86,14 +86,15 @@ def hear_forever(recogniser: Recogniser, duplex: Duplex) -> None:
             messages = duplex.receive(PATIENCE)
             if messages is None or any(isinstance(message, Stop) for message in messages):
                 break
-            now = time.monotonic()
-            for message in messages:
-                recogniser.handle(message, now)
-            recogniser.idle(now)
-            if now >= beat_at:
-                beat_at = now + BEAT
-                lag, queue, streams, busy, counters = recogniser.figures(now)
-                duplex.send(Beat(lag, queue, streams, recogniser.overloaded, busy, time.process_time(), counters))
+            for message in [*messages, None]:
+                now = time.monotonic()
+                if message is not None:
+                    recogniser.handle(message, now)
+                if now >= beat_at:
+                    beat_at = now + BEAT
+                    lag, queue, streams, busy, counters = recogniser.figures(now)
+                    duplex.send(Beat(lag, queue, streams, recogniser.overloaded, busy, time.process_time(), counters))
+            recogniser.idle(time.monotonic())
     except ConnectionError:
         pass
     except Exception:

@@ -1,0 +1,206 @@
+"""The whole of captioning on real speech: packets in, attributed and translated captions out, through real workers."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import signal
+from collections.abc import AsyncIterator
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from captioning.config import CaptionConfig
+from captioning.service import CaptionService
+from sfu.taps import Codec, TrackInfo
+
+from .speech import CLIPS, Room, clip, eventually, missing, opus, silence, state, tap_packet
+
+
+@pytest.fixture(scope="module")
+async def service(model_folder: Path) -> AsyncIterator[CaptionService]:
+    service = CaptionService(CaptionConfig(models=model_folder))
+    await service.start()
+    await state(service, "ready", "failed")
+    assert service.status().problem is None
+    yield service
+    await service.stop()
+
+
+pytestmark = pytest.mark.asyncio(loop_scope="module")
+
+
+async def test_words_are_attributed_to_who_said_them_and_read_in_portuguese(service: CaptionService) -> None:
+    room = Room(service)
+    room.room.set_readers(frozenset({"pt-BR", "en"}))
+    room.room.set_spoken("ana", "pt")
+    room.open("helen", "track-h")
+    room.open("ana", "track-a")
+    room.send("track-h", clip("en-dose.opus"))
+    room.send("track-a", clip("pt-consulta.opus"))
+    await room.room.close()
+    said, consulta = CLIPS["en-dose.opus"], CLIPS["pt-consulta.opus"]
+    assert len(missing(said, room.text("en", "helen"))) <= 1, room.text("en", "helen")
+    assert len(missing(consulta, room.text("pt", "ana"))) <= 2, room.text("pt", "ana")
+    portuguese = room.text("pt-BR", "helen").lower()
+    assert "morfina" in portuguese and "direito" in portuguese, portuguese
+    english = room.text("en", "ana").lower()
+    assert "fever" in english and "knee" in english, english
+    assert {c.track for c in room.captions if c.participant == "helen"} == {"track-h"}
+    assert {c.engine for c in room.finals("pt-BR")} == {"firefox"}
+    assert not room.finals("pt-BR", "ana"), "what is spoken in a language is not translated into it"
+
+
+async def test_revisions_only_grow_and_end_in_one_final(service: CaptionService) -> None:
+    room = Room(service)
+    room.room.set_readers(frozenset({"pt"}))
+    room.open("p", "t")
+    packets = clip("en-round.opus")
+    for begin in range(0, len(packets), 10):  # about three times as fast as speech, so that interims are made
+        room.send("t", packets[begin : begin + 10])
+        await asyncio.sleep(0.07)
+    await room.room.close()
+    newest: dict[tuple[str, str], tuple[int, bool, str]] = {}
+    for c in room.captions:
+        revision, final, stable = newest.get((c.segment, c.language), (-1, False, ""))
+        assert c.revision == revision + 1
+        assert not final
+        assert c.start < c.end
+        if not c.final and c.engine is None:
+            assert c.stable.startswith(stable)
+        newest[c.segment, c.language] = (c.revision, c.final, c.stable if not c.final else "")
+    assert newest and all(final for _, final, _ in newest.values())
+    assert any(not c.final for c in room.captions)
+    snapshot = room.room.snapshot()
+    assert {(c.segment, c.language): c.revision for c in snapshot} == {k: v[0] for k, v in newest.items() if v[0] >= 0}
+
+
+async def test_lost_packets_and_pauses_in_transmission_are_silence(service: CaptionService) -> None:
+    room = Room(service)
+    room.room.set_spoken("p", "en")
+    room.open("p", "t")
+    packets = clip("en-dose.opus")
+    room.send("t", packets, loss=lambda index: index % 40 == 7)
+    room.pause("t", 30)
+    room.send("t", packets)
+    await room.room.close()
+    finals = room.finals("en")
+    assert len(missing(CLIPS["en-dose.opus"], finals[0].stable + " " + finals[1].stable)) <= 3
+    late = [c for c in finals if c.start > 30_000]
+    assert late, "the second time lies after the pause on the room clock"
+    length = len(packets) * 20
+    assert 1000 + length + 30_000 <= late[0].start <= 1000 + length + 30_000 + 1_500
+
+
+async def test_mute_and_leaving_finish_what_was_said(service: CaptionService) -> None:
+    room = Room(service)
+    room.room.set_spoken("p", "en")
+    room.open("p", "t")
+    packets = clip("en-dose.opus", quiet_after=0.0)
+    room.send("t", packets[: len(packets) * 9 // 10])
+    room.room.track_muted("t", True, room.clock.now())
+    await room.until(lambda: "morphine" in room.text("en").lower())
+    room.room.track_muted("t", False, room.clock.now())
+    room.send("t", packets)
+    room.room.track_closed("t", room.clock.now())
+    await room.until(lambda: room.text("en").lower().count("morphine") == 2)
+    await room.room.close()
+
+
+async def test_ten_minutes_of_silence_and_noise_give_no_words(service: CaptionService) -> None:
+    room = Room(service)
+    generator = np.random.default_rng(1)
+    minute = 60 * 48_000
+    room.open("quiet", "q")
+    room.open("noisy", "n")
+    room.send("q", opus(silence(60)) * 5)
+    white = opus((generator.standard_normal(minute // 2) * 0.05).astype(np.float32))
+    time = np.arange(minute // 2) / 48_000
+    hum = 0.1 * np.sin(2 * np.pi * 100 * time) + 0.02 * generator.standard_normal(minute // 2)
+    clicks = np.where(generator.random(minute // 2) < 2e-5, 0.8, 0.0)
+    room.send("n", (white + opus(hum.astype(np.float32)) + opus(clicks.astype(np.float32))) * 4)
+    for track in ("q", "n"):
+        room.room.track_closed(track, 0.0)
+    await eventually(lambda: service.status().streams == 0)
+    assert [c.stable + c.tail for c in room.captions if c.stable or c.tail] == []
+
+
+async def test_what_is_not_a_microphone_is_not_heard_and_garbage_harms_nobody(service: CaptionService) -> None:
+    room = Room(service)
+    room.room.set_spoken("p", "en")
+    opus_codec = Codec("OPUS", 48_000, 2)
+    room.room.track_opened(TrackInfo("s", "p", "audio", "screen-audio", opus_codec), 0)
+    room.room.track_opened(TrackInfo("v", "p", "video", "camera", Codec("VP8", 90_000)), 0)
+    room.room.packets([tap_packet("s", 0, b"x", 0.0), tap_packet("nobody", 0, b"x", 0.0)])
+    assert service.status().streams == 0
+    room.open("evil", "e")
+    room.open("p", "t")
+    generator = np.random.default_rng(2)
+    room.send("e", [generator.bytes(int(generator.integers(0, 1_400))) for _ in range(400)] + [b"x" * 60_000])
+    room.send("t", clip("en-dose.opus"))
+    await room.until(lambda: "morphine" in room.text("en", "p").lower())
+    await room.room.close()
+    assert service.status().counters.get("worker_restarts", 0) == 0
+
+
+async def test_a_killed_worker_comes_back_and_what_was_said_is_not_lost(service: CaptionService) -> None:
+    room = Room(service)
+    room.room.set_spoken("p", "en")
+    room.open("p", "t")
+    packets = clip("en-round.opus")
+    half = len(packets) // 2
+    room.send("t", packets[:half])
+    (pid,) = service.worker_pids()
+    os.kill(pid, signal.SIGKILL)
+    await state(service, "loading", "failed")
+    room.send("t", packets[half:])
+    await room.until(lambda: len(missing(CLIPS["en-round.opus"], room.text("en"))) <= 2)
+    await room.room.close()
+    assert service.worker_pids() != [pid]
+    assert service.status().counters["worker_restarts"] == 1
+    segments = [c.segment for c in room.finals("en")]
+    assert len(segments) == len(set(segments))
+
+
+async def test_many_voices_at_once_lose_no_final(service: CaptionService) -> None:
+    room = Room(service)
+    voices = [f"p{i}" for i in range(6)]
+    packets = clip("en-dose.opus")
+    for voice in voices:
+        room.room.set_spoken(voice, "en")
+        room.open(voice, f"t-{voice}")
+    for begin in range(0, len(packets), 25):
+        for voice in voices:
+            room.send(f"t-{voice}", packets[begin : begin + 25])
+        await asyncio.sleep(0.1)
+    await room.until(lambda: all("morphine" in room.text("en", voice).lower() for voice in voices))
+    await room.room.close()
+    assert service.status().queue == 0
+
+
+async def test_a_missing_model_is_a_clear_failure_and_nothing_else(tmp_path: Path) -> None:
+    service = CaptionService(CaptionConfig(models=tmp_path / "models", model="whisper-small"))
+    assert service.status().state == "off"
+    await service.start()
+    await state(service, "failed")
+    problem = service.status().problem
+    assert problem is not None and "whisper-small is missing" in problem and "models pull whisper-small" in problem
+    room = Room(service)
+    room.open("p", "t")
+    room.send("t", opus(silence(1)))
+    await room.room.close()
+    await service.stop()
+    assert room.captions == []
+
+
+async def test_captions_can_be_off() -> None:
+    service = CaptionService(CaptionConfig(enabled=False))
+    await service.start()
+    room = Room(service)
+    room.open("p", "t")
+    room.send("t", opus(silence(1)))
+    room.room.set_readers(frozenset({"pt"}))
+    await room.room.close()
+    assert service.status().state == "off"
+    await service.stop()
