@@ -29,3 +29,9 @@ class Audit:
                 select(AuditRow).where(AuditRow.room_id == room).order_by(AuditRow.id).limit(limit)
             )
             return list(found.scalars())
+
+    async def latest(self, limit: int = 500) -> list[AuditRow]:
+        """The newest acts of all rooms, newest first."""
+        async with self._database.begin() as session:
+            found = await session.execute(select(AuditRow).order_by(AuditRow.id.desc()).limit(limit))
+            return list(found.scalars())

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from datetime import UTC, datetime
 
-from sqlalchemy import update
+from sqlalchemy import select, update
 
 from community.database import Database
 from community.models import RoomRow
@@ -30,3 +30,11 @@ class Rooms:
         """Keeps the lobby's state for the next meeting too."""
         async with self._database.begin() as session:
             await session.execute(update(RoomRow).where(RoomRow.id == room).values(lobby=enabled))
+
+    async def visible(self, member: str | None, limit: int = 500) -> list[RoomRow]:
+        """The newest ones: of one member, or all when `member` is None."""
+        query = select(RoomRow).order_by(RoomRow.created_at.desc()).limit(limit)
+        if member is not None:
+            query = query.where(RoomRow.created_by == member)
+        async with self._database.begin() as session:
+            return list((await session.execute(query)).scalars())

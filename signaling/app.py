@@ -10,6 +10,7 @@ import msgspec
 import structlog
 from aiohttp import web
 
+from signaling.administration import table as administration_table
 from signaling.api import table as api_table
 from signaling.call import Call, Services
 from signaling.endpoint import ApiError, Endpoint, read_body
@@ -25,7 +26,7 @@ Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
 
 PAGES = ("/", "/j/{code}", "/r/{room}", "/replay/{id}", "/setup/{code}", "/login", "/admin", "/help/api")
 
-ENDPOINTS = [*api_table.endpoints, *replay_table.endpoints]
+ENDPOINTS = [*api_table.endpoints, *replay_table.endpoints, *administration_table.endpoints]
 
 
 @cache
