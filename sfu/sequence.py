@@ -41,18 +41,26 @@ class Numbering:
             return self._advance(sequence, timestamp, sequence, timestamp, now)
         if self._renew:
             return self._restart(sequence, timestamp, now, torn)
-        step = (sequence - self._sequence16) & 0xFFFF
-        if step > 0x7FFF:
-            step -= 0x10000
-        if -MAX_BEHIND <= step <= MAX_AHEAD:
-            if step <= 0:
-                return self.highest + step, self.unwrap_timestamp(timestamp)
-            self._suspect = -1
-            return self._advance(self.highest + step, self.unwrap_timestamp(timestamp), sequence, timestamp, now)
+        near = self.place_repair(sequence, timestamp, now)
+        if near is not None:
+            return near
         if sequence == self._suspect:
             return self._restart(sequence, timestamp, now, torn)
         self._suspect = (sequence + 1) & 0xFFFF
         return None
+
+    def place_repair(self, sequence: int, timestamp: int, now: float) -> tuple[int, int] | None:
+        """The same for a retransmission, which never starts anything anew; None where nothing is near it."""
+        step = (sequence - self._sequence16) & 0xFFFF
+        if step > 0x7FFF:
+            step -= 0x10000
+        if not self.started or not -MAX_BEHIND <= step <= MAX_AHEAD:
+            return None
+        time = self.unwrap_timestamp(timestamp)
+        if step <= 0:
+            return self.highest + step, time
+        self._suspect = -1
+        return self._advance(self.highest + step, time, sequence, timestamp, now)
 
     def unwrap_timestamp(self, timestamp: int) -> int:
         """The media time nearest to the latest packet's, for a packet or a sender report of the present numbering."""

@@ -64,9 +64,12 @@ class Incoming:
         """Places one packet of the stream, first-hand or `repaired` by RTX; the reason where it is to be dropped."""
         numbering = self.numbering
         epoch = numbering.epoch
-        placed = numbering.place(sequence, timestamp, now, self.torn)
+        if repaired:
+            placed = numbering.place_repair(sequence, timestamp, now)
+        else:
+            placed = numbering.place(sequence, timestamp, now, self.torn)
         if placed is None:
-            return "sequence_jump"
+            return "stray_retransmission" if repaired else "sequence_jump"
         number, time = placed
         self.last_arrival = now
         if number == numbering.highest:

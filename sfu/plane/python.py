@@ -189,6 +189,8 @@ class PythonPlane:
             return self._drop("unknown_transport")
         if not 12 <= len(datagram) <= MAX_DATAGRAM:
             return self._drop("oversize" if len(datagram) > MAX_DATAGRAM else "malformed")
+        if not owner.admit(now):
+            return self._drop("rate")
         try:
             if 192 <= datagram[1] <= 223:
                 self._receive_rtcp(owner, owner.srtp.open_rtcp(datagram), now)
@@ -219,8 +221,6 @@ class PythonPlane:
         if repaired:
             if end - start < 2:
                 return self._drop("padding")  # probing on the retransmission stream
-            if not source.numbering.started:
-                return self._drop("early_retransmission")
             sequence = data[start] << 8 | data[start + 1]
             start += 2
         level = NO_LEVEL

@@ -18,6 +18,11 @@ SILENCE = 1.0
 """A stream silent for this many seconds may go on under an SSRC that nothing vouches for but its payload type."""
 
 DATAGRAM = 1200
+
+PACKETS_PER_SECOND = 4000.0
+PACKETS_AT_ONCE = 4000.0
+"""What one peer may send us, everything counted: some 40 Mbit/s, many times what browsers send of camera and screen."""
+
 CNAME = secrets.token_urlsafe(12)
 
 
@@ -41,6 +46,19 @@ class Transport:
         self.octets = 0
         """Media received since the last report."""
         self._send = send
+        self._tokens = PACKETS_AT_ONCE
+        self._tokens_at = 0.0
+
+    def admit(self, now: float) -> bool:
+        """Whether the peer may have another datagram looked at; counts it if so."""
+        if self._tokens < 1:
+            gained = (now - self._tokens_at) * PACKETS_PER_SECOND
+            if gained < 1:
+                return False
+            self._tokens = min(PACKETS_AT_ONCE, gained)
+            self._tokens_at = now
+        self._tokens -= 1
+        return True
 
     # --- which stream is it ---
 

@@ -54,6 +54,19 @@ def test_what_was_missing_before_a_new_ssrc_is_not_asked_of_it(net, plane, kit):
     assert [(nack.media, nack.sequences) for nack in publisher.got(Nack)] == [(77, (901,))]
 
 
+def test_retransmissions_of_nothing_nearby_change_nothing(net, plane, kit):
+    publisher, subscriber = net.join("p"), net.join("s")
+    plane.add_source("p", kit.video())
+    plane.add_sink("s", kit.sink("cam"))
+    publisher.send(wrap_rtx(97, 1, 2223, kit.packet(1, kit.KEYFRAME)), 0.0)
+    publisher.send(kit.packet(1, kit.KEYFRAME), 0.0)
+    for n in range(4):
+        publisher.send(wrap_rtx(97, 10 + n, 2223, kit.packet(30000 + n)), 0.01)
+    publisher.send(kit.packet(2), 0.033)
+    assert [p.payload for p in subscriber.rtp] == [kit.KEYFRAME, kit.DELTA]
+    assert plane.stats().dropped == {"stray_retransmission": 5}
+
+
 def test_nacks_are_repeated_then_given_up_and_a_key_frame_is_asked_for(net, plane, kit):
     publisher, _ = start(net, plane, kit)
     seen = []
@@ -274,6 +287,23 @@ def test_audio_levels_are_the_loudest_since_the_last_drain(net, plane, kit):
     assert plane.drain() == [AudioLevel("mic", 25, True, 0.04)]
     publisher.send(kit.opus(3, level=127), 0.06)
     assert plane.drain() == [AudioLevel("mic", 127, False, 0.06)]
+
+
+def test_a_flood_is_cut_to_a_rate_and_others_do_not_notice(net, plane, kit):
+    publisher, subscriber = start(net, plane, kit)
+    other = net.join("o")
+    plane.add_source("o", kit.audio())
+    plane.add_sink("s", kit.sink("mic", "voice", 7000))
+    flood = publisher.tx.protect(kit.packet(2).serialize())
+    for n in range(30_000):
+        plane.receive("p", flood, 10 + n / 30_000)
+        if n % 600 == 0:
+            other.send(kit.opus(n // 600), 10 + n / 30_000)
+    dropped = plane.stats().dropped
+    assert dropped["rate"] >= 30_000 - 8000 - 4000 - 1
+    assert len([packet for packet in subscriber.rtp if packet.ssrc == 7000]) == 50
+    publisher.send(kit.packet(3), 12.5)
+    assert plane.source_stats("cam").packets == 3
 
 
 def test_bye_is_an_event(net, plane, kit):
