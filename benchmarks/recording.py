@@ -2,14 +2,28 @@
 
 from __future__ import annotations
 
+import asyncio
+import contextlib
 import functools
+import heapq
+import os
+import random
+import statistics
+import subprocess
+import sys
+import tempfile
+import time
 from collections.abc import Iterator
+from datetime import UTC, datetime
 from fractions import Fraction
+from pathlib import Path
+from typing import Any
 
 import av
 import numpy as np
 
-from sfu.taps import Codec, TapPacket, TrackInfo
+from recorder.service import Cue, Recorder, Recording, load
+from sfu.taps import Codec, RoomClock, TapPacket, TrackInfo
 
 PAYLOAD = 1150
 OPUS = Codec("OPUS", 48000, 2)
@@ -29,12 +43,12 @@ def vp9_clip(
     encoder.time_base, encoder.framerate, encoder.bit_rate = Fraction(1, 1000), Fraction(fps), 1_200_000
     encoder.gop_size = fps * key_every_s
     encoder.options = {"deadline": "realtime", "cpu-used": "8", "lag-in-frames": "0", "row-mt": "1"}
-    noise = np.random.default_rng(7).integers(0, 12, (height // 4, width // 4, 3), np.uint8)
+    noise = np.random.default_rng(7).integers(0, 12, (height // 4 + 1, width // 4 + 1, 3), np.uint8)
     frames: list[Encoded] = []
     for number in range(seconds * fps):
         picture = np.empty((height, width, 3), np.uint8)
         picture[:] = colour
-        grain = np.roll(noise, number * 3, axis=1).repeat(4, axis=0).repeat(4, axis=1)
+        grain = np.roll(noise, number * 3, axis=1).repeat(4, axis=0).repeat(4, axis=1)[:height, :width]
         picture[height // 2 :] = np.minimum(picture[height // 2 :].astype(np.uint16) + grain[height // 2 :], 255)
         left = number * 9 % width
         picture[height // 2 :, left : left + 24] = 255
@@ -105,3 +119,170 @@ def camera(participant: str) -> TrackInfo:
 
 def microphone(participant: str) -> TrackInfo:
     return TrackInfo(f"{participant}-microphone", participant, "audio", "microphone", OPUS)
+
+
+class SetClock:
+    """Room time that the benchmark sets, to feed faster than real time."""
+
+    def __init__(self) -> None:
+        self.time = 0.0
+
+    def now(self) -> float:
+        return self.time
+
+
+class RunningClock:
+    """Room time that runs."""
+
+    def __init__(self) -> None:
+        self._start = time.monotonic()
+
+    def now(self) -> float:
+        return (time.monotonic() - self._start) * 1000
+
+
+async def _begin(root: Path, name: str, clock: RoomClock) -> Recording:
+    return await Recorder(root).begin(
+        name,
+        room="benchmark",
+        title="Benchmark",
+        started_by="a",
+        purpose="",
+        started_at=datetime.now(UTC),
+        clock=clock,
+        request_keyframe=lambda track: None,
+        on_failure=lambda reason: print(reason, file=sys.stderr),
+    )
+
+
+async def _meeting(root: Path, name: str, minutes: float, people: int = 3) -> tuple[float, float]:
+    """(milliseconds from stop to replay, CPU seconds spent per participant and second of meeting)."""
+    clip, voice = vp9_clip(1280, 720, (40, 90, 120), 8), opus_clip(2)
+    clock = SetClock()
+    recording = await _begin(root, name, clock)
+    streams = []
+    seconds = minutes * 60
+    for number in range(people):
+        person = f"p{number}"
+        recording.participant(person, person)
+        for info in (camera(person), microphone(person)):
+            recording.track_opened(info, 0)
+        streams.append(video_packets(f"{person}-camera", clip, number * 130, seconds))
+        streams.append(audio_packets(f"{person}-microphone", voice, 0, seconds))
+    cpu = time.process_time()
+    spoke = -10_000.0
+    batch: list[TapPacket] = []
+    for packet in heapq.merge(*streams, key=lambda packet: packet.room_ms):
+        clock.time = max(clock.time, packet.room_ms)
+        batch.append(packet)
+        if clock.time - spoke >= 10_000:
+            spoke = clock.time
+            person = f"p{int(spoke / 10_000) % people}"
+            recording.speaker(person)
+            words = "Take five milligrams twice a day and come back in a week."
+            recording.cue(
+                Cue(
+                    segment=str(spoke),
+                    revision=1,
+                    participant=person,
+                    source="en",
+                    language="en",
+                    start=spoke,
+                    end=spoke + 4_000,
+                    text=words,
+                )
+            )
+        if len(batch) >= 500:
+            recording.packets(batch)
+            batch = []
+            while recording.backlog > 4_000_000:  # noqa: ASYNC110
+                await asyncio.sleep(0.01)
+    recording.packets(batch)
+    while recording.backlog:  # noqa: ASYNC110
+        await asyncio.sleep(0.01)
+    cpu = time.process_time() - cpu
+    stopped = time.monotonic()
+    manifest = await recording.finish()
+    ready = (time.monotonic() - stopped) * 1000
+    if manifest.state != "complete" or abs(manifest.duration - clock.time) > 100 or manifest.problem:
+        raise RuntimeError(f"the recording is not whole: {manifest.state}, {manifest.duration} ms, {manifest.problem}")
+    return ready, cpu / seconds / people
+
+
+async def record_until_killed(root: Path, name: str) -> None:
+    """Records one person in real time; prints when each packet arrived (ms from the first) once it is handed over."""
+    video, audio = vp9_clip(320, 180, (200, 0, 0), 4, 15, 2), opus_clip(2)
+    clock = RunningClock()
+    recording = await _begin(root, name, clock)
+    start = clock.now()
+    recording.participant("ann", "Ann")
+    recording.speaker("ann")
+    end = start + 900
+    recording.cue(
+        Cue(segment="s", revision=1, participant="ann", source="en", language="en", start=start, end=end, text="Hello.")
+    )
+    for info in (camera("ann"), microphone("ann")):
+        recording.track_opened(info, start)
+    streams = (video_packets("ann-camera", video, start, 60), audio_packets("ann-microphone", audio, start, 60))
+    for packet in heapq.merge(*streams, key=lambda packet: packet.room_ms):
+        wait = packet.room_ms - clock.now()
+        if wait > 0:
+            await asyncio.sleep(wait / 1000)
+        recording.packets([packet])
+        print(packet.room_ms - start, flush=True)
+
+
+def kill_while_recording(root: Path, name: str, after_ms: float) -> float:
+    """Starts a recording process, kills it with SIGKILL; returns when its last packet arrived, in ms."""
+    command = [sys.executable, "-m", "benchmarks.recording", str(root), name]
+    environment = os.environ | {
+        "PYTHONPATH": os.pathsep.join((str(Path(__file__).parents[1]), *filter(None, sys.path)))
+    }
+    last = 0.0
+    with subprocess.Popen(command, stdout=subprocess.PIPE, env=environment, text=True) as child:
+        assert child.stdout
+        for line in child.stdout:
+            last = float(line)
+            if last >= after_ms:
+                break
+        child.kill()
+        for line in child.stdout:
+            if line.endswith("\n"):
+                with contextlib.suppress(ValueError):
+                    last = float(line)
+    return last
+
+
+KILLS = 12
+LONG_MINUTES = 10
+
+
+def run() -> dict[str, Any]:
+    """See the module text. `cpu_per_participant`: share of one core for a person's 720p video and voice, fed."""
+    with tempfile.TemporaryDirectory(prefix="consilium-recording-") as folder:
+        root = Path(folder)
+        ready, cpu = asyncio.run(_meeting(root, "minute", 1))
+        long_ready, _ = asyncio.run(_meeting(root, "long", LONG_MINUTES))
+        chance = random.Random()
+        last = {f"kill-{n}": 0.0 for n in range(KILLS)}
+        for name in last:
+            last[name] = kill_while_recording(root, name, chance.uniform(100, 4_000))
+        began = time.monotonic()
+        repaired = asyncio.run(Recorder(root).start())
+        repair_ms = (time.monotonic() - began) * 1000 / KILLS
+        lost = [max(0.0, arrived - load(root, name).duration) for name, arrived in last.items()]
+    return {
+        "replay_ready_ms": round(ready),
+        "replay_ready_long_ms": round(long_ready),
+        "long_minutes": LONG_MINUTES,
+        "lost_ms_after_kill": {"p50": round(statistics.median(lost)), "max": round(max(lost))},
+        "kills": KILLS,
+        "repaired": len(repaired),
+        "repair_ms": round(repair_ms),
+        "cpu_per_participant": round(cpu, 4),
+        "measured": "3 people, 720p VP9 at 30 frames/s and Opus, synthetic; kills: 1 person, 180p, SIGKILL at random",
+    }
+
+
+if __name__ == "__main__":
+    asyncio.run(record_until_killed(Path(sys.argv[1]), sys.argv[2]))

@@ -31,7 +31,7 @@ from recorder.languages import name_of
 from recorder.manifest import Cue, Manifest, folder, load
 from recorder.mix import Mixer
 from recorder.parts import scan
-from recorder.playlist import dark_frame
+from recorder.playlist import FILLER, dark_frame
 from recorder.programme import Shot, Source, edit
 from recorder.tracks import Frame, StoredTrack, stored_tracks
 
@@ -118,7 +118,7 @@ def _video(output: Any, path: Path, manifest: Manifest, format: Format) -> list[
     shown = {shot.track for shot in shots if shot.track is not None}
     kinds = {fitting[index].kind for index in shown}
     if len(kinds) <= 1:
-        return [_programme(output, fitting, shots)]
+        return [_programme(output, path, fitting, shots)]
     length = {index: sum(shot.end - shot.start for shot in shots if shot.track == index) for index in fitting}
     longest = max(length, key=lambda index: length[index])
     people = {person.id: person.name for person in manifest.people}
@@ -143,12 +143,13 @@ def _edit(tracks: dict[int, StoredTrack], manifest: Manifest) -> list[Shot]:
     return edit(sources, speakers, int(manifest.duration))
 
 
-def _programme(output: Any, tracks: dict[int, StoredTrack], shots: list[Shot]) -> Iterator[Timed]:
+def _programme(output: Any, path: Path, tracks: dict[int, StoredTrack], shots: list[Shot]) -> Iterator[Timed]:
     shown = [tracks[index] for index in dict.fromkeys(shot.track for shot in shots) if index is not None]
     if shown:
         stream = _open_video(output, shown)
     else:
-        stream = output.add_mux_stream("vp9", width=320, height=180)
+        with av.open(str(path / FILLER)) as opened:
+            stream = output.add_stream_from_template(opened.streams.video[0], opaque=True)
         stream.time_base = _MS
     stream.metadata["title"] = "Programme"
     dark = not shown or shown[0].codec_name == "VP9"

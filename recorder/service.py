@@ -88,6 +88,11 @@ class Recording:
         """Why recording stopped early, or None."""
         return self._writer.problem
 
+    @property
+    def backlog(self) -> int:
+        """Bytes of media waiting to be written: how far the disk lags."""
+        return self._writer.backlog
+
     # --- the tap ---
 
     def track_opened(self, track: TrackInfo, room_ms: float) -> None:

@@ -75,12 +75,17 @@ class Writer:
     def put(self, items: Sequence[Item]) -> bool:
         """Queues items in order; False when packets had to be refused because the disk lags too far behind."""
         size = sum(len(item[1].payload) + 100 for item in items if isinstance(item, tuple))
-        if size and self._put_bytes - self._done_bytes + size > QUEUE_BYTES:
+        if size and self.backlog + size > QUEUE_BYTES:
             self.refused += len(items)
             return False
         self._put_bytes += size
         self._queue.extend(items)
         return True
+
+    @property
+    def backlog(self) -> int:
+        """Bytes queued and not yet written."""
+        return self._put_bytes - self._done_bytes
 
     def stop(self, room_ms: float) -> tuple[int, list[AnyEvent]]:
         """Writes what is queued, ends the thread, closes all files; blocks. Returns the duration in ms and events."""
