@@ -84,7 +84,6 @@ class SfuStats:
     tcp_connections: int
     packets_in: int
     packets_out: int
-    bytes_in: int = 0
     dropped: dict[str, int] = field(default_factory=dict)
 
 

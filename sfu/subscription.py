@@ -149,7 +149,7 @@ class Subscription:
                 return False
             self._outstanding = None
             self.unanswered += 1
-            self._dirty_since = now - COALESCE
+            self._dirty_since = float("-inf")
         return self._dirty_since is not None and now - self._dirty_since >= COALESCE
 
     def offer(self, revision: int, transport: LocalTransport, now: float) -> str:

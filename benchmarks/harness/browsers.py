@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import shutil
+import socket
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from pathlib import Path
@@ -109,7 +110,10 @@ class Firefox:
         def launch() -> Any:
             from marionette_driver.marionette import Marionette
 
-            driver = Marionette(bin=FIREFOX, headless=True, prefs=FIREFOX_PREFS, startup_timeout=90)
+            # Its fixed default port would make two Firefoxes on one machine drive each other.
+            with socket.create_server(("127.0.0.1", 0)) as free:
+                port = free.getsockname()[1]
+            driver = Marionette(bin=FIREFOX, port=port, headless=True, prefs=FIREFOX_PREFS, startup_timeout=90)
             driver.start_session()
             driver.timeout.script = 60
             return driver

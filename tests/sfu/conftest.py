@@ -11,8 +11,14 @@ from tests.sfu.people import Person, Recorded
 
 
 @pytest.fixture
-async def sfu() -> AsyncIterator[Sfu]:
-    server = Sfu(SfuConfig(host="127.0.0.1", port=0))
+def host() -> str:
+    """Where the server binds; a module may override it."""
+    return "127.0.0.1"
+
+
+@pytest.fixture
+async def sfu(host: str) -> AsyncIterator[Sfu]:
+    server = Sfu(SfuConfig(host=host, port=0))
     await server.start()
     yield server
     await server.stop()

@@ -8,6 +8,7 @@ from itertools import pairwise
 
 import pytest
 
+from sfu import ice
 from sfu.client import ClientTrack, MediaClient
 from sfu.interface import SdpError, TrackLabel
 from sfu.server import Sfu, SfuConfig, SfuRoom
@@ -246,6 +247,29 @@ async def test_goodbye_of_a_publisher_ends_its_tracks(join: Join, events: Record
     await ana.client.close()
     await events.until(lambda: events.states["ana", "publish"] == "closed")
     assert events.tracks == {}
+
+
+async def test_vanished_publisher_disconnects_fails_and_comes_back_by_an_ice_restart(
+    join: Join, events: Recorded, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(ice, "DISCONNECTED_AFTER", 0.3)
+    monkeypatch.setattr(ice, "FAILED_AFTER", 1.5)
+    ana, ben = join("ana"), join("ben")
+    await ana.publish([MICROPHONE])
+    track = ana.tracks["0"]
+    peer = ana.client._publish
+    assert peer is not None
+    assert peer._link is not None
+    peer._link.close()  # the cable is out
+    await events.until(lambda: events.states["ana", "publish"] == "disconnected")
+    await events.until(lambda: events.states["ana", "publish"] == "failed")
+    assert list(events.tracks) == [track]
+    async with voice(ana):
+        await ana.client.accept(await ana.exchange(ana.client.restart(), ana.client.labels))
+        await events.until(lambda: events.states["ana", "publish"] == "connected")
+        ben.listen()
+        await events.until(lambda: bool(ben.packets))
+    assert list(ben.packets) == [track]
 
 
 async def test_loudest_voice_is_told(join: Join, events: Recorded) -> None:
