@@ -38,7 +38,7 @@ def opus(samples: Samples, bit_rate: int = 32_000) -> list[bytes]:
     encoder.sample_rate, encoder.layout, encoder.format = RATE, "mono", "flt"
     encoder.bit_rate = bit_rate
     encoder.options = {"application": "voip", "frame_duration": "20"}
-    packets = []
+    packets: list[bytes] = []
     for begin in range(0, len(samples), FRAME):
         piece = np.zeros(FRAME, np.float32)
         piece[: len(samples[begin : begin + FRAME])] = samples[begin : begin + FRAME]

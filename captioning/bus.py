@@ -1,8 +1,8 @@
 """How messages travel between the server and its caption workers.
 
 `PipeTransport` starts the worker itself and speaks over a socket pair: frames of a 32-bit length (big-endian) and
-msgpack. `captioning.redisbus` does the same over Redis Streams for workers on other machines. The server's side never
-blocks.
+msgpack. The server's side never blocks. Another way to travel needs only the two protocols here, `Transport` and
+`Duplex`.
 """
 
 from __future__ import annotations

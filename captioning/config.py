@@ -13,8 +13,7 @@ State = Literal["off", "loading", "ready", "overloaded", "failed"]
 
 @dataclass(frozen=True, slots=True)
 class CaptionConfig:
-    """`threads` are CTranslate2's threads per worker process. `redis` names a server (``redis://host:port/db``) when
-    the workers run elsewhere (``python -m captioning.worker --redis URL``); then none is started here."""
+    """`threads` are CTranslate2's threads per worker process, `workers` how many processes share the voices."""
 
     enabled: bool = True
     models: Path = field(default_factory=default_folder)
@@ -24,7 +23,6 @@ class CaptionConfig:
     threads: int = 1
     workers: int = 1
     niceness: int = 10
-    redis: str | None = None
 
     def __post_init__(self) -> None:
         if not 1 <= self.threads <= 64:

@@ -1,7 +1,7 @@
 """The caption worker: a process of its own, at lower priority, that turns packets into words.
 
-``python -m captioning.worker --settings JSON --fd N`` is how the server starts one on a socket pair;
-``python -m captioning.worker --redis URL`` serves a server on another machine. It never opens any other connection.
+The server starts it as ``python -m captioning.worker --settings JSON --fd N``, on a socket pair. It opens no
+connection.
 """
 
 from __future__ import annotations

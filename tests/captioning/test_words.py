@@ -1,0 +1,226 @@
+"""The small pure parts: guards, languages, translation routes, revisions, frames, decoding."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from benchmarks._speech import opus
+from captioning.bus import LARGEST_FRAME, Frames, frame
+from captioning.caption import Caption
+from captioning.decode import OpusDecoder
+from captioning.guards import compression_ratio, doubtful, looping
+from captioning.language import SpokenLanguage, base
+from captioning.messages import Done, Packet, to_server
+from captioning.segment import Segments
+from captioning.translate import LONGEST, Route, Translator
+from captioning.whisper import DRAFT_WINDOWS, FULL_WINDOWS, window_for
+
+
+@pytest.mark.parametrize(
+    ("text", "loops"),
+    [
+        ("thank you thank you thank you thank you", True),
+        ("no no no no no", True),
+        ("no, no, no, she is not allergic", False),
+        ("we will see we will see we will see", True),
+        ("left lung, left lung and right lung", False),
+        ("", False),
+    ],
+)
+def test_loops_are_seen(text: str, loops: bool) -> None:
+    assert looping(text.split()) is loops
+
+
+def test_doubtful_words_are_named_for_what_they_are() -> None:
+    fine = "Please give the patient five milligrams."
+    assert doubtful(fine, fine.split(), -0.3, 0.1) is None
+    assert doubtful(fine, fine.split(), -0.3, 0.9) is None, "doubt alone is no proof"
+    assert doubtful(fine, fine.split(), -1.1, 0.7) == "no-speech"
+    assert doubtful(fine, fine.split(), -1.5, 0.1) == "improbable"
+    credits = "Legendas pela comunidade Amara.org"
+    assert doubtful(credits, credits.split(), -0.2, 0.1) == "credits"
+    long = "ab" * 200
+    assert compression_ratio(long) > 2.4 and doubtful(long, [long], -0.1, 0.0) == "compression"
+
+
+def test_a_detected_language_needs_two_clear_utterances_to_change() -> None:
+    language = SpokenLanguage()
+    assert language.choose("en", 0.3) is None
+    assert language.choose("en", 0.6) == "en"
+    assert language.conclude("pt", 0.95, 3_000) == "pt"
+    assert language.choose("en", 0.99) == "pt"
+    assert language.conclude("en", 0.95, 3_000) == "pt"
+    assert language.conclude("en", 0.95, 500) == "pt", "too short to count"
+    assert language.conclude("es", 0.95, 3_000) == "pt", "another one starts the count anew"
+    assert language.conclude("en", 0.95, 3_000) == "pt"
+    assert language.conclude("en", 0.95, 3_000) == "en"
+
+
+def test_a_declared_language_is_never_overruled() -> None:
+    language = SpokenLanguage("pt")
+    assert language.conclude("en", 1.0, 9_000) == "pt"
+    language.declare(None)
+    assert language.current is None
+    assert base("pt-BR") == "pt"
+
+
+class Fake:
+    """A translator that is wrong on purpose: the real ones are used in test_service."""
+
+    def __init__(self, answer: str | None = None, fails: bool = False) -> None:
+        self.answer, self.fails, self.calls = answer, fails, 0
+
+    def translate_long(self, text: str) -> str:
+        self.calls += 1
+        if self.fails:
+            raise BaseException("panic")
+        return text if self.answer is None else self.answer
+
+
+def test_routes_go_direct_then_through_english_then_by_whisper() -> None:
+    translator = Translator({("en", "pt"): Fake(), ("pt", "en"): Fake(), ("en", "de"): Fake()}, hears_english=True)
+    assert translator.route("en", "en") is None
+    assert translator.route("en", "pt") == Route(False, (("en", "pt"),))
+    through = translator.route("pt", "de")
+    assert through == Route(False, (("pt", "en"), ("en", "de"))) and through.pivot == "en"
+    heard = translator.route("ja", "en")
+    assert heard == Route(True, ()) and (heard.engine, heard.pivot) == ("whisper", None)
+    both = translator.route("ja", "pt")
+    assert both is not None and (both.engine, both.pivot, both.english_first) == ("firefox", "en", True)
+    assert translator.route("en", "ja") is None
+    assert translator.readable() == ["de", "en", "pt"]
+    assert translator.wants_english("ja", ["pt"]) and not translator.wants_english("pt", ["en", "de"])
+
+
+def test_a_translation_that_is_empty_copied_broken_or_too_long_is_not_shown_and_is_counted() -> None:
+    def of(fake: Fake, text: str) -> tuple[str | None, Translator]:
+        translator = Translator({("en", "pt"): fake}, False)
+        route = translator.route("en", "pt")
+        assert route is not None
+        return translator.translate(text, route), translator
+
+    sentence = "She has no pain today."
+    assert of(Fake("Ela não tem dor hoje."), sentence)[0] == "Ela não tem dor hoje."
+    for fake, text, count in [
+        (Fake(""), sentence, "translations_empty"),
+        (Fake(), sentence, "translations_copied"),
+        (Fake(fails=True), sentence, "translations_failed"),
+        (Fake("x"), "a " * LONGEST, "translations_empty"),
+    ]:
+        result, translator = of(fake, text)
+        assert result is None and translator.counters[count] == 1
+    assert of(Fake(), "Amoxicillin, Ana.")[0] == "Amoxicillin, Ana.", "names may stay"
+
+
+def test_the_same_sentence_is_translated_once() -> None:
+    fake = Fake("Sim.")
+    translator = Translator({("en", "pt"): fake}, False)
+    route = translator.route("en", "pt")
+    assert route is not None
+    assert [translator.translate("Yes.", route) for _ in range(3)] == ["Sim."] * 3
+    assert fake.calls == 1
+
+
+def revise(segments: Segments, segment: str, text: str, final: bool, language: str = "en") -> Caption | None:
+    return segments.revise(
+        segment=segment,
+        participant="p",
+        track="t",
+        source="en",
+        language=language,
+        start=0,
+        end=1,
+        stable=text,
+        tail="",
+        final=final,
+    )
+
+
+def test_revisions_count_up_and_nothing_follows_a_final() -> None:
+    segments = Segments(kept=2)
+    assert revise(segments, "a", "", True) is None, "nothing was shown, nothing to take back"
+    assert [c.revision for text in ("One", "One two") if (c := revise(segments, "a", text, False))] == [0, 1]
+    assert revise(segments, "a", "One two", False) is None, "nothing new"
+    final = revise(segments, "a", "One two.", True)
+    assert final is not None and final.revision == 2
+    assert revise(segments, "a", "Three", False) is None
+    revise(segments, "b", "Hm", False)
+    taken_back = revise(segments, "b", "", True)
+    assert taken_back is not None and taken_back.final
+    assert [c.segment for c in segments.snapshot()] == ["a"]
+    revise(segments, "c", "Last", True)
+    assert [c.segment for c in segments.snapshot()] == ["c"], "only so many are kept"
+
+
+@given(st.lists(st.integers(1, 40), min_size=1, max_size=20))
+def test_frames_survive_any_cutting(cuts: list[int]) -> None:
+    messages = [Done("t", index, index * 1.5) for index in range(5)]
+    raw = b"".join(frame(message) for message in messages)
+    frames, got, at = Frames(), [], 0
+    while at < len(raw):
+        size = cuts[at % len(cuts)]
+        got += frames.feed(raw[at : at + size])
+        at += size
+    assert [to_server.decode(body) for body in got] == messages
+
+
+def test_a_frame_that_is_too_long_is_refused() -> None:
+    with pytest.raises(ValueError, match="frame of"):
+        Frames().feed((LARGEST_FRAME + 1).to_bytes(4, "big"))
+
+
+def tone(seconds: float) -> list[Packet]:
+    wave = 0.3 * np.sin(2 * np.pi * 440 * np.arange(int(48_000 * seconds)) / 48_000)
+    return [Packet(i * 960, 500.0 + i * 20, payload) for i, payload in enumerate(opus(wave.astype(np.float32)))]
+
+
+def test_gaps_become_silence_and_the_room_clock_is_kept() -> None:
+    packets = tone(1.0)
+    lost = packets[:10] + packets[20:50]
+    whole = sum(len(chunk.samples) for chunk in OpusDecoder().decode(packets[:50]))
+    chunks = OpusDecoder().decode(lost)
+    assert abs(sum(len(chunk.samples) for chunk in chunks) - whole) <= 32
+    assert [chunk.jump for chunk in chunks] == [True] + [False] * (len(chunks) - 1)
+    gap = next(chunk for chunk in chunks if len(chunk.samples) == 3_200)
+    assert not gap.samples.any() and abs(gap.start_ms - 700) < 5
+    assert abs(chunks[-1].start_ms - (500 + 49 * 20)) < 5
+
+
+def test_a_long_gap_is_a_jump_and_late_packets_are_dropped() -> None:
+    decoder = OpusDecoder()
+    packets = tone(0.2)
+    decoder.decode(packets)
+    later = Packet(packets[-1].timestamp + 48_000 * 60, 60_700.0, packets[0].payload)
+    chunks = decoder.decode([later])
+    assert chunks[-1].jump and chunks[-1].start_ms == 60_700.0
+    assert len(chunks[0].samples) == 16_000 * 1.5
+    assert decoder.decode([later]) == []
+
+
+def test_padding_is_not_counted_twice_when_the_packets_come_after_all() -> None:
+    decoder = OpusDecoder()
+    packets = tone(0.4)
+    decoder.decode(packets[:10])
+    assert sum(len(c.samples) for c in decoder.pad(300)) == 4_800
+    after_gap = [Packet(p.timestamp + 48_000 // 2, p.media_ms + 500, p.payload) for p in packets[10:]]
+    gap = decoder.decode(after_gap)[0]
+    assert len(gap.samples) == 3_200, "half a second was missing, 300 ms of it were there already"
+
+
+@given(st.lists(st.binary(max_size=200), max_size=30))
+def test_no_packet_can_break_the_decoder(payloads: list[bytes]) -> None:
+    decoder = OpusDecoder()
+    for index, payload in enumerate(payloads):
+        for chunk in decoder.decode([Packet(index * 960, index * 20.0, payload)]):
+            assert np.isfinite(chunk.samples).all()
+
+
+def test_windows_leave_room_behind_the_speech() -> None:
+    assert window_for(7.0, FULL_WINDOWS) == 10
+    assert window_for(7.1, FULL_WINDOWS) == 15
+    assert window_for(14.0, FULL_WINDOWS) == 20
+    assert window_for(2.0, DRAFT_WINDOWS) == 6
+    assert window_for(99.0, DRAFT_WINDOWS) == 30
