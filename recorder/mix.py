@@ -134,6 +134,9 @@ class Mixer:
     def _index(self, offset: int, size: int, start: int, end: int) -> None:
         self.groups.append(Group(0, offset, size, start // 48, end // 48))
 
+    def sync(self) -> None:
+        self._file.sync()
+
     def finish(self, until: int) -> None:
         """Up to the end, the last frame filled with silence; on disk when this returns."""
         try:

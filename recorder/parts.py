@@ -129,6 +129,9 @@ class FragmentFile:
             raise
         self.size += len(data)
 
+    def sync(self) -> None:
+        os.fdatasync(self._file)
+
     def close(self) -> None:
         """On disk when this returns."""
         try:
@@ -188,6 +191,10 @@ class VideoParts:
         if self._pending:
             self._settle(min(time, self._pending[0] + int(min(self._hold, 1e9))))
         self._close_group()
+
+    def sync(self) -> None:
+        if self._file:
+            self._file.sync()
 
     def close(self, time: int) -> None:
         try:
@@ -294,6 +301,10 @@ class AudioParts:
         if self._run and self._file:
             self._file.append(self._file.fragment(self._run))
         self._run = []
+
+    def sync(self) -> None:
+        if self._file:
+            self._file.sync()
 
     def close(self, time: int) -> None:
         try:

@@ -115,6 +115,12 @@ class Pipeline:
         self._now = room_ms
         self.mixer.advance(int((room_ms - self.origin - LAG_MS) * 48))
 
+    def sync(self) -> None:
+        """Everything written so far is on disk when this returns."""
+        self.mixer.sync()
+        for track in self.tracks.values():
+            track.parts.sync()
+
     @property
     def duration(self) -> int:
         """Milliseconds that are mixed and written; the recording's length once finished."""

@@ -7,6 +7,7 @@ slow the queue refuses packets; when it is full or broken the writer stops, says
 from __future__ import annotations
 
 import errno
+import math
 import os
 import threading
 import time
@@ -22,6 +23,8 @@ from sfu.taps import TapPacket
 
 QUEUE_BYTES = 64 * 1024 * 1024
 SYNC_S = 1.0
+PARTS_SYNC_S = 5.0
+"""Parts can be made again from the journals; they are synced so that little is left to do at the end."""
 POLL_S = 0.05
 BATCH = 500
 RESERVE_BYTES = 4 * 1024 * 1024
@@ -103,7 +106,7 @@ class Writer:
     # --- the thread ---
 
     def _run(self) -> None:
-        synced = time.monotonic()
+        synced = parts_synced = time.monotonic()
         while not self._stop.wait(POLL_S):
             if self.problem is not None:
                 self._discard()
@@ -115,6 +118,9 @@ class Writer:
                     synced = time.monotonic()
                     for journal in (self._log, *self._journals.values()):
                         journal.sync()
+                if time.monotonic() - parts_synced >= PARTS_SYNC_S:
+                    parts_synced = time.monotonic()
+                    self.pipeline.sync()
             except OSError as error:
                 self._fail(error)
 
@@ -128,7 +134,6 @@ class Writer:
         for item in items:
             if isinstance(item, tuple):
                 bodies.setdefault(item[0], []).append(pack(item[1]))
-                self._done_bytes += len(item[1].payload) + 100
             else:
                 self._append_event(item)
                 if isinstance(item, Opened):
@@ -136,15 +141,21 @@ class Writer:
         for index, records in bodies.items():
             if journal := self._journals.get(index):
                 journal.append(records)
+        newest = -math.inf
         for item in items:
             if isinstance(item, tuple):
                 self.pipeline.packet(*item)
+                self._done_bytes += len(item[1].payload) + 100
+                newest = max(newest, item[1].room_ms)
             elif isinstance(item, Opened):
                 self.pipeline.open(item)
             elif isinstance(item, Muted):
                 self.pipeline.mute(item)
             elif isinstance(item, Closed):
                 self.pipeline.close(item)
+        if newest > -math.inf:
+            # Not the clock: when the disk lags, voices that still wait in the queue must not be mixed past.
+            self.pipeline.advance(newest)
 
     def _append_event(self, event: AnyEvent) -> None:
         self._logged.append(event)
