@@ -388,23 +388,27 @@ async def me(call: Call) -> Me:
     return _me(await call.need_member())
 
 
+def _captions(call: Call) -> CaptionState:
+    return caption_state(call.services.captions.status(), call.services.settings.captions.languages)
+
+
 @table.add("GET", "/api/captions/status", answer=CaptionState, tag="server")
 async def captions_status(call: Call) -> CaptionState:
     """Whether words can be had now, and in which languages."""
-    return caption_state(call.services.captions.status())
+    return _captions(call)
 
 
 @table.add("GET", "/api/config", answer=Config, tag="server")
 async def config(call: Call) -> Config:
     """What a client needs to know before anything else."""
-    settings, status = call.services.settings, call.services.captions.status()
+    settings, words = call.services.settings, _captions(call)
     administered, member = await asyncio.gather(call.services.store.members.have_administrator(), call.member())
     return Config(
         version=__version__,
         protocol=VERSION,
-        captions=status.state != "off",
-        spoken=list(status.spoken),
-        read=list(status.read),
+        captions=words.state != "off",
+        spoken=words.spoken,
+        read=words.read,
         limits=Limits(
             people=settings.limits.people,
             message_bytes=settings.limits.message_bytes,

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from typing import Protocol
 
 from captioning.caption import Caption
@@ -28,12 +28,12 @@ class CaptionSource(Protocol):
     def open_room(self, room: str, on_caption: Callable[[Caption], None], clock: RoomClock) -> RoomCaptions: ...
 
 
-def caption_state(status: CaptionStatus) -> CaptionState:
-    """As people see it; the lag in steps, so that it does not change all the time."""
+def caption_state(status: CaptionStatus, offered: Sequence[str] = ()) -> CaptionState:
+    """As people see it: only languages that are `offered` (all without); the lag in steps of a second."""
     return CaptionState(
         state=status.state,
         spoken=list(status.spoken),
-        read=list(status.read),
+        read=[tag for tag in status.read if not offered or tag in offered],
         lag_ms=float(round(status.lag_ms, -3)),
         problem=status.problem,
     )
@@ -42,7 +42,15 @@ def caption_state(status: CaptionStatus) -> CaptionState:
 class RoomWords:
     """Captions of one room; a tap of its media while it is open."""
 
-    def __init__(self, room: str, source: CaptionSource, media: SfuRoom, on_caption: Callable[[Caption], None]) -> None:
+    def __init__(
+        self,
+        room: str,
+        source: CaptionSource,
+        offered: Sequence[str],
+        media: SfuRoom,
+        on_caption: Callable[[Caption], None],
+    ) -> None:
+        self._offered = offered
         self._source = source
         self._media = media
         self._captions = source.open_room(room, on_caption, media.clock)
@@ -51,7 +59,7 @@ class RoomWords:
 
     def state(self) -> CaptionState:
         """Whether words can be had now."""
-        return caption_state(self._source.status())
+        return caption_state(self._source.status(), self._offered)
 
     def spoken(self, participant: str, language: str | None) -> None:
         """What somebody says they speak; None to detect."""
@@ -63,7 +71,7 @@ class RoomWords:
 
     def readers(self, languages: Iterable[str]) -> None:
         """Languages somebody reads now."""
-        wanted = frozenset(languages)
+        wanted = frozenset(tag for tag in languages if not self._offered or tag in self._offered)
         if wanted != self._readers:
             self._readers = wanted
             self._captions.set_readers(wanted)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import errno
 import secrets
+import shutil
 from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Any, Protocol
@@ -68,6 +69,7 @@ class RoomRecording:
             self._become(protocol.RecordingState(state="starting", **told))
             started_at = datetime.now(UTC)
             try:
+                await asyncio.to_thread(self._room_on_disk)
                 running = await room.parts.recorder.begin(
                     recording,
                     room=room.id,
@@ -109,6 +111,12 @@ class RoomRecording:
             room.parts.metrics.recordings.labels("started").inc()
             await store.audit.write("record-start", f"participant:{by.id}", room=room.id, subject=recording)
             self._become(protocol.RecordingState(state="recording", since=room.now, **told))
+
+    def _room_on_disk(self) -> None:
+        """Raises OSError (ENOSPC) when less is free than the operator wants."""
+        settings = self._room.parts.settings
+        if shutil.disk_usage(settings.recordings_dir).free < settings.recordings.min_free_mb * 1_000_000:
+            raise OSError(errno.ENOSPC, "too little disk space left to begin a recording")
 
     async def stop(self, by: Participant | None) -> None:
         """Ends it; when this returns the replay can be opened. Raises Refusal when none runs."""

@@ -102,11 +102,12 @@ def configuration_page(settings: ModuleType) -> str:
     parts = [
         GENERATED,
         "# Configuration\n",
-        "Defaults, then `consilium.toml` in the folder where the server is started (or `--config FILE`), then variables "
-        "`CONSILIUM_*`: the later wins. Lists are separated by commas in variables. A value that is not allowed, or a "
-        "name that does not exist, stops the start with the name, the value and what is allowed.\n",
-        "Every default is safe on a machine of one's own: pages and media on 127.0.0.1 only. To let others in, set `host`, "
-        "`public_url` and `tls.mode` (or a reverse proxy and `trusted_proxies`), and open the media port for UDP and TCP. "
+        "Defaults, then `consilium.toml` in the folder where the server is started (or `--config FILE`), then "
+        "`CONSILIUM_*` variables: the later wins. Lists are separated by commas in variables. A value that is not "
+        "allowed, or a name that does not exist, stops the start with the name, the value and what is allowed.\n",
+        "Every default is safe on a machine of one's own: pages and media on 127.0.0.1 only. To let others in, set "
+        "`host`, `public_url` and `tls.mode` (or a reverse proxy and `trusted_proxies`), and open the media port for "
+        "UDP and TCP. "
         "A server is known by its `public_url`, `localhost`, its host name and IP addresses; other `Host` names are "
         "refused.\n",
         "```toml\n"

@@ -5,6 +5,7 @@ No socket and no clock of its own: people are reached through `Peer`, time comes
 
 from __future__ import annotations
 
+import asyncio
 import secrets
 from collections.abc import Iterable
 from dataclasses import dataclass
@@ -58,10 +59,13 @@ class Room:
         self.removed: set[str] = set()
         self.speaking: list[str] = []
         self.media = parts.sfu.open_room(self.meeting, self)
-        self.words = RoomWords(self.meeting, parts.captions, self.media, self.caption)
+        self.words = RoomWords(
+            self.meeting, parts.captions, parts.settings.captions.languages, self.media, self.caption
+        )
         self.chat = RoomChat(self)
         self.recording = RoomRecording(self)
         self.empty_since: float | None = None
+        self.closed = asyncio.Event()
         self._quality_at = 0.0
         self._told_captions = self.words.state()
 
@@ -258,6 +262,7 @@ class Room:
         self.media.close()
         await self.words.close()
         await self.parts.store.chat.forget(self.meeting)
+        self.closed.set()
 
     # --- sfu.interface.RoomEvents -----------------------------------------------------------------
 

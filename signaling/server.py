@@ -57,9 +57,8 @@ def caption_config(settings: Settings) -> CaptionConfig:
         models=Path(settings.models).expanduser() if settings.models else default_folder(),
         model=words.model,
         device=words.device,
-        threads=words.threads or 1,
+        threads=words.threads,
         workers=words.workers,
-        redis=settings.redis_url or None,
     )
 
 

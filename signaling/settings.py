@@ -71,10 +71,11 @@ class Captions(Table, frozen=True, kw_only=True):
     enabled: Annotated[bool, _text("Whether words are recognised at all.")] = True
     model: Annotated[str, _text("Speech model; see `consilium models list`.")] = "whisper-base"
     workers: Annotated[int, _text("Caption worker processes.", ge=1, le=64)] = 1
-    threads: Annotated[int, _text("Threads per worker. 0: decided from the machine.", ge=0, le=256)] = 0
+    threads: Annotated[int, _text("Threads per worker process.", ge=1, le=64)] = 1
     device: Annotated[Literal["auto", "cpu", "cuda"], _text("Where the speech model runs.")] = "auto"
     languages: Annotated[
-        list[str], _text("Languages offered for reading, BCP 47. Empty: all that the installed models give.")
+        list[str],
+        _text("Only these are offered for reading, for example `en, pt`. Empty: all that the installed models give."),
     ] = []
 
 
@@ -158,7 +159,6 @@ class Settings(Table, frozen=True, kw_only=True):
     ] = "loopback"
     models: Annotated[str, _text("Folder of the models. Empty: `consilium/models` in the user's data folder.")] = ""
     demo_room: Annotated[bool, _text("Keep a demo room and print its links at start.")] = True
-    redis_url: Annotated[str, _text("Optional Redis, for more than one server. Not used by a single one.")] = ""
     tls: Tls = field(default_factory=Tls)
     media: Media = field(default_factory=Media)
     turn: Turn = field(default_factory=Turn)
