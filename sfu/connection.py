@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import logging
 import secrets
 from collections.abc import Callable
 from dataclasses import dataclass, field
@@ -14,6 +15,8 @@ from sfu.interface import ConnectionKind, ConnectionState
 from sfu.negotiation import LocalTransport
 from sfu.plane import Plane, PlaneEvent, SrtpKeys
 from sfu.sdp import IceParameters
+
+logger = logging.getLogger(__name__)
 
 # ClientHellos that overtake the answer on its way through the WebSocket are kept: a retransmission would cost a second.
 MAX_EARLY_DTLS = 4
@@ -127,8 +130,11 @@ class Connection:
         self._set_state("closed")
 
     async def _run(self, dtls: DtlsSession) -> None:
+        in_order = False
         try:
             in_order = await dtls.run(self._on_keys)
+        except Exception:
+            logger.exception("dtls of %s failed", self.id)
         finally:
             await dtls.close()
         if in_order:

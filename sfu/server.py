@@ -6,7 +6,7 @@ import asyncio
 import logging
 import time
 from collections import Counter
-from collections.abc import Hashable
+from collections.abc import Callable, Hashable
 
 from sfu.addresses import candidate_addresses
 from sfu.connection import Edge
@@ -159,13 +159,21 @@ class Sfu:
         self._plane.tick(now)
         for event in self._plane.drain():
             if (handle := self._edge.handlers.get(event.source)) is not None:
-                handle(event, now)
+                self._guard(handle, event, now)
         if now - self._ice_ticked >= ICE_TICK:
             self._ice_ticked = now
             for change in self._ice.tick(now):
                 self._ice_event(change)
         for room in list(self._rooms.values()):
-            room.tick(now)
+            self._guard(room.tick, now)
+
+    @staticmethod
+    def _guard(call: Callable[..., None], *arguments: object) -> None:
+        """What goes wrong in one room must not stop the clock of the others."""
+        try:
+            call(*arguments)
+        except Exception:
+            logger.exception("a room failed")
 
     def _ice_event(self, event: Event) -> None:
         connection = self._edge.connections.get(event.session)

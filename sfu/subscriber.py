@@ -76,7 +76,6 @@ class Subscriber:
             self._connection, self._subscription = self._connect()
         else:
             self._connection.restart(None)
-            self._subscription.unanswered = 0
             self._subscription.abandon(self._edge.clock())
 
     def poll(self, now: float) -> None:

@@ -104,6 +104,7 @@ class Subscription:
         self._dirty_since: float | None = None
         self._outstanding: tuple[int, float] | None = None
         self._version = 0
+        self._mids = 0
         self.unanswered = 0
 
     @property
@@ -139,6 +140,7 @@ class Subscription:
 
     def abandon(self, now: float) -> None:
         """Gives up waiting for an answer (the subscriber has lost the offer) and offers anew."""
+        self.unanswered = 0
         self._outstanding = None
         self._dirty_since = now
 
@@ -189,12 +191,22 @@ class Subscription:
             outgoing = Outgoing(track, chosen, self._new_ssrc(), rtx_ssrc)
             slot = next((s for s in self._slots if s.state == "idle" and s.kind == track.kind), None)
             if slot is None:
-                slot = Slot(str(len(self._slots)), track.kind, "live", None, chosen)
-                self._slots.append(slot)
+                slot = self._new_slot(track.kind, chosen)
             slot.state, slot.outgoing, slot.shape = "live", outgoing, chosen
         if not self._slots:
             # ICE and DTLS can be done before anybody speaks: the first track is there sooner.
-            self._slots.append(Slot("0", "audio", "idle", None, shape(_PLACEHOLDER, "audio")))
+            self._new_slot("audio", shape(_PLACEHOLDER, "audio"))
+
+    def _new_slot(self, kind: Kind, chosen: Chosen) -> Slot:
+        """An m-line refused for a track now gone, under a new mid (RFC 8829, section 5.2.2), else a new one."""
+        slot = Slot(str(self._mids), kind, "idle", None, chosen)
+        self._mids += 1
+        for index, old in enumerate(self._slots):
+            if old.state == "rejected" and old.outgoing is None:
+                self._slots[index] = slot
+                return slot
+        self._slots.append(slot)
+        return slot
 
     def answer(self, revision: int, text: str, pinned: tuple[tuple[str, str], ...] = ()) -> Answered | None:
         """Reads the answer to the offer of `revision`; None for a stale one. Raises `SdpError`; nothing changed then.

@@ -117,6 +117,7 @@ class Feed:
     def __init__(self, client: MediaClient, mid: str, *, period: float, clock: int, size: int = 200) -> None:
         self.client, self.mid, self.period, self.clock, self.size = client, mid, period, clock, size
         self.sent = 0
+        self.key: Callable[[], bool] = lambda: True
         self._task: asyncio.Task[None] | None = None
 
     async def __aenter__(self) -> Feed:
@@ -136,15 +137,20 @@ class Feed:
         loop = asyncio.get_running_loop()
         start = loop.time()
         while True:
-            payload = vp8_frame(self.sent, self.size) if self.clock == 90000 else self.sent.to_bytes(4, "big") * 20
+            payload = (
+                vp8_frame(self.sent, self.size, self.key())
+                if self.clock == 90000
+                else self.sent.to_bytes(4, "big") * 20
+            )
             self.client.send_rtp(self.mid, payload, round(self.sent * self.period * self.clock), True, 0x80 | 30)
             self.sent += 1
             await asyncio.sleep(max(0.0, start + self.sent * self.period - loop.time()))
 
 
-def vp8_frame(number: int, size: int) -> bytes:
-    """A one-packet VP8 key frame (RFC 7741): descriptor, frame tag, start code, 16x16, a number."""
-    return b"\x10" + b"\x10\x02\x00\x9d\x01\x2a\x10\x00\x10\x00" + number.to_bytes(4, "big") + bytes(size)
+def vp8_frame(number: int, size: int, key: bool) -> bytes:
+    """A one-packet VP8 frame (RFC 7741): descriptor, frame tag, in a key frame start code and 16x16, a number."""
+    head = b"\x10\x02\x00\x9d\x01\x2a\x10\x00\x10\x00" if key else b"\x11\x02\x00"
+    return b"\x10" + head + number.to_bytes(4, "big") + bytes(size)
 
 
 MICROPHONE = ClientTrack("microphone", "OPUS")

@@ -244,6 +244,23 @@ def test_refused_line_is_told_and_stays_dead() -> None:
     later = parse(subject.offer(2, OFFERING, 3.0))
     assert [m.port for m in later.media] == [9, 0, 9]
     assert sdp.values(later.attributes, "group") == ["BUNDLE 0 2"]
+    assert subject.answer(2, answer_to(sdp.serialise(later))) is not None
+    # Once its track has gone the line may carry another, under a new name.
+    subject.remove("t2", 4.0)
+    subject.add(track("t4"), 4.0)
+    last = parse(subject.offer(3, OFFERING, 5.0))
+    assert [(m.kind, m.mid, m.port) for m in last.media] == [("audio", "0", 9), ("audio", "3", 9), ("video", "2", 9)]
+
+
+def test_lines_do_not_pile_up_for_a_subscriber_that_refuses_everything() -> None:
+    subject = subscription()
+    subject.add(track("voice"), 0.0)
+    for revision in range(1, 50):
+        subject.add(track(f"t{revision}", "video", "AV1"), float(revision))
+        offer = subject.offer(revision, OFFERING, float(revision))
+        assert len(parse(offer).media) == 2
+        assert subject.answer(revision, answer_to(offer, reject=(1,))) is not None
+        subject.remove(f"t{revision}", float(revision))
 
 
 @pytest.mark.parametrize(

@@ -58,12 +58,12 @@ async def test_media_flows_over_tcp_alone(join: Join, events: Recorded, sfu: Sfu
 async def test_late_joiner_gets_what_is_there_and_its_key_frame_is_asked_for(join: Join, events: Recorded) -> None:
     ana = join("ana")
     await ana.publish([MICROPHONE, CAMERA])
-    async with picture(ana):
+    async with picture(ana) as feed:
+        feed.key = lambda: bool(ana.keyframes)  # a picture to start from comes on request only
         ben = join("ben")
         ben.listen()
         await events.until(lambda: bool(ben.packets))
-    assert ana.keyframes == ["1"] * len(ana.keyframes)
-    assert ana.keyframes
+    assert set(ana.keyframes) == {"1"}
 
 
 async def test_muted_track_reaches_neither_people_nor_taps(join: Join, events: Recorded, room: SfuRoom) -> None:
