@@ -140,8 +140,8 @@ SESSION = """\
 3. The client sends `publish-offer`; the server answers `publish-answer`. The server sends `subscribe-offer` when there
    is something to hear or see; the client answers `subscribe-answer` with the same revision. The two are separate
    connections.
-4. Both sides keep the socket alive: the client sends `ping` every ten seconds, and 25 seconds of silence end the
-   socket.
+4. Both sides keep the socket alive: the client sends `ping` every ten seconds; the server pings at the WebSocket level
+   every 16 seconds and ends a socket that has not answered 8 seconds later.
 5. A socket that is lost is taken up again by a new `hello` with the `resume` secret of the last `welcome` within 60
    seconds; media goes on meanwhile. Others see `connected: false`.
 6. `closed` is the last message. A client comes back by itself only when its `retry` is true.

@@ -155,8 +155,11 @@ class Server:
     @property
     def url(self) -> str:
         """Where people reach us."""
-        if self.settings.public_url:
-            return self.settings.public_url.rstrip("/")
+        return self.settings.public_url.rstrip("/") or self.local_url
+
+    @property
+    def local_url(self) -> str:
+        """Where this machine reaches us."""
         host = self.settings.host
         host = "127.0.0.1" if host in ("", "0.0.0.0") else "[::1]" if host == "::" else host
         host = f"[{host}]" if ":" in host and not host.startswith("[") else host
@@ -208,7 +211,7 @@ async def serve(settings: Settings, json_links: Path | None, demo: bool) -> None
         if json_links is not None:
             await asyncio.to_thread(_write_links, json_links, links)
         if demo and links.guest is not None:
-            guest = DemoGuest(links.guest)
+            guest = DemoGuest(server.local_url + links.guest.removeprefix(server.url))
             guest.start()
         await stopping.wait()
         log.info("stopping")
