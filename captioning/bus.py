@@ -134,7 +134,7 @@ class PipeTransport(asyncio.Protocol):
         finally:
             theirs.close()
         self.pid = self._process.pid
-        await asyncio.get_running_loop().create_connection(lambda: self, sock=ours)
+        await asyncio.get_running_loop().create_unix_connection(lambda: self, sock=ours)
 
     def send(self, message: ToWorker) -> None:
         if self._transport is not None and not self._transport.is_closing():
