@@ -39,8 +39,14 @@ FIREFOX_PREFS: dict[str, Any] = {
     "media.navigator.streams.fake": True,
     "media.navigator.permission.disabled": True,
     "media.peerconnection.ice.loopback": True,
+    # Fake devices do not count as capturing: without the permission only the default route is used, never loopback.
+    "permissions.default.microphone": 1,
+    "permissions.default.camera": 1,
+    # Host candidates in the clear: hiding them needs multicast DNS, which is traffic to the outside.
+    "media.peerconnection.ice.obfuscate_host_addresses": False,
     "media.autoplay.default": 0,
     "media.autoplay.blocking_policy": 0,
+    "media.autoplay.block-webaudio": False,
     # Firefox looks for updates, experiments and captive portals at every start; nothing here may leave the machine.
     "app.update.enabled": False,
     "app.normandy.enabled": False,
@@ -138,7 +144,8 @@ class Firefox:
         return value
 
     async def click(self, selector: str) -> None:
-        await self.run("document.querySelector(arguments[0]).click()", selector)
+        # A real click, not a script's: only that counts as the person's consent to sound.
+        await asyncio.to_thread(lambda: self._driver.find_element("css selector", selector).click())
 
     async def fill(self, selector: str, value: str) -> None:
         await self.run(

@@ -11,45 +11,48 @@ from playwright.async_api import Browser, Page
 
 from benchmarks.harness.browsers import Firefox
 
-# Counts remote pictures that move: somebody else's tile (one's own is mirrored) whose video shows new frames.
+# Counts remote pictures that move: somebody else's tile (one's own is mirrored) whose video showed new frames.
 MOVING = """
 const videos = [...document.querySelectorAll('[data-testid="tile"] video:not(.mirror)')];
-window.__clocks ??= new Map();
-return videos.filter((video) => {
-  const last = window.__clocks.get(video) ?? 0;
-  const frames = video.getVideoPlaybackQuality().totalVideoFrames;
-  window.__clocks.set(video, frames);
-  return video.videoWidth > 0 && last > 0 && frames > last;
-}).length;
+for (const video of videos) {
+  if (video.__shown !== undefined) continue;
+  video.__shown = 0;
+  const count = () => { video.__shown += 1; video.requestVideoFrameCallback(count); };
+  video.requestVideoFrameCallback(count);
+}
+return videos.filter((video) => video.videoWidth > 0 && video.__shown >= 3).length;
 """
 
-# Counts remote voices: media streams played by an audio element, measured where they would be heard.
-HEARD = """
-window.__ears ??= {context: new AudioContext(), meters: new Map()};
-const {context, meters} = window.__ears;
-context.resume();
-let heard = 0;
-for (const element of document.querySelectorAll('audio')) {
-  const stream = element.srcObject;
-  if (!stream || !stream.getAudioTracks().length || element.paused) continue;
-  let meter = meters.get(stream.id);
-  if (!meter) {
-    meter = {analyser: context.createAnalyser(), loudest: 0};
-    meter.analyser.fftSize = 2048;
-    context.createMediaStreamSource(stream).connect(meter.analyser);
-    meters.set(stream.id, meter);
-  }
-  const samples = new Float32Array(2048);
-  meter.analyser.getFloatTimeDomainData(samples);
-  meter.loudest = Math.max(meter.loudest, ...samples.map(Math.abs));
-  if (meter.loudest > 0.01) heard += 1;
+# Notes how much sound each received track has brought, as the browser's own statistics say (no loudspeaker is needed).
+EARS = """
+if (!window.__energy) {
+  window.__energy = {};
+  const connections = [];
+  const Connection = window.RTCPeerConnection;
+  window.RTCPeerConnection = class extends Connection {
+    constructor(...values) { super(...values); connections.push(this); }
+  };
+  window.setInterval(async () => {
+    for (const connection of connections.filter((one) => one.connectionState === 'connected')) {
+      for (const report of (await connection.getStats()).values()) {
+        if (report.type !== 'inbound-rtp' || report.kind !== 'audio') continue;
+        const heard = window.__energy[report.trackIdentifier] ??= {first: report.totalAudioEnergy, last: 0};
+        heard.last = report.totalAudioEnergy;
+      }
+    }
+  }, 200);
 }
-return heard;
+return true;
+"""
+
+HEARD = """
+const heard = Object.values(window.__energy).filter((track) => track.last - track.first > 0.0005);
+return heard.length >= arguments[0];
 """
 
 FORGET = """
-window.__clocks = new Map();
-if (window.__ears) for (const meter of window.__ears.meters.values()) meter.loudest = 0;
+for (const video of document.querySelectorAll('video')) if (video.__shown) video.__shown = 0;
+for (const track of Object.keys(window.__energy)) delete window.__energy[track];
 return true;
 """
 
@@ -100,6 +103,7 @@ class Person:
     async def join(self, link: str, name: str, *, spoken: str = "", reads: str = "") -> None:
         """From the link through the pre-join page into the room."""
         await self.goto(link)
+        await self.run(EARS)
         await self.fill("name", name)
         await self.choose("reads", reads)
         if spoken:
@@ -113,7 +117,7 @@ class Person:
 
     async def hears(self, people: int, timeout: float = 30.0) -> None:
         """Waits until that many other people's voices have been loud."""
-        await self.until(f"return (function() {{ {HEARD} }})() >= arguments[0]", people, timeout=timeout)
+        await self.until(HEARD, people, timeout=timeout)
 
     async def forget(self) -> None:
         """What was seen and heard so far no longer counts."""
