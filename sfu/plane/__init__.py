@@ -49,8 +49,8 @@ class ExtensionIds:
 
 @dataclass(frozen=True, slots=True)
 class SourceSpec:
-    """One incoming stream. Packets match by `ssrc` where signalled, else by the `mid` extension, else by a payload type that
-    only one source of the transport uses. `rtx_payload_type`/`rtx_ssrc` carry retransmissions (RFC 4588)."""
+    """One incoming stream. Packets match by `ssrc` where signalled, else by the `mid` extension, else by a payload
+    type that only one source of the transport uses. `rtx_payload_type`/`rtx_ssrc` carry retransmissions (RFC 4588)."""
 
     id: str
     kind: Kind
@@ -146,7 +146,8 @@ class SourceStats:
 
 @dataclass(frozen=True, slots=True)
 class SinkStats:
-    """Counters since the sink was added. `fraction_lost` (0 to 1) and `round_trip` (seconds) come from receiver reports."""
+    """Counters since the sink was added. `fraction_lost` (0 to 1) and `round_trip` (seconds) come from receiver
+    reports."""
 
     packets: int
     bytes: int
@@ -187,7 +188,7 @@ class Plane(Protocol):
     def remove_sink(self, sink: str) -> None: ...
     def set_tap(self, source: str, tap: Callable[[Sequence[PlanePacket]], None] | None) -> None: ...
     def request_keyframe(self, source: str, now: float) -> bool:
-        """Sends a PLI unless one went out too recently; then it is remembered and sent by a later `tick`. True if sent now."""
+        """Sends a PLI unless one went out too recently; then a later `tick` sends it. True if sent now."""
 
     def set_bitrate(self, transport: str, bits_per_second: int | None) -> None:
         """The most a publisher should send, told by REMB; None leaves it to the plane's own loss-driven estimate."""
