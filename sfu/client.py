@@ -69,7 +69,8 @@ class ClientTrack:
 class MediaClient:
     """`on_packet` gets every packet of the subscribe connection; `on_keyframe` the mid whose picture is asked for.
 
-    `codecs` are those that it takes when subscribing; m-lines of others are rejected, as a browser would.
+    `codecs` are those that it takes when subscribing; m-lines of others are rejected, as a browser would. With
+    `receives` off it answers every m-line inactive: nothing is forwarded to it.
     """
 
     def __init__(
@@ -79,6 +80,7 @@ class MediaClient:
         on_keyframe: Callable[[str], None] | None = None,
         transport: LinkKind = "udp",
         codecs: Sequence[str] = tuple(CODECS),
+        receives: bool = True,
         name: str = "client",
     ) -> None:
         self.name = name
@@ -89,6 +91,7 @@ class MediaClient:
         self._on_keyframe = on_keyframe
         self._kind = transport
         self._codecs = frozenset(codecs)
+        self._receives = receives
         self._certificate = Certificate()
         self._publish: ClientPeer | None = None
         self._subscribe: ClientPeer | None = None
@@ -229,7 +232,7 @@ class MediaClient:
                 answer.media.append(Media(media.kind, 0, media.protocol, media.formats, rejected))
                 continue
             accepted.append(media.mid)
-            sending = media.direction in ("sendonly", "sendrecv")
+            sending = self._receives and media.direction in ("sendonly", "sendrecv")
             lines = transport_attributes(peer.local("active"), candidates=False)
             lines += [("mid", media.mid), ("recvonly" if sending else "inactive", None)]
             lines += [("extmap", f"{number} {uri}") for uri, number in sdp.extensions(media).items()]

@@ -23,7 +23,7 @@ class RoomClock(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class Codec:
-    """A negotiated codec. `name` is the SDP's encoding name in upper case: ``OPUS``, ``VP9``, ``H264``, ``VP8``, ``AV1``."""
+    """A negotiated codec. `name` is the SDP's encoding name in upper case: OPUS, VP9, H264, VP8 or AV1."""
 
     name: str
     clock_rate: int

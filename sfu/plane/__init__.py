@@ -30,7 +30,7 @@ SendDatagram = Callable[[Route, bytes], None]
 
 @dataclass(frozen=True, slots=True)
 class SrtpKeys:
-    """Master keys with salts appended, as RFC 5764 derives them: `rx` opens what the peer sends, `tx` seals what we send."""
+    """Master keys with salts appended, as RFC 5764 derives them: `rx` opens, `tx` seals."""
 
     profile: SrtpProfile
     rx: bytes
