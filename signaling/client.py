@@ -1,15 +1,17 @@
-"""A headless participant: speaks the WebSocket protocol, keeps the room's people, publishes and receives with `MediaClient`.
+"""A headless participant: speaks the WebSocket protocol, knows the room's people, sends and receives by `MediaClient`.
 
-The demo guests are made of it; tests and load generators can be too. One `RoomClient` is one socket; to come back after
-a lost one, make another with the `resume` secret and, when the server still knows it, the same `MediaClient`.
+The demo guests are made of it; tests and load generators can be too. One `Participant` is one stay; to come back after
+a lost socket, make another and give `enter` the `resume` secret of the last Welcome.
 """
 
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import ipaddress
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from typing import Any
 from urllib.parse import quote, urlsplit
 
 import aiohttp
@@ -24,13 +26,12 @@ MAX_MESSAGE = 4 * 1024 * 1024
 HEARTBEAT = 10.0
 
 
-class ClientError(Exception):
-    """The server said no. `code` is its word for why, `retry` whether it makes sense to try again."""
+class Refused(Exception):
+    """The server said no, and would again. `code` is its word for why."""
 
-    def __init__(self, code: str, message: str, *, retry: bool) -> None:
+    def __init__(self, code: str, message: str) -> None:
         super().__init__(f"{message} ({code})")
         self.code = code
-        self.retry = retry
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,7 +48,7 @@ class _Granted(msgspec.Struct):
     grant: str
 
 
-class _Refused(msgspec.Struct):
+class _Refusal(msgspec.Struct):
     code: str = "unknown"
     message: str = "no reason was given"
 
@@ -64,7 +65,7 @@ def unverified(url: str) -> bool:
 async def redeem(http: aiohttp.ClientSession, link: str) -> Invitation:
     """Turns a link like ``https://host/j/CODE`` into an invitation.
 
-    Raises `ValueError` for something else than a link, `ClientError` when the server refuses it, `aiohttp.ClientError`
+    Raises `ValueError` for something else than a link, `Refused` when the server refuses it, `aiohttp.ClientError`
     and `TimeoutError` when it cannot be asked.
     """
     parts = urlsplit(link)
@@ -83,41 +84,41 @@ async def redeem(http: aiohttp.ClientSession, link: str) -> Invitation:
             if answer.status == 200:
                 granted = msgspec.json.decode(body, type=_Granted)
                 return Invitation(base, granted.room, granted.grant)
-            refused = msgspec.json.decode(body, type=_Refused)
+            refused = msgspec.json.decode(body, type=_Refusal)
         except msgspec.DecodeError:
-            refused = _Refused("unreadable", f"the answer of {base} ({answer.status}) is not Consilium's")
-        raise ClientError(refused.code, refused.message, retry=answer.status == 429 or answer.status >= 500)
+            refused = _Refusal("unreadable", f"the answer of {base} ({answer.status}) is not Consilium's")
+    if answer.status == 429 or answer.status >= 500:
+        raise ConnectionError(refused.message)
+    raise Refused(refused.code, refused.message)
 
 
-class RoomClient:
-    """One participant on one socket. Use `join`, then `publish`; `ended` is set when it is over, `closing` says why.
+class Participant:
+    """`enter`, then `stay` until it is over, then `leave`.
 
     `on_message` is called with every message of the server, after `people` and the rest have been brought up to date.
-    With `receive` false, subscribe offers stay unanswered and no media comes.
     """
 
     def __init__(
         self,
         http: aiohttp.ClientSession,
-        invitation: Invitation,
         media: MediaClient,
+        name: str,
         *,
-        receive: bool = True,
+        spoken: str | None = None,
+        reads: str | None = None,
         on_message: Callable[[protocol.ServerMessage], None] | None = None,
     ) -> None:
-        self.invitation = invitation
         self.media = media
-        self.me = ""
-        self.resume = ""
+        self.name = name
+        self.welcome: protocol.Welcome | None = None
         self.people: dict[str, protocol.Person] = {}
-        self.published: dict[str, str] = {}  # mid -> track id
+        self.tracks: dict[str, str] = {}  # mid -> track id, of what we publish
         self.subscribed: dict[str, protocol.SubscribedTrack] = {}  # mid -> what it carries now
-        self.muted: set[str] = set()  # own tracks that a moderator muted
-        self.ended = asyncio.Event()
-        self.closing: protocol.Closed | None = None
         self._http = http
-        self._receive = receive
+        self._spoken, self._reads = spoken, reads
         self._on_message = on_message
+        self._ended = asyncio.Event()
+        self._closing: protocol.Closed | None = None
         self._socket: aiohttp.ClientWebSocketResponse | None = None
         self._welcomed: asyncio.Future[protocol.Welcome] = asyncio.get_running_loop().create_future()
         self._requests: dict[int, asyncio.Future[None]] = {}
@@ -125,33 +126,61 @@ class RoomClient:
         self._number = 0
         self._reader: asyncio.Task[None] | None = None
 
-    async def join(
-        self, name: str, *, spoken: str | None = None, reads: str | None = None, resume: str | None = None
-    ) -> protocol.Welcome:
-        """Comes in; waits in the lobby as long as it takes. Raises `ClientError`, `aiohttp.ClientError`, `TimeoutError`."""
-        base = self.invitation.base
+    @property
+    def id(self) -> str:
+        """Our participant id; empty before the welcome."""
+        return self.welcome.participant if self.welcome is not None else ""
+
+    async def enter(
+        self, invitation: Invitation, tracks: Sequence[ClientTrack] = (), resume: str | None = None
+    ) -> None:
+        """Comes in, waiting in the lobby as long as it takes, and publishes the tracks.
+
+        Raises `Refused` when there is no point in trying again, else `ConnectionError`, `aiohttp.ClientError` or
+        `TimeoutError`.
+        """
+        base = invitation.base
         async with asyncio.timeout(ANSWER_WITHIN):
             self._socket = await self._http.ws_connect(
-                f"ws{base.removeprefix('http')}/ws/{quote(self.invitation.room, safe='')}",
+                f"ws{base.removeprefix('http')}/ws/{quote(invitation.room, safe='')}",
                 ssl=not unverified(base),
                 max_msg_size=MAX_MESSAGE,
                 heartbeat=HEARTBEAT,
             )
         self._reader = asyncio.get_running_loop().create_task(self._read(self._socket))
-        grant = self.invitation.grant
         await self.send(
-            protocol.Hello(version=protocol.VERSION, grant=grant, name=name, spoken=spoken, reads=reads, resume=resume)
+            protocol.Hello(
+                version=protocol.VERSION,
+                grant=invitation.grant,
+                name=self.name,
+                spoken=self._spoken,
+                reads=self._reads,
+                resume=resume,
+            )
         )
-        return await self._welcomed
+        await self._welcomed
+        if tracks:
+            await self.publish(tracks)
+
+    async def stay(self) -> None:
+        """Until the socket ends. Raises `Refused` when we were sent away, `ConnectionError` when it was lost."""
+        await self._ended.wait()
+        raise self._reason()
+
+    def _reason(self) -> Exception:
+        closing = self._closing
+        if closing is None:
+            return ConnectionError("the socket was closed")
+        return ConnectionError(closing.message) if closing.retry else Refused(closing.reason, closing.message)
 
     async def send(self, message: protocol.Request) -> None:
         """Sends and does not wait. Raises `ConnectionError` when the socket is gone."""
-        if self._socket is None or self.ended.is_set():
+        if self._socket is None or self._ended.is_set():
             raise ConnectionError("the socket is closed")
         await self._socket.send_str(protocol.encoder.encode(message).decode())
 
     async def ask(self, message: protocol.Request) -> None:
-        """Sends and waits until it is done. Raises `ClientError`, `ConnectionError`, `TimeoutError`."""
+        """Sends and waits until it is done. Raises `Refused`, `ConnectionError`, `TimeoutError`."""
         self._number += 1
         number = self._number
         done: asyncio.Future[None] = asyncio.get_running_loop().create_future()
@@ -177,23 +206,22 @@ class RoomClient:
         await self.ask(protocol.PublishOffer(sdp=sdp, tracks=labels))
         answer = self._answer
         if answer is None:
-            raise ClientError("bad-state", "the offer was acknowledged without an answer", retry=True)
-        self.published = dict(answer.tracks)
+            raise ConnectionError("the offer was acknowledged without an answer")
+        self.tracks = dict(answer.tracks)
         await self.media.accept(answer.sdp)
 
-    async def close(self, *, leave: bool = True) -> None:
-        """Ends the socket, with a goodbye unless somebody means to resume. The `MediaClient` stays as it is."""
-        if leave and self._socket is not None and not self._socket.closed and not self.ended.is_set():
-            try:
+    async def leave(self) -> None:
+        """Says goodbye if that is still possible, and ends the socket and the media."""
+        if self._socket is not None and not self._ended.is_set():
+            with contextlib.suppress(ConnectionError, TimeoutError, aiohttp.ClientError):
                 async with asyncio.timeout(1.0):
                     await self.send(protocol.Leave())
-            except (ConnectionError, TimeoutError, aiohttp.ClientError):
-                pass
         if self._reader is not None:
             self._reader.cancel()
             await asyncio.gather(self._reader, return_exceptions=True)
         if self._socket is not None:
             await self._socket.close()
+        await self.media.close()
 
     # --- what the server says -------------------------------------------------------------------
 
@@ -210,44 +238,38 @@ class RoomClient:
                 if self._on_message is not None:
                     self._on_message(message)
         finally:
-            self.ended.set()
-            reason: Exception = ConnectionError("the socket was closed")
-            if self.closing is not None:
-                reason = ClientError(self.closing.reason, self.closing.message, retry=self.closing.retry)
-            for future in [self._welcomed, *self._requests.values()]:
+            self._ended.set()
+            waiting: list[asyncio.Future[Any]] = [self._welcomed, *self._requests.values()]
+            for future in waiting:
                 if not future.done():
-                    future.set_exception(reason)
+                    future.set_exception(self._reason())
                     future.exception()  # nobody may be waiting: that is no error of its own
 
     async def _take(self, message: protocol.ServerMessage) -> None:
         match message:
             case protocol.Welcome():
-                self.me, self.resume = message.participant, message.resume
+                self.welcome = message
                 self.people = {person.id: person for person in message.people}
                 if not self._welcomed.done():
                     self._welcomed.set_result(message)
             case protocol.Joined(person=person) | protocol.Changed(person=person):
                 self.people[person.id] = person
-                if person.id == self.me:
-                    self.muted &= {track.id for track in person.tracks if track.muted}
             case protocol.Left(participant=participant):
                 self.people.pop(participant, None)
             case protocol.PublishAnswer():
                 self._answer = message
             case protocol.SubscribeOffer():
-                if self._receive:
-                    await self._subscribe(message)
-            case protocol.MutedBy(track=track):
-                self.muted.add(track)
+                await self._subscribe(message)
             case protocol.Ack(id=number):
                 if (done := self._requests.get(number)) is not None and not done.done():
                     done.set_result(None)
             case protocol.Error(id=int(number)):
                 if (done := self._requests.get(number)) is not None and not done.done():
-                    retry = message.code in ("too-fast", "unavailable", "internal")
-                    done.set_exception(ClientError(message.code, message.message, retry=retry))
+                    passing = message.code in ("too-fast", "unavailable", "internal")
+                    text = f"{message.message} ({message.code})"
+                    done.set_exception(ConnectionError(text) if passing else Refused(message.code, message.message))
             case protocol.Closed():
-                self.closing = message
+                self._closing = message
 
     async def _subscribe(self, offer: protocol.SubscribeOffer) -> None:
         try:

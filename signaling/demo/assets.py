@@ -11,7 +11,7 @@ import av
 import msgspec
 import numpy as np
 
-from signaling.demo.vp9 import Video, read_ivf
+from signaling.demo.vp9 import is_keyframe, read_ivf
 
 HERE = Path(__file__).parent
 FRAME_MS = 20
@@ -30,7 +30,7 @@ class Line(msgspec.Struct, frozen=True):
     end: float
 
 
-class Character(msgspec.Struct, frozen=True):
+class Guest(msgspec.Struct, frozen=True):
     """Who a guest is."""
 
     id: str
@@ -42,21 +42,30 @@ class Script(msgspec.Struct, frozen=True):
     """The discussion: `seconds` long, then it starts again."""
 
     seconds: float
-    guests: list[Character]
+    guests: list[Guest]
     lines: list[Line]
 
 
 @dataclass(frozen=True, slots=True)
-class Voice:
+class Sound:
     """Opus packets of 20 ms, and for each the byte of the audio level extension (RFC 6464)."""
 
     packets: tuple[bytes, ...]
     levels: tuple[int, ...]
 
 
-def read_script(path: Path = HERE / "script.json") -> Script:
+@dataclass(frozen=True, slots=True)
+class Picture:
+    """A loop of VP9 frames, `rate` a second; `keyframes` are the places where a decoder can begin, in order."""
+
+    rate: float
+    frames: tuple[bytes, ...]
+    keyframes: tuple[int, ...]
+
+
+def script() -> Script:
     """The discussion as it was voiced."""
-    return msgspec.json.decode(path.read_bytes(), type=Script)
+    return msgspec.json.decode((HERE / "script.json").read_bytes(), type=Script)
 
 
 def level(samples: np.ndarray[tuple[int, ...], np.dtype[np.float32]]) -> int:
@@ -66,27 +75,38 @@ def level(samples: np.ndarray[tuple[int, ...], np.dtype[np.float32]]) -> int:
     return decibels | (VOICE if decibels < SPEECH else 0)
 
 
-def read_voice(data: bytes) -> Voice:
-    """Ogg Opus into its packets. Raises `ValueError` when it is not made of 20 ms frames."""
-    packets, levels = [], []
-    with av.open(io.BytesIO(data), format="ogg") as container:
+def read_sound(data: bytes) -> Sound:
+    """Ogg Opus into its packets. Raises `ValueError` when they are not of 20 ms."""
+    packets: list[bytes] = []
+    levels: list[int] = []
+    with av.open(io.BytesIO(data), "r", format="ogg") as container:
         stream = container.streams.audio[0]
         for packet in container.demux(stream):
             if packet.size == 0:
                 continue
-            if packet.duration is None or round(packet.duration * packet.time_base * 1000) != FRAME_MS:
-                # The last packet may be cut short by the container; it is a whole frame all the same.
-                if packets and packet.duration is not None and packet.duration * packet.time_base * 1000 < FRAME_MS:
-                    pass
-                else:
-                    raise ValueError("the voice must be Opus in frames of 20 ms")
-            packets.append(bytes(packet))
-            planes = [frame.to_ndarray().astype(np.float32) for frame in stream.decode(packet)]
-            levels.append(level(np.concatenate([plane.ravel() for plane in planes])) if planes else SILENT)
-    return Voice(tuple(packets), tuple(levels))
+            payload = bytes(packet)
+            if not is_20_ms(payload):
+                raise ValueError("the voice must be Opus in packets of 20 ms")
+            packets.append(payload)
+            planes = [frame.to_ndarray().astype(np.float32).ravel() for frame in packet.decode()]
+            levels.append(level(np.concatenate(planes)) if planes else SILENT)
+    return Sound(tuple(packets), tuple(levels))
 
 
-def load(guest: str) -> tuple[Voice, Video]:
-    """Voice and picture of a guest."""
-    folder = HERE / "assets"
-    return read_voice((folder / f"{guest}.opus").read_bytes()), read_ivf((folder / f"{guest}.ivf").read_bytes())
+def is_20_ms(packet: bytes) -> bool:
+    """Whether an Opus packet holds one frame of 20 ms (RFC 6716, 3.1)."""
+    configuration, code = packet[0] >> 3, packet[0] & 3
+    twenty = configuration % 4 == 1 if configuration < 12 else configuration % 2 == 1
+    twenty = twenty if configuration < 16 else configuration % 4 == 3
+    return twenty and code == 0
+
+
+def sound(guest: str) -> Sound:
+    """What a guest says, on the timeline of the script."""
+    return read_sound((HERE / "assets" / f"{guest}.opus").read_bytes())
+
+
+def picture(guest: str) -> Picture:
+    """What a guest shows."""
+    rate, frames = read_ivf((HERE / "assets" / f"{guest}.ivf").read_bytes())
+    return Picture(rate, frames, tuple(at for at, frame in enumerate(frames) if is_keyframe(frame)))

@@ -3,31 +3,12 @@
 from __future__ import annotations
 
 import struct
-from dataclasses import dataclass
 
 PAYLOAD = 1_150  # bytes of a frame in one packet: fits any path with the headers around it
 
 
 class VideoError(ValueError):
     """Not an IVF file with VP9 in it."""
-
-
-@dataclass(frozen=True, slots=True)
-class Frame:
-    """One coded picture. `keyframe` by the uncompressed header (VP9 bitstream specification, 6.2)."""
-
-    data: bytes
-    keyframe: bool
-
-
-@dataclass(frozen=True, slots=True)
-class Video:
-    """All frames of a file, shown one after the other, `rate` a second."""
-
-    width: int
-    height: int
-    rate: float
-    frames: tuple[Frame, ...]
 
 
 def is_keyframe(frame: bytes) -> bool:
@@ -40,37 +21,35 @@ def is_keyframe(frame: bytes) -> bool:
     return not shows_existing and not inter
 
 
-def read_ivf(data: bytes) -> Video:
-    """The frames of an IVF file. Raises `VideoError`."""
+def read_ivf(data: bytes) -> tuple[float, tuple[bytes, ...]]:
+    """Frames a second, and the frames, of an IVF file. Raises `VideoError`."""
     if len(data) < 32 or data[:4] != b"DKIF" or data[8:12] != b"VP90":
         raise VideoError("not an IVF file with VP9")
-    at, width, height, rate, scale = *struct.unpack_from("<H", data, 6), *struct.unpack_from("<HHII", data, 12)
+    (at,), (rate, scale) = struct.unpack_from("<H", data, 6), struct.unpack_from("<II", data, 16)
     if not rate or not scale:
         raise VideoError("the file has no frame rate")
-    frames = []
+    frames: list[bytes] = []
     while at + 12 <= len(data):
         (size,) = struct.unpack_from("<I", data, at)
         frame = data[at + 12 : at + 12 + size]
         if len(frame) < size:
             raise VideoError("the file ends inside a frame")
-        frames.append(Frame(frame, is_keyframe(frame)))
+        frames.append(frame)
         at += 12 + size
-    if not frames or not frames[0].keyframe:
+    if not frames or not is_keyframe(frames[0]):
         raise VideoError("the file does not begin with a keyframe")
-    return Video(width, height, rate / scale, tuple(frames))
+    return rate / scale, tuple(frames)
 
 
-def packetise(frame: Frame, picture: int, width: int, height: int) -> list[bytes]:
+def payloads(frame: bytes, picture: int, keyframe: bool) -> list[bytes]:
     """The RTP payloads of a frame; the last one takes the marker.
 
-    Non-flexible mode, one layer, a 15-bit picture id; a keyframe's first packet says its size (scalability structure).
+    Non-flexible mode, no layers, a 15-bit picture id: descriptors of three bytes.
     """
     identifier = struct.pack("!H", 0x8000 | picture & 0x7FFF)
-    size = -(-len(frame.data) // -(-len(frame.data) // PAYLOAD))  # even pieces
-    payloads = []
-    for at in range(0, len(frame.data), size):
-        first, last = at == 0, at + size >= len(frame.data)
-        structure = struct.pack("!BHH", 0x10, width, height) if first and frame.keyframe else b""
-        flags = 0x80 | (0 if frame.keyframe else 0x40) | first << 3 | last << 2 | bool(structure) << 1
-        payloads.append(bytes((flags,)) + identifier + structure + frame.data[at : at + size])
-    return payloads
+    size = -(-len(frame) // -(-len(frame) // PAYLOAD))  # even pieces
+    made = []
+    for at in range(0, len(frame), size):
+        flags = 0x80 | (not keyframe) << 6 | (at == 0) << 3 | (at + size >= len(frame)) << 2
+        made.append(bytes((flags,)) + identifier + frame[at : at + size])
+    return made
