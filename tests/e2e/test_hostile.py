@@ -67,7 +67,7 @@ async def test_garbage_on_every_port_is_nobody_elses_problem(server: ServerProce
         await ana.join(server.links["host"], "Ana")
         await ben.join(server.links["guest"], "Ben")
         await ana.sees(1)
-        before = await metric(server, "consilium_packets_dropped_total")
+        before = await metric(server, "consilium_dropped_total")
         await asyncio.to_thread(spray_datagrams, server.media_port)
         await asyncio.gather(
             *(garbage_stream(server.media_port) for _ in range(10)), *(garbage_stream(server.port) for _ in range(10))
@@ -83,4 +83,4 @@ async def test_garbage_on_every_port_is_nobody_elses_problem(server: ServerProce
             await person.forget()
             await person.sees(1)
             await person.hears(1)
-        assert await metric(server, "consilium_packets_dropped_total") > before
+        assert await metric(server, "consilium_dropped_total") > before
