@@ -14,7 +14,7 @@ const defaults = {
   cameraOn: true,
   captions: true,
   captionSize: 24,
-  captionLines: 2,
+  captionLines: 3,
   captionPosition: 'bottom' as 'bottom' | 'top' | 'side',
   captionOriginal: false,
   layout: 'auto' as 'auto' | 'grid' | 'speaker',
@@ -27,7 +27,7 @@ function load(): Preferences {
     const known = Object.entries(defaults).filter(([key, value]) => key in stored && (value === null || typeof stored[key] === typeof value));
     const merged = { ...defaults, ...Object.fromEntries(known.map(([key]) => [key, stored[key]])) } as Preferences;
     merged.captionSize = Math.min(40, Math.max(16, merged.captionSize || 24));
-    merged.captionLines = Math.min(3, Math.max(1, Math.round(merged.captionLines) || 2));
+    merged.captionLines = Math.min(3, Math.max(1, Math.round(merged.captionLines) || 3));
     return merged;
   } catch {
     return { ...defaults };
