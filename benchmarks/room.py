@@ -135,7 +135,7 @@ async def _measure() -> dict[str, Any]:
         "server_dropped": dropped,
         "server_cpu": round(cpu / took, 3),
         "forwarded_per_second": round(received / took),
-        "measured": "whole server without captions, Python plane; six clients of ours in one process on loopback, which "
+        "measured": "whole server without captions, Python plane; six clients of ours on loopback, which "
         "ask for no retransmission, so that every missing packet shows",
     }
 
