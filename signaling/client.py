@@ -62,17 +62,22 @@ def unverified(url: str) -> bool:
         return host == "localhost"
 
 
-async def redeem(http: aiohttp.ClientSession, link: str) -> Invitation:
-    """Turns a link like ``https://host/j/CODE`` into an invitation.
-
-    Raises `ValueError` for something else than a link, `Refused` when the server refuses it, `aiohttp.ClientError`
-    and `TimeoutError` when it cannot be asked.
-    """
+def check(link: str) -> tuple[str, str]:
+    """The server's URL and the code of a link like ``https://host/j/CODE``. Raises `ValueError` for anything else."""
     parts = urlsplit(link)
     before, joint, code = parts.path.rpartition("/j/")
     if parts.scheme not in ("http", "https") or not parts.hostname or not joint or not code or "/" in code:
         raise ValueError("not a room's link: it looks like https://meet.example.org/j/CODE")
-    base = f"{parts.scheme}://{parts.netloc}{before}"
+    return f"{parts.scheme}://{parts.netloc}{before}", code
+
+
+async def redeem(http: aiohttp.ClientSession, link: str) -> Invitation:
+    """Turns a link into an invitation.
+
+    Raises `ValueError` for something else than a link, `Refused` when the server does not accept it, and
+    `ConnectionError`, `aiohttp.ClientError` or `TimeoutError` when it cannot be asked now.
+    """
+    base, code = check(link)
     async with http.post(
         f"{base}/api/links/{quote(code, safe='')}",
         json={},

@@ -34,6 +34,9 @@ class DemoGuest:
                 env=os.environ | {"PYTHONPATH": os.pathsep.join(filter(None, sys.path))},
             )  # fmt: skip
             status = await self._process.wait()
+            if status == 0:
+                log.info("the demo guests were sent away")
+                return
             log.warning("the demo guest ended", status=status, again_in=pause)
             await asyncio.sleep(pause)
         log.error("the demo guest ended too often and stays away")

@@ -5,10 +5,12 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import signal
+import sys
 import time
 
 import uvloop
 
+from signaling.client import check
 from signaling.demo.assets import picture, script, sound
 from signaling.demo.guest import DemoGuest
 
@@ -73,5 +75,9 @@ async def _perform(link: str) -> None:
 
 
 def perform(link: str) -> None:
-    """Until the room will not have them any more, or a signal."""
+    """Until the room will not have them any more, or a signal. Ends the process with words for what is no link."""
+    try:
+        check(link)
+    except ValueError as error:
+        sys.exit(f"consilium: {error}")
     uvloop.run(_perform(link))

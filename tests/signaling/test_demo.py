@@ -22,6 +22,8 @@ from signaling.demo.guest import SILENCE
 from signaling.demo.stage import BEFORE, BETWEEN, Timeline
 from signaling.demo.vp9 import PAYLOAD, VideoError, payloads, read_ivf
 
+ENVIRONMENT = os.environ | {"PYTHONPATH": os.pathsep.join(filter(None, sys.path))}
+
 
 class Listener:
     """Somebody in the room; `until` waits for a condition on what they saw and heard."""
@@ -62,7 +64,7 @@ async def guest_link(house) -> str:
 async def demo(house) -> AsyncIterator[asyncio.subprocess.Process]:
     process = await asyncio.create_subprocess_exec(
         sys.executable, "-m", "signaling.demo", await guest_link(house),
-        env=os.environ | {"PYTHONPATH": os.pathsep.join(filter(None, sys.path))},
+        env=ENVIRONMENT,
     )  # fmt: skip
     yield process
     if process.returncode is None:
@@ -114,12 +116,26 @@ async def test_nothing_is_sent_to_an_empty_room_and_the_discussion_starts_anew(
     await listener.until(lambda: len(listener.guests) == 3)
     ana = listener.guests["Dra. Ana Ribeiro"].id
     await listener.until(lambda: len(listener.packets.get((ana, "audio"), [])) > 20)
+
+    async def packets_in_a_second() -> int:
+        before = house.server.sfu.stats().packets_in
+        await asyncio.sleep(1.0)  # a rate takes time to measure
+        return int(house.server.sfu.stats().packets_in - before)
+
+    assert await packets_in_a_second() > 150
     await listener.inside.leave()
-    before = house.server.sfu.stats().packets_in
-    async with asyncio.timeout(10):  # the last packets on the way, then only reports
-        while (now := house.server.sfu.stats().packets_in) - before > 30:
-            before = now
-            await asyncio.sleep(1.0)
+    async with asyncio.timeout(10):
+        while await packets_in_a_second() > 30:  # reports and consent go on
+            pass
+    # Whoever comes next hears the discussion from its beginning.
+    again = Listener(house)
+    await again.enter()
+    await again.until(lambda: len(again.guests) == 3)
+    helen = again.guests["Dr. Helen Carter"].id
+    await again.until(lambda: any(p.payload != SILENCE for p in again.packets.get((helen, "audio"), [])))
+    first = next(p.payload for p in again.packets[helen, "audio"] if p.payload != SILENCE)
+    assert first in sound("helen").packets[:25]
+    await again.inside.leave()
 
 
 async def test_they_leave_on_sigterm(demo: asyncio.subprocess.Process, listener: Listener) -> None:
@@ -128,6 +144,55 @@ async def test_they_leave_on_sigterm(demo: asyncio.subprocess.Process, listener:
     demo.send_signal(signal.SIGTERM)
     await listener.until(lambda: not listener.inside.people.keys() - {listener.inside.id}, 10)
     assert await asyncio.wait_for(demo.wait(), 10) == 0
+
+
+async def test_they_come_back_when_the_server_was_away(open_house, tmp_path: Path) -> None:
+    first = await open_house()
+    port, link = first.server.port, await guest_link(first)
+    process = await asyncio.create_subprocess_exec(
+        sys.executable, "-m", "signaling.demo", link,
+        env=ENVIRONMENT,
+    )  # fmt: skip
+    try:
+        before = Listener(first)
+        await before.enter()
+        await before.until(lambda: len(before.guests) == 3)
+        await first.server.stop()
+        await before.inside.leave()
+        second = await open_house(port=port)
+        after = Listener(second)
+        await after.enter()
+        await after.until(lambda: len(after.guests) == 3)
+        ana = after.guests["Dra. Ana Ribeiro"].id
+        await after.until(lambda: len(after.packets.get((ana, "video"), [])) > 20)
+        await after.inside.leave()
+    finally:
+        process.terminate()
+        assert await asyncio.wait_for(process.wait(), 10) == 0
+
+
+async def test_one_who_is_removed_stays_away_and_the_others_go_on(
+    house, demo: asyncio.subprocess.Process, listener: Listener
+) -> None:
+    await listener.enter()
+    await listener.until(lambda: len(listener.guests) == 3)
+    host = await house.join("host", "Host")
+    removed = listener.guests["Dr. James Osei"].id
+    assert (await host.ask(protocol.RemoveParticipant(participant=removed)))["type"] == "ack"
+    await listener.until(lambda: "Dr. James Osei" not in listener.guests)
+    ana = listener.guests["Dra. Ana Ribeiro"].id
+    await listener.until(lambda: len(listener.packets.get((ana, "audio"), [])) > 100)
+    assert "Dr. James Osei" not in listener.guests and "Dr. Helen Carter" in listener.guests
+
+
+async def test_the_command_says_what_a_link_is() -> None:
+    process = await asyncio.create_subprocess_exec(
+        sys.executable, "-m", "signaling.demo", "http://127.0.0.1/r/demo", stderr=asyncio.subprocess.PIPE,
+        env=ENVIRONMENT,
+    )  # fmt: skip
+    _, said = await asyncio.wait_for(process.communicate(), 20)
+    assert process.returncode == 1
+    assert said.decode().startswith("consilium: not a room's link")
 
 
 async def test_a_link_that_is_none_is_refused_in_words(house) -> None:
