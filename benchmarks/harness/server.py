@@ -112,8 +112,9 @@ class ServerProcess:
             return 0
         process, self._process = self._process, None
         if process.returncode is None:
-            if number is signal.SIGKILL:
-                os.killpg(process.pid, signal.SIGKILL)
+            # A wrapper like strace keeps signals to itself, so the whole group gets them.
+            if number is signal.SIGKILL or self._wrapper:
+                os.killpg(process.pid, number)
             else:
                 process.send_signal(number)
         try:

@@ -110,13 +110,15 @@ async def replay(viewer: Person, link: str) -> None:
     await viewer.until(PLAYS, timeout=40)
     lines = await viewer.run("return document.querySelectorAll('[data-testid=\"transcript-line\"]').length")
     assert lines >= 2
+    before = await viewer.run("return document.querySelector('[data-testid=\"replay-video\"]').currentTime")
     await viewer.run(
-        "const lines = [...document.querySelectorAll('[data-testid=\"transcript-line\"]')]; window.__frames = 0;"
-        "lines.at(-1).click(); return true"
+        "const lines = [...document.querySelectorAll('[data-testid=\"transcript-line\"]')];"
+        "lines[Math.floor(lines.length / 2)].click(); return true"
     )
     await viewer.until(
         "const video = document.querySelector('[data-testid=\"replay-video\"]');"
-        "return !video.seeking && video.currentTime > 5 && video.readyState >= 3",
+        "return !video.seeking && Math.abs(video.currentTime - arguments[0]) > 1 && video.readyState >= 3",
+        before,
         timeout=20,
     )
     await viewer.click("caption-language")
