@@ -40,7 +40,7 @@ def _bindable(host: str, port: int, kind: socket.SocketKind) -> str | None:
 
 def ports(settings: Settings) -> list[Line]:
     """The pages' port and the media port."""
-    media = settings.media.host or settings.host
+    media = settings.media.host
     wanted = (
         ("pages", settings.host, settings.port, socket.SOCK_STREAM, "TCP"),
         ("media", media, settings.media.port, socket.SOCK_DGRAM, "UDP"),
@@ -122,7 +122,7 @@ def browsers(settings: Settings) -> list[Line]:
 
 def addresses(settings: Settings) -> list[Line]:
     """Where browsers are told to send media."""
-    media = settings.media.host or settings.host
+    media = settings.media.host
     if settings.media.public_addresses:
         return [Line("ok", "addresses", "media goes to " + ", ".join(settings.media.public_addresses))]
     if is_loopback(media):

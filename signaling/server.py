@@ -72,7 +72,7 @@ class Server:
         media = settings.media
         self.sfu = Sfu(
             SfuConfig(
-                host=media.host or settings.host,
+                host=media.host,
                 port=media.port,
                 public_addresses=tuple(media.public_addresses),
                 plane=media.plane,

@@ -44,7 +44,10 @@ class Tls(Table, frozen=True, kw_only=True):
 class Media(Table, frozen=True, kw_only=True):
     """Audio and video: one UDP port, and the same TCP port for networks that block UDP."""
 
-    host: Annotated[str, _text("Address to bind. Empty: the same as `host`.")] = ""
+    # Not loopback, even where the pages are: Firefox does not connect to a loopback address from its other ones.
+    host: Annotated[
+        str, _text("Address to bind. `0.0.0.0`: every address of this machine. Only invited browsers get an answer.")
+    ] = "0.0.0.0"
     port: Annotated[Port, _text("UDP and TCP port. 0 picks a free one.")] = 8081
     public_addresses: Annotated[
         list[str], _text("IP addresses to tell browsers, if not the ones of this machine (behind NAT, in a container).")
