@@ -110,7 +110,7 @@ def settings(folder: Path, **more: Any) -> Settings:
         {
             "port": 0,
             "data_dir": str(folder),
-            "media": {"port": 0},
+            "media": {"host": "127.0.0.1", "port": 0},
             "captions": {"enabled": False},
             "recordings": {"min_free_mb": 0},
             **more,

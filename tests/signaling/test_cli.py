@@ -74,6 +74,7 @@ async def test_the_process_serves_and_stops(tmp_path):
     links = tmp_path / "links.json"
     environment = os.environ | {
         "CONSILIUM_PORT": "0",
+        "CONSILIUM_MEDIA_HOST": "127.0.0.1",
         "CONSILIUM_MEDIA_PORT": "0",
         "CONSILIUM_CAPTIONS_ENABLED": "false",
         "PYTHONPATH": str(Path(package.__file__).parent.parent),
