@@ -1,0 +1,78 @@
+import { expect, test } from 'vitest';
+import type { Person, ServerMessage } from './protocol';
+import { hands, outside, type RoomState, step } from './state';
+
+const person = (id: string, change: Partial<Person> = {}): Person => ({
+  id,
+  name: id.toUpperCase(),
+  role: 'participant',
+  color: 1,
+  spoken: null,
+  hand: null,
+  connected: true,
+  tracks: [],
+  ...change,
+});
+
+const room = {
+  id: 'r',
+  name: 'Room',
+  lobby: false,
+  captions: { state: 'ready', spoken: [], read: [], lagMs: 0, problem: null },
+  recording: { state: 'off', recording: null, by: null, purpose: null, since: null, replay: null, problem: null },
+} as const;
+
+const welcome = (people: Person[]): ServerMessage =>
+  ({ type: 'welcome', version: 1, participant: 'me', resume: 's', resumed: false, now: 0, permissions: ['chat'], room, people, chat: [], captions: [], waiting: [], iceServers: [] }) as unknown as ServerMessage;
+
+const after = (...messages: ServerMessage[]): RoomState => messages.reduce(step, outside);
+
+test('welcome sets everything, and a second one after a loss replaces it', () => {
+  const first = after(welcome([person('me', { role: 'host' }), person('ana')]));
+  expect(first).toMatchObject({ phase: 'in', me: 'me', role: 'host' });
+  expect([...first.people.keys()]).toEqual(['me', 'ana']);
+  const again = step(first, welcome([person('me')]));
+  expect([...again.people.keys()]).toEqual(['me']);
+  expect(again.known.get('ana')).toEqual({ name: 'ANA', color: 1 });
+});
+
+test('people come, change and go; those who left keep their name for what they said', () => {
+  const state = after(
+    welcome([person('me')]),
+    { type: 'joined', person: person('rui') },
+    { type: 'speakers', participants: ['rui'] },
+    { type: 'changed', person: person('rui', { hand: 5 }) },
+    { type: 'left', participant: 'rui', reason: 'left' },
+  );
+  expect(state.people.has('rui')).toBe(false);
+  expect(state.speakers).toEqual([]);
+  expect(state.known.get('rui')?.name).toBe('RUI');
+  expect(step(state, { type: 'left', participant: 'nobody', reason: 'lost' })).toBe(state);
+});
+
+test('a chat line that comes twice is there once', () => {
+  const line: ServerMessage = { type: 'chatted', entry: { id: 'c1', participant: 'me', name: 'ME', text: 'hello', at: 1, to: null } };
+  expect(after(welcome([person('me')]), line, line).chat).toHaveLength(1);
+});
+
+test('the lobby, then let in; or closed with the reason', () => {
+  const waiting = after({ type: 'waiting', participant: 'me', room: 'r', position: 2 });
+  expect(waiting).toMatchObject({ phase: 'lobby', position: 2 });
+  expect(step(waiting, welcome([person('me')]))).toMatchObject({ phase: 'in', position: null });
+  expect(step(waiting, { type: 'closed', reason: 'denied', message: '', retry: false })).toMatchObject({ phase: 'closed', closed: { reason: 'denied' } });
+});
+
+test('one’s own role follows a change of oneself', () => {
+  const state = after(welcome([person('me')]), { type: 'changed', person: person('me', { role: 'moderator' }) });
+  expect(state.role).toBe('moderator');
+  expect(step(state, { type: 'permissions-changed', role: 'host', permissions: ['moderate'] }).permissions.has('moderate')).toBe(true);
+});
+
+test('messages that say nothing about the room leave the same object', () => {
+  const state = after(welcome([person('me')]));
+  expect(step(state, { type: 'pong', sent: 0, now: 0 })).toBe(state);
+});
+
+test('hands in the order in which they went up', () => {
+  expect(hands([person('a', { hand: 9 }), person('b'), person('c', { hand: 3 })]).map(({ id }) => id)).toEqual(['c', 'a']);
+});
