@@ -22,6 +22,7 @@ from benchmarks.recording import Encoded, camera, microphone, opus_clip, vp9_cli
 from recorder.bitstream import av1_obus, leb128_bytes
 from recorder.service import Manifest, Recorder, Recording
 from sfu.taps import Codec, TapPacket, TrackInfo
+from tests.scheduling import ordinary_scheduling
 
 RED, GREEN, BLUE = (200, 0, 0), (0, 200, 0), (0, 0, 200)
 START = 1000.0
@@ -45,6 +46,13 @@ def clip(
     """Frames of a plain colour with a moving bar; encoder output as it comes (Annex B for H.264)."""
     if codec == "VP9":
         return vp9_clip(width, height, colour, seconds, fps, key_every_s)
+    with ordinary_scheduling():
+        return _encode(codec, width, height, colour, seconds, fps, key_every_s)
+
+
+def _encode(
+    codec: str, width: int, height: int, colour: tuple[int, int, int], seconds: int, fps: int, key_every_s: int
+) -> tuple[Encoded, ...]:
     name, options = _ENCODERS[codec]
     encoder = av.CodecContext.create(name, "w")
     encoder.width, encoder.height, encoder.pix_fmt = width, height, "yuv420p"

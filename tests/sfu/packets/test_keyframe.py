@@ -14,6 +14,7 @@ from hypothesis import strategies as st
 
 from sfu.keyframe import keyframe_test
 from sfu.taps import Codec
+from tests.scheduling import ordinary_scheduling
 
 MTU = 1200
 FRAMES = 24
@@ -126,7 +127,8 @@ STREAMS = [
 
 @pytest.mark.parametrize(("codec", "encoder", "options", "pack"), STREAMS)
 def test_every_key_frame_of_a_real_stream_and_no_other_is_found_at_its_first_packet(codec, encoder, options, pack):
-    frames = encode(encoder, options)
+    with ordinary_scheduling():
+        frames = encode(encoder, options)
     test = keyframe_test(Codec(codec, 90000))
     assert test is not None
     keys = [n for n, (key, _) in enumerate(frames) if key]
