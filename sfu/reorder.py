@@ -16,10 +16,14 @@ class Reorder:
         self.max_delay = max_delay
         self._held: dict[int, MediaPacket] = {}
         self._next: int | None = None
+        self._floor: int | None = None
+        """After a reset: what comes late from before it stays behind."""
 
     def push(self, packet: MediaPacket, now: float) -> list[Released]:
         """What this packet lets go, in order."""
         expected = self._next
+        if expected is None and self._floor is not None and packet.sequence < self._floor:
+            return []
         if expected is None or packet.sequence == expected:
             self._next = packet.sequence + 1
             released = [(0, packet)]
@@ -48,7 +52,8 @@ class Reorder:
     def reset(self) -> list[Released]:
         """Lets everything go and starts anew with the next packet."""
         released = self.poll(float("inf"))
-        self._next = None
+        if self._next is not None:
+            self._floor, self._next = self._next, None
         return released
 
     def _follow(self, released: list[Released]) -> None:

@@ -128,6 +128,14 @@ def test_taps_get_each_packet_once_in_order_with_losses_counted(arrivals):
         expected = item.sequence + 1
 
 
+def test_what_was_held_up_before_a_mute_does_not_come_after_it():
+    reorder = Reorder(16, 0.15)
+    assert [packet.sequence for _, packet in reorder.push(packet(2, 1.0), 1.0)] == [2]
+    assert reorder.reset() == []
+    assert reorder.push(packet(1, 1.01), 1.01) == []
+    assert [packet.sequence for _, packet in reorder.push(packet(5, 1.02), 1.02)] == [5]
+
+
 def test_a_late_packet_within_the_wait_is_put_in_its_place():
     reorder = Reorder(16, 0.15)
     assert [n for n, _ in reorder.push(packet(1, 0.0), 0.0)] == [0]
