@@ -83,8 +83,11 @@ test('a segment without words takes no line, and the oldest go when there are to
 test.each([
   ['she was given', 'she was given five', null],
   ['', 'anything', null],
-  ['given fifty milligrams', 'given fifteen milligrams daily', [1, 3]],
-  ['given fifty milligrams', 'given fifteen milligrams', [1, 2]],
+  ['given fifty milligrams', 'given fifteen milligrams daily', [1]],
+  ['Good morning everyone. Our', 'Good morning, everyone, our patient', null],
+  ['take fifty now', 'take fifteen', [1]],
+  ['5 mg on the left side', '10 mg on the right side today', [0, 4]],
+  ['a left knee', 'a swollen left knee', null],
   ['one two three', 'one', null],
 ] as const)('correction of %j by %j', (before, after, words) => {
   expect(correction(before, after)).toEqual(words);

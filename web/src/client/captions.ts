@@ -17,15 +17,15 @@ export interface Line {
   stable: string;
   tail: string;
   final: boolean;
-  /** Words of `stable` that replaced settled ones, as [first, past the last] word; null when nothing was corrected. */
-  corrected: readonly [number, number] | null;
+  /** Words of `stable`, by index, that replaced settled ones in the latest revision; null when nothing was corrected. */
+  corrected: readonly number[] | null;
   /** The words as spoken, when `stable` is a translation. */
   original: string | null;
 }
 
 interface Entry {
   caption: Caption;
-  corrected: readonly [number, number] | null;
+  corrected: readonly number[] | null;
 }
 
 interface Segment {
@@ -37,18 +37,44 @@ interface Segment {
   line: Line | null;
 }
 
-/** Which words of `after` replace settled words of `before`; null when `before` simply goes on. */
-export function correction(before: string, after: string): readonly [number, number] | null {
-  const old = before.split(/\s+/).filter(Boolean);
-  const now = after.split(/\s+/).filter(Boolean);
-  let first = 0;
-  while (first < old.length && first < now.length && old[first] === now[first]) first += 1;
-  if (first >= old.length) return null;
-  let tail = 0;
-  while (tail < old.length - first && tail < now.length - first && old[old.length - 1 - tail] === now[now.length - 1 - tail]) tail += 1;
-  // Without a common end, as many words as were there before count as corrected; the rest is simply new.
-  const last = tail > 0 ? now.length - tail : Math.min(now.length, old.length);
-  return first < last ? [first, last] : null;
+/** A word as it is compared: a comma or a capital that came later corrects nothing. */
+const bare = (word: string): string => word.toLowerCase().replace(/[^\p{L}\p{N}%]+/gu, '');
+
+/**
+ * Which words of `after` replace settled words of `before`, by index; null when `before` simply goes on. Words are aligned by
+ * their longest common subsequence, so that one changed number does not mark the sentence around it.
+ */
+export function correction(before: string, after: string): readonly number[] | null {
+  const old = before.split(/\s+/).filter(Boolean).map(bare);
+  const now = after.split(/\s+/).filter(Boolean).map(bare);
+  if (old.every((word, i) => word === now[i])) return null;
+  // Segments are bounded by the recogniser's window; anything longer is not worth a table.
+  if (old.length * now.length > 40_000) return null;
+  const width = now.length + 1;
+  const common = new Uint16Array((old.length + 1) * width);
+  for (let i = old.length - 1; i >= 0; i -= 1) {
+    for (let j = now.length - 1; j >= 0; j -= 1) {
+      common[i * width + j] =
+        old[i] === now[j] ? common[(i + 1) * width + j + 1]! + 1 : Math.max(common[(i + 1) * width + j]!, common[i * width + j + 1]!);
+    }
+  }
+  const marked: number[] = [];
+  let [i, j] = [0, 0];
+  while (i < old.length && j < now.length) {
+    const [fromOld, fromNew] = [i, j];
+    while (i < old.length && j < now.length && old[i] !== now[j]) {
+      if (common[(i + 1) * width + j]! >= common[i * width + j + 1]!) i += 1;
+      else j += 1;
+    }
+    const end = i >= old.length || j >= now.length;
+    // At the end, as many words as were there before are corrected; the rest is simply new.
+    const last = end ? Math.min(now.length, fromNew + old.length - fromOld) : j;
+    if (end || i > fromOld) for (let k = fromNew; k < last; k += 1) marked.push(k);
+    if (end) break;
+    i += 1;
+    j += 1;
+  }
+  return marked.length > 0 ? marked : null;
 }
 
 const same = (a: string, b: string): boolean => a.split('-')[0]!.toLowerCase() === b.split('-')[0]!.toLowerCase();

@@ -7,6 +7,7 @@ export interface Toast {
 }
 
 let next = 0;
+export const toastPlace = $state({ stage: false });
 export const toasts = $state<Toast[]>([]);
 
 /** Shows a message; errors and messages with an action stay until closed. */

@@ -30,9 +30,13 @@ export function play(track: MediaStreamTrack, speaker: string, blocked: (blocked
 
 /** Up to two letters for a person without a picture. */
 export function initials(name: string): string {
-  const words = name.replace(/^(dr|dra|prof|mr|mrs|ms)\.?\s+/i, '').trim().split(/\s+/).filter(Boolean);
+  const all = name.trim().split(/\s+/).filter(Boolean);
+  const plain = all.filter((word) => !word.endsWith('.')); // "Prof.", "Dr.", a middle initial
+  const words = plain.length > 0 ? plain : all;
   const first = (word: string | undefined) => (word ? ([...word][0] ?? '') : '');
-  return (first(words[0]) + (words.length > 1 ? first(words.at(-1)) : '')).toLocaleUpperCase();
+  // Letters of joined or syllabic scripts make no sense side by side.
+  const two = words.length > 1 && /^[\p{Script=Latin}\p{Script=Cyrillic}\p{Script=Greek}]/u.test(words[0]!);
+  return (first(words[0]) + (two ? first(words.at(-1)) : '')).toLocaleUpperCase();
 }
 
 /** The grid for `count` tiles of 16:9 in a box that gives the largest tiles. */
