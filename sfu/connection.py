@@ -24,7 +24,8 @@ MAX_EARLY_DTLS = 4
 
 @dataclass(slots=True)
 class Edge:
-    """What all connections of a server share. `handlers` takes the plane's events by source."""
+    """What all connections of a server share. `handlers` takes the plane's events by source, or by
+    transport for those that tell of one."""
 
     ice: IceLite
     plane: Plane

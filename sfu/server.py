@@ -23,7 +23,7 @@ from sfu.interface import (
     SfuStats,
     TrackLabel,
 )
-from sfu.plane import Plane
+from sfu.plane import BandwidthEstimate, Plane
 from sfu.plane.python import PythonPlane
 from sfu.ports import Ports
 from sfu.room import SfuRoom
@@ -158,7 +158,8 @@ class Sfu:
         now = self._clock()
         self._plane.tick(now)
         for event in self._plane.drain():
-            if (handle := self._edge.handlers.get(event.source)) is not None:
+            about = event.transport if isinstance(event, BandwidthEstimate) else event.source
+            if (handle := self._edge.handlers.get(about)) is not None:
                 self._guard(handle, event, now)
         if now - self._ice_ticked >= ICE_TICK:
             self._ice_ticked = now

@@ -4,8 +4,9 @@ Its surface is small on purpose, so that one suite of tests runs on every implem
 (who gets what, who speaks, when to ask for a key frame) stays in readable Python above it:
 
 - *transports*: SRTP keys of one connection and the route its packets leave by;
-- *sources*: one incoming RTP stream each (simulcast adds encodings to the same source later);
-- *sinks*: one outgoing RTP stream each, fed by a source, with its own SSRC, sequence and timestamps;
+- *sources*: one incoming RTP stream each; the encodings of a simulcast track are a source each;
+- *sinks*: one outgoing RTP stream each, with its own SSRC, sequence and timestamps, fed by the source that it is
+  aimed at, of which it may take only some layers;
 - *taps*: a callback per source for decrypted packets in order;
 - *events*: what policy needs to know, drained in batches.
 
@@ -45,12 +46,19 @@ class ExtensionIds:
     audio_level: int | None = None
     abs_send_time: int | None = None
     transport_cc: int | None = None
+    rid: int | None = None
+    repaired_rid: int | None = None
+    dependency_descriptor: int | None = None
 
 
 @dataclass(frozen=True, slots=True)
 class SourceSpec:
     """One incoming stream. Packets match by `ssrc` where signalled, else by the `mid` extension, else by a payload
-    type that only one source of the transport uses. `rtx_payload_type`/`rtx_ssrc` carry retransmissions (RFC 4588)."""
+    type that only one source of the transport uses. `rtx_payload_type`/`rtx_ssrc` carry retransmissions (RFC 4588).
+
+    An encoding of a simulcast track has a `rid` (RFC 8852): it matches by `mid` and the rid extension, its
+    retransmissions by `mid` and the repaired-rid extension. By convention its id is ``<track>/<rid>``, that of a
+    track's only encoding ``<track>``."""
 
     id: str
     kind: Kind
@@ -62,11 +70,21 @@ class SourceSpec:
     rtx_ssrc: int | None
     extensions: ExtensionIds
     nack: bool
+    rid: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Layers:
+    """The highest spatial and temporal layer to forward; None: all that there are. A source that is not scalable, or
+    whose codec does not tell (H.264 without a dependency descriptor), has layer 0 only, which is always forwarded."""
+
+    spatial: int | None = None
+    temporal: int | None = None
 
 
 @dataclass(frozen=True, slots=True)
 class SinkSpec:
-    """One outgoing stream: the subscriber's own payload types, ids and SSRCs."""
+    """One outgoing stream: the subscriber's own payload types, ids and SSRCs. `source` is what it shows first."""
 
     id: str
     source: str
@@ -94,7 +112,8 @@ class PlanePacket:
 
 @dataclass(frozen=True, slots=True)
 class KeyframeWanted:
-    """A subscriber asked (PLI or FIR), or a sink started or resumed and waits for a key frame."""
+    """A subscriber asked (PLI or FIR), or a sink waits for a key frame: it started, resumed, was aimed at this source
+    or at more spatial layers of it. Told again now and then while it waits."""
 
     source: str
     sink: str
@@ -127,7 +146,23 @@ class SourceEnded:
     source: str
 
 
-PlaneEvent = KeyframeWanted | AudioLevel | SenderReportSeen | SourceEnded
+@dataclass(frozen=True, slots=True)
+class SinkSwitched:
+    """A sink shows another source from now on, the one that it was aimed at: its key frame has come."""
+
+    sink: str
+    source: str
+
+
+@dataclass(frozen=True, slots=True)
+class BandwidthEstimate:
+    """What a subscriber's transport can take by now, in bit/s. Told on change, at most every 100 ms."""
+
+    transport: str
+    bits_per_second: float
+
+
+PlaneEvent = KeyframeWanted | AudioLevel | SenderReportSeen | SourceEnded | SinkSwitched | BandwidthEstimate
 
 
 @dataclass(frozen=True, slots=True)
@@ -158,12 +193,29 @@ class SinkStats:
 
 
 @dataclass(frozen=True, slots=True)
+class TransportStats:
+    """The sending side of one transport: `estimate` of what it can take and `sent_bitrate`, both in bit/s, the latter
+    over about the last second; `pacer_delay` and `round_trip` in seconds; `loss` from 0 to 1; which `feedback` the
+    estimate comes from (``none``: it is only where we would start)."""
+
+    estimate: float
+    sent_bitrate: float
+    pacer_delay: float
+    round_trip: float | None
+    loss: float
+    feedback: Literal["twcc", "remb", "none"]
+
+
+@dataclass(frozen=True, slots=True)
 class PlaneStats:
     """Whole-plane counters; `dropped` by reason (``decrypt``, ``malformed``, ``unknown_ssrc``, ``replay``, ...)."""
 
     packets_in: int
     packets_out: int
     dropped: dict[str, int]
+
+
+ALL_LAYERS = Layers()
 
 
 class Plane(Protocol):
@@ -185,6 +237,17 @@ class Plane(Protocol):
     def remove_source(self, source: str) -> None: ...
     def add_sink(self, transport: str, sink: SinkSpec) -> None: ...
     def pause_sink(self, sink: str, paused: bool) -> None: ...
+    def aim_sink(self, sink: str, source: str, layers: Layers = ALL_LAYERS) -> None:
+        """What the sink shows next. It is not told apart by its subscriber: SSRC, sequence, timestamp, VP8 and VP9
+        picture ids go on, and layers that are left out leave no gap.
+
+        Another source, of the same codec: the sink goes on with the present one until a key frame of the new one
+        comes (see `KeyframeWanted`), then switches (`SinkSwitched`). It need not be there yet.
+        The same source: layers go down at the next frame; temporal ones up at a frame that allows it, spatial ones up
+        at a key frame or at another frame that does not depend on what the sink has not had.
+        Raises ValueError for a source of another codec.
+        """
+
     def remove_sink(self, sink: str) -> None: ...
     def set_tap(self, source: str, tap: Callable[[Sequence[PlanePacket]], None] | None) -> None: ...
     def request_keyframe(self, source: str, now: float) -> bool:
@@ -200,6 +263,14 @@ class Plane(Protocol):
         """Timers: NACK retries, reports, REMB, delayed PLIs, reorder deadlines. Call every 20 ms or so."""
 
     def drain(self) -> list[PlaneEvent]: ...
+    def layer_rates(self, source: str) -> dict[tuple[int, int], float]:
+        """Payload bit/s of each (spatial, temporal) layer alone over about the last second; (0, 0) is all where the
+        source is not scalable. Empty for one that is not there or sends nothing."""
+
+    def set_wanted_bitrate(self, transport: str, bits_per_second: float) -> None:
+        """What would be sent if the subscriber could take it: the plane probes up to it, never beyond."""
+
+    def transport_stats(self, transport: str) -> TransportStats | None: ...
     def source_stats(self, source: str) -> SourceStats | None: ...
     def sink_stats(self, sink: str) -> SinkStats | None: ...
     def stats(self) -> PlaneStats: ...

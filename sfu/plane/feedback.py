@@ -48,10 +48,10 @@ def send_reports(transport: Transport, sources: dict[str, Incoming], now: float)
         if now < sink.next_report:
             soonest = min(soonest, sink.next_report)
             continue
-        source = sources.get(sink.spec.source)
+        source = sources.get(sink.source)
         if source is None:
             continue
-        report = sink.sender_report(source.report, source.numbering, source.last_arrival, now)
+        report = sink.sender_report(source, now)
         if report is not None:
             sink.next_report = now + INTERVAL
             packets += [report, SourceDescription(((sink.spec.ssrc, sink.spec.cname),))]

@@ -7,6 +7,7 @@ from collections.abc import Callable, Sequence
 
 from sfu.history import History, MediaPacket
 from sfu.keyframe import keyframe_test
+from sfu.layers import LayerRates
 from sfu.nack import NackTracker
 from sfu.plane import PlanePacket, SourceSpec, SourceStats
 from sfu.plane.outgoing import Outgoing
@@ -53,6 +54,7 @@ class Incoming:
         """The last sender report: raw NTP, unwrapped timestamp, arrival."""
         self._packets = self._bytes = self._retransmitted = self._keyframes = self._lost = 0
         self.nacks_sent = self.plis_sent = 0
+        self.rates = LayerRates()
         self._keyframe_time = -1
         self._tap: PlaneTap | None = None
         self._reorder = Reorder(VIDEO_HELD if video else AUDIO_HELD, VIDEO_WAIT if video else AUDIO_WAIT)
@@ -92,6 +94,7 @@ class Incoming:
             nack.received(number, now)
         self._packets += 1
         self._bytes += len(payload)
+        self.rates.count(0, 0, len(payload))
         self._retransmitted += repaired
         if keyframe and self.is_keyframe is not None:
             self._keyframe_time = time
@@ -130,6 +133,7 @@ class Incoming:
     def settle(self, now: float) -> bool:
         """Deadlines of the tap's reordering and age of the history. True where video was lost for good."""
         self.history.expire(now)
+        self.rates.sample(now)
         if self._tap is not None:
             released = self._reorder.poll(now)
             if released:
@@ -160,8 +164,9 @@ class Incoming:
         self._skipped = 0
         if paused:
             for sink in self.live:
-                sink.hold(self.numbering, self.torn)
-            self.waiting += self.live
+                sink.hold(self)
+            # Those that are to show another source wait for that one already.
+            self.waiting += [sink for sink in self.live if sink.target == self.spec.id]
             self.live = []
             self.history.clear()
         if self.nack is not None:

@@ -3,20 +3,19 @@
 from __future__ import annotations
 
 import secrets
-from collections import deque
 from typing import TYPE_CHECKING
 
 from sfu.extensions import HeaderExtensions, abs_send_time
 from sfu.history import MediaPacket
 from sfu.plane import SinkSpec, SinkStats
+from sfu.plane.course import Course
 from sfu.rtcp import Report, SenderReport
 from sfu.rtp import pack_fixed_header
-from sfu.sequence import Numbering
 
 if TYPE_CHECKING:
+    from sfu.plane.incoming import Incoming
     from sfu.plane.transport import Transport
 
-SEGMENTS = 8
 RESEND_RATE = 400.0
 RESEND_BURST = 400.0
 """Retransmissions per second and at once: a subscriber cannot make us send without bound."""
@@ -29,14 +28,11 @@ REPORTS_KEPT = 8
 NTP_EPOCH = 2_208_988_800
 
 
-class Outgoing:
-    """State of one sink.
-
-    A packet numbered n by the source leaves as ``n - offset``, its time as ``timestamp - time_offset``. When the sink
-    resumes the offset grows so that no gap shows; the ranges before are kept, to answer requests for what they sent.
-    """
+class Outgoing(Course):
+    """State of one sink. `source` is what it shows, or will show first; `target` what it is aimed at."""
 
     def __init__(self, transport: Transport, spec: SinkSpec, video: bool) -> None:
+        super().__init__()
         self.transport = transport
         self.spec = spec
         self.ssrc = spec.ssrc
@@ -44,15 +40,9 @@ class Outgoing:
         self.extensions = HeaderExtensions(spec.extensions, spec.mid)
         self.plain = self.extensions.plain
         self.paused = False
-        self.live = False
+        self.source = self.target = spec.source
         self.wanted_at = float("-inf")
         """When a key frame was last asked for."""
-        self.start = self.offset = self.time_offset = 0
-        # RFC 3711 advises a start in the lower half: early loss cannot confuse the roll-over counter then.
-        self._next = secrets.randbelow(0x8000)
-        self._aligned = False
-        self._left: tuple[int, float] | None = None
-        self._segments: deque[tuple[int, int, int]] = deque(maxlen=SEGMENTS)
         self._rtx_next = secrets.randbelow(0x8000)
         # Without RTX the very bytes are sent again: sealing anything else under the same index would break the cipher.
         self.sealed: dict[int, bytes] | None = {} if video and spec.rtx_payload_type is None else None
@@ -61,62 +51,10 @@ class Outgoing:
         self.fraction_lost = 0.0
         self.round_trip: float | None = None
         self.next_report = float("-inf")
-        self._live_since = float("inf")
         self._reports: dict[int, float] = {}
         self._tokens = RESEND_BURST
         self._tokens_at = float("-inf")
         self._resent: dict[int, float] = {}
-
-    def begin(self, packet: MediaPacket, clock_rate: int) -> None:
-        """Goes live with this packet."""
-        self.live = True
-        self._live_since = packet.arrival
-        self.start = packet.sequence
-        self.offset = packet.sequence - self._next
-        if not self._aligned:
-            self._aligned = True
-            first = secrets.randbits(32)
-            if self._left is not None:
-                time, at = self._left
-                first = time + max(1, round((packet.arrival - at) * clock_rate))
-            self.time_offset = packet.timestamp - first
-
-    def hold(self, numbering: Numbering, torn: bool) -> None:
-        """Stops being live after all that the source has had so far; `torn` in the middle of a frame."""
-        if not self.live:
-            return
-        self.live = False
-        end = numbering.highest
-        self._segments.append((self.start, end, self.offset))
-        # After a torn frame one number stays free, lest the next frame be joined to it.
-        self._next = end - self.offset + 1 + torn
-
-    def leave(self, numbering: Numbering, torn: bool, now: float) -> None:
-        """The source is gone. Another one may feed the sink later, with numbers of its own."""
-        if self._aligned:
-            self.hold(numbering, torn)
-            self._left = (numbering.timestamp - self.time_offset, now)
-        self._aligned = False
-        self._segments.clear()
-        self._reports.clear()
-
-    def number(self, sequence: int) -> int | None:
-        """The number under which a source's packet leaves; None where it fell into a pause."""
-        if self.live and sequence >= self.start:
-            return sequence - self.offset
-        for start, end, offset in self._segments:
-            if start <= sequence <= end:
-                return sequence - offset
-        return None
-
-    def origin(self, number: int, highest: int) -> int | None:
-        """The source's sequence behind a 16-bit number that this sink has sent lately."""
-        ranges = [(self.start, highest, self.offset)] if self.live else []
-        for start, end, offset in (*ranges, *reversed(self._segments)):
-            back = (end - offset - number) & 0xFFFF
-            if back <= min(end - start, 0x7FFF):
-                return end - back
-        return None
 
     def render(self, packet: MediaPacket, number: int, now: float) -> bytes:
         """The RTP packet under the sink's own names."""
@@ -133,8 +71,8 @@ class Outgoing:
             + packet.payload
         )
 
-    def render_rtx(self, packet: MediaPacket, number: int, now: float) -> bytes:
-        """The same as a retransmission (RFC 4588)."""
+    def render_rtx(self, packet: MediaPacket, number: int, time_offset: int, now: float) -> bytes:
+        """The same as a retransmission (RFC 4588); `time_offset` as it was when the packet was sent first."""
         extension = self.extensions.render(packet.level, abs_send_time(now))
         sequence = self._rtx_next
         self._rtx_next = (sequence + 1) & 0xFFFF
@@ -143,7 +81,7 @@ class Outgoing:
                 0x90 if extension else 0x80,
                 packet.marker | (self.spec.rtx_payload_type or 0),
                 sequence,
-                (packet.timestamp - self.time_offset) & 0xFFFFFFFF,
+                (packet.timestamp - time_offset) & 0xFFFFFFFF,
                 self.spec.rtx_ssrc or 0,
             )
             + extension
@@ -175,20 +113,19 @@ class Outgoing:
             if len(self.sealed) > SEALED:
                 del self.sealed[next(iter(self.sealed))]
 
-    def sender_report(
-        self, heard: tuple[int, int, float] | None, numbering: Numbering, arrival: float, now: float
-    ) -> SenderReport | None:
+    def sender_report(self, source: Incoming, now: float) -> SenderReport | None:
         """The source's own clock carried on, so that the subscriber lines up tracks as their publisher meant them.
 
-        `heard` is the source's last report (raw NTP, unwrapped timestamp, arrival), `arrival` that of its last packet.
         A source that never reports gets one by our clock after a while, so that round trips can be told at least.
         """
         if not self.live:
             return None
-        if heard is not None:
-            ntp, time, at = heard
-        elif now - self._live_since > 5.0:
-            ntp, time, at = int((NTP_EPOCH + arrival) * 0x100000000), numbering.timestamp, arrival
+        numbering = source.numbering
+        if source.report is not None:
+            ntp, time, at = source.report
+        elif now - self.live_since > 5.0:
+            at = source.last_arrival
+            ntp, time = int((NTP_EPOCH + at) * 0x100000000), numbering.timestamp
         else:
             return None
         ntp = (ntp + int((now - at) * 0x100000000)) & 0xFFFFFFFFFFFFFFFF

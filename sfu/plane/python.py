@@ -9,8 +9,9 @@ import pylibsrtp
 from sfu.extensions import NO_LEVEL, parse_extensions
 from sfu.history import MediaPacket
 from sfu.plane import (
+    ALL_LAYERS,
     AudioLevel,
-    KeyframeWanted,
+    Layers,
     PlaneEvent,
     PlanePacket,
     PlaneStats,
@@ -23,17 +24,16 @@ from sfu.plane import (
     SourceSpec,
     SourceStats,
     SrtpKeys,
+    TransportStats,
 )
 from sfu.plane.feedback import send_nacks, send_pli, send_reports
 from sfu.plane.incoming import Incoming
 from sfu.plane.outgoing import Outgoing
+from sfu.plane.switchboard import Switchboard
 from sfu.plane.transport import Transport
-from sfu.rtcp import Bye, Fir, Nack, Pli, ReceiverReport, SenderReport, parse_compound
+from sfu.rtcp import Bye, Fir, Nack, Pli, ReceiverReport, Remb, SenderReport, parse_compound
 from sfu.rtp import MAX_DATAGRAM, MalformedPacket, pack_fixed_header, parse_header
 from sfu.srtp import SrtpError
-
-REMIND = 1.0
-"""A sink that still waits for a key frame says so again after this many seconds."""
 
 
 class PythonPlane:
@@ -48,14 +48,13 @@ class PythonPlane:
     def __init__(self, send: SendDatagram) -> None:
         self._send = send
         self._transports: dict[str, Transport] = {}
-        self._sources: dict[str, Incoming] = {}
-        self._sinks: dict[str, Outgoing] = {}
+        self._board = Switchboard()
+        self._sources = self._board.sources
+        self._sinks = self._board.sinks
         self._in = self._out = 0
         self._dropped: dict[str, int] = {}
-        self._wanted: dict[tuple[str, str], KeyframeWanted] = {}
         self._reports: dict[str, SenderReportSeen] = {}
         self._ended: dict[str, SourceEnded] = {}
-        self._now = 0.0
 
     # --- transports ---
 
@@ -78,6 +77,9 @@ class PythonPlane:
     def set_bitrate(self, transport: str, bits_per_second: int | None) -> None:
         self._transports[transport].rate.set_cap(bits_per_second)
 
+    def set_wanted_bitrate(self, transport: str, bits_per_second: float) -> None:
+        self._transports[transport].wanted_bitrate = bits_per_second
+
     # --- sources ---
 
     def add_source(self, transport: str, source: SourceSpec) -> None:
@@ -85,10 +87,7 @@ class PythonPlane:
             raise ValueError(f"source {source.id} is already there")
         incoming = Incoming(transport, source)
         self._transports[transport].add_source(incoming)
-        self._sources[source.id] = incoming
-        for sink in self._sinks.values():
-            if sink.spec.source == source.id and not sink.paused:
-                self._await_keyframe(incoming, sink)
+        self._board.add_source(incoming)
 
     def pause_source(self, source: str, paused: bool) -> None:
         incoming = self._sources.get(source)
@@ -96,17 +95,14 @@ class PythonPlane:
             incoming.set_paused(paused)
             if not paused:
                 for sink in incoming.waiting:
-                    self._want_keyframe(incoming, sink)
+                    self._board.want_keyframe(incoming, sink)
 
     def remove_source(self, source: str) -> None:
-        incoming = self._sources.pop(source, None)
+        incoming = self._sources.get(source)
         if incoming is None:
             return
         incoming.set_tap(None)
-        for sink in self._sinks.values():
-            if sink.spec.source == source:
-                sink.leave(incoming.numbering, incoming.torn, self._now)
-                self._wanted.pop((source, sink.spec.id), None)
+        self._board.remove_source(incoming)
         self._reports.pop(source, None)
         self._ended.pop(source, None)
         transport = self._transports.get(incoming.transport)
@@ -134,56 +130,29 @@ class PythonPlane:
         outgoing = Outgoing(owner, sink, incoming is None or incoming.spec.kind == "video")
         owner.sinks[sink.ssrc] = outgoing
         self._sinks[sink.id] = outgoing
-        if incoming is not None:
-            self._await_keyframe(incoming, outgoing)
+        self._board.wait(outgoing)
 
     def pause_sink(self, sink: str, paused: bool) -> None:
         outgoing = self._sinks.get(sink)
-        if outgoing is None or outgoing.paused == paused:
-            return
-        outgoing.paused = paused
-        incoming = self._sources.get(outgoing.spec.source)
-        if incoming is None:
-            return
-        if paused:
-            self._detach(incoming, outgoing)
-        else:
-            self._await_keyframe(incoming, outgoing)
+        if outgoing is not None:
+            self._board.pause(outgoing, paused)
+
+    def aim_sink(self, sink: str, source: str, layers: Layers = ALL_LAYERS) -> None:
+        outgoing = self._sinks.get(sink)
+        if outgoing is not None:
+            self._board.aim(outgoing, source)
 
     def remove_sink(self, sink: str) -> None:
-        outgoing = self._sinks.pop(sink, None)
-        if outgoing is None:
-            return
-        outgoing.transport.sinks.pop(outgoing.spec.ssrc, None)
-        incoming = self._sources.get(outgoing.spec.source)
-        if incoming is not None:
-            self._detach(incoming, outgoing)
-        self._wanted.pop((outgoing.spec.source, sink), None)
-
-    def _detach(self, incoming: Incoming, sink: Outgoing) -> None:
-        if sink in incoming.live:
-            # A new list: the forwarding loop may be running over the old one.
-            incoming.live = [other for other in incoming.live if other is not sink]
-            sink.hold(incoming.numbering, incoming.torn)
-        elif sink in incoming.waiting:
-            incoming.waiting = [other for other in incoming.waiting if other is not sink]
-
-    def _await_keyframe(self, incoming: Incoming, sink: Outgoing) -> None:
-        incoming.waiting.append(sink)
-        if not incoming.paused:
-            self._want_keyframe(incoming, sink)
-
-    def _want_keyframe(self, incoming: Incoming, sink: Outgoing) -> None:
-        if incoming.spec.kind == "video":
-            key = (incoming.spec.id, sink.spec.id)
-            self._wanted[key] = KeyframeWanted(*key)
-            sink.wanted_at = self._now
+        outgoing = self._sinks.get(sink)
+        if outgoing is not None:
+            outgoing.transport.sinks.pop(outgoing.spec.ssrc, None)
+            self._board.remove_sink(outgoing)
 
     # --- packets ---
 
     def receive(self, transport: str, datagram: bytes, now: float) -> None:
         self._in += 1
-        self._now = now
+        self._board.now = now
         owner = self._transports.get(transport)
         if owner is None:
             return self._drop("unknown_transport")
@@ -297,35 +266,30 @@ class PythonPlane:
 
     def _start_waiting(self, source: Incoming, packet: MediaPacket, now: float) -> None:
         """Waiting sinks go live with this packet. Where it was late, what came before it follows at once."""
-        starting, source.waiting = source.waiting, []
-        for sink in starting:
-            sink.begin(packet, source.spec.codec.clock_rate)
-            sink.transport.next_report = float("-inf")
-            self._wanted.pop((source.spec.id, sink.spec.id), None)
+        for sink in self._board.start(source, packet):
             for sequence in range(packet.sequence, source.numbering.highest + 1):
                 present = source.history.get(sequence)
                 if present is not None:
                     self._send_one(sink, present, sequence - sink.offset, now)
-        source.live = source.live + starting
 
     def _resend(self, sink: Outgoing, numbers: Sequence[int], now: float) -> None:
         """Answers a subscriber's NACK from the source's history, or from the bytes sent where there is no RTX."""
         sink.nacks_received += 1
-        source = self._sources.get(sink.spec.source)
         for number in numbers:
             if sink.sealed is not None:
                 sealed = sink.sealed.get(number)
                 if sealed is None or not sink.may_resend(number, now):
                     continue
             else:
-                if source is None or sink.spec.rtx_payload_type is None or sink.spec.rtx_ssrc is None:
+                origin = sink.origin(number)
+                if origin is None or sink.spec.rtx_payload_type is None or sink.spec.rtx_ssrc is None:
                     continue
-                origin = sink.origin(number, source.numbering.highest)
-                packet = source.history.get(origin) if origin is not None else None
+                feed, sequence = origin
+                packet = feed.source.history.get(sequence)
                 if packet is None or not sink.may_resend(number, now):
                     continue
                 try:
-                    sealed = sink.transport.srtp.seal_rtp(sink.render_rtx(packet, number, now))
+                    sealed = sink.transport.srtp.seal_rtp(sink.render_rtx(packet, number, feed.time_offset, now))
                 except SrtpError as error:
                     self._drop(error.reason)
                     continue
@@ -353,6 +317,8 @@ class PythonPlane:
             elif isinstance(packet, Fir):
                 for ssrc, _ in packet.requests:
                     self._asked(owner, ssrc)
+            elif isinstance(packet, Remb):
+                owner.remb = packet.bitrate
             elif isinstance(packet, Bye):
                 for ssrc in packet.ssrcs:
                     source = owner.media.get(ssrc)
@@ -375,14 +341,14 @@ class PythonPlane:
 
     def _asked(self, owner: Transport, ssrc: int) -> None:
         sink = owner.sinks.get(ssrc)
-        source = self._sources.get(sink.spec.source) if sink is not None else None
+        source = self._sources.get(sink.source if sink.live else sink.target) if sink is not None else None
         if sink is not None and source is not None and not source.paused and not sink.paused:
-            self._want_keyframe(source, sink)
+            self._board.want_keyframe(source, sink)
 
     # --- time ---
 
     def tick(self, now: float) -> None:
-        self._now = now
+        self._board.now = now
         for transport in self._transports.values():
             for source in transport.sources:
                 if source.nack is not None:
@@ -390,9 +356,8 @@ class PythonPlane:
                 if source.settle(now) and source.spec.kind == "video":
                     send_pli(transport, source, source.pli.request(now))
                 send_pli(transport, source, source.pli.due(now))
-                for sink in source.waiting:
-                    if now - sink.wanted_at >= REMIND and not source.paused:
-                        self._want_keyframe(source, sink)
+                self._board.remind(source, now)
+            transport.measure(now)
             send_reports(transport, self._sources, now)
 
     def drain(self) -> list[PlaneEvent]:
@@ -401,12 +366,20 @@ class PythonPlane:
             if source.loudest <= 127:
                 events.append(AudioLevel(source.spec.id, source.loudest, source.voice, source.heard_at))
                 source.loudest, source.voice = 128, False
-        for pending in (self._reports, self._wanted, self._ended):
+        for pending in (self._reports, self._board.wanted, self._ended, self._board.switched):
             events += pending.values()
             pending.clear()
         return events
 
     # --- counters ---
+
+    def layer_rates(self, source: str) -> dict[tuple[int, int], float]:
+        incoming = self._sources.get(source)
+        return incoming.rates.rates() if incoming is not None else {}
+
+    def transport_stats(self, transport: str) -> TransportStats | None:
+        owner = self._transports.get(transport)
+        return owner.stats() if owner is not None else None
 
     def source_stats(self, source: str) -> SourceStats | None:
         incoming = self._sources.get(source)

@@ -6,7 +6,7 @@ import secrets
 from collections.abc import Sequence
 
 from sfu.extensions import parse_extensions
-from sfu.plane import Route, SendDatagram, SrtpKeys
+from sfu.plane import Route, SendDatagram, SrtpKeys, TransportStats
 from sfu.plane.incoming import Incoming
 from sfu.plane.outgoing import Outgoing
 from sfu.rate import LossRate
@@ -22,6 +22,10 @@ DATAGRAM = 1200
 PACKETS_PER_SECOND = 4000.0
 PACKETS_AT_ONCE = 4000.0
 """What one peer may send us, everything counted: some 40 Mbit/s, many times what browsers send of camera and screen."""
+
+MEASURE = 1.0
+START_BITRATE = 1_000_000.0
+"""What a subscriber is taken to bear before it says anything."""
 
 CNAME = secrets.token_urlsafe(12)
 
@@ -45,6 +49,11 @@ class Transport:
         self.reported_at: float | None = None
         self.octets = 0
         """Media received since the last report."""
+        self.wanted_bitrate = 0.0
+        self.remb: int | None = None
+        """What the subscriber last said that it can take."""
+        self.sent_bitrate = 0.0
+        self._measured: tuple[float, int] | None = None
         self._send = send
         self._tokens = PACKETS_AT_ONCE
         self._tokens_at = 0.0
@@ -59,6 +68,29 @@ class Transport:
             self._tokens_at = now
         self._tokens -= 1
         return True
+
+    # --- how sending goes ---
+
+    def measure(self, now: float) -> None:
+        """Once a second: what was sent since."""
+        if self._measured is None or now - self._measured[0] >= MEASURE:
+            octets = sum(sink.octets for sink in self.sinks.values())
+            if self._measured is not None:
+                at, before = self._measured
+                self.sent_bitrate = max(0, octets - before) * 8 / (now - at)
+            self._measured = (now, octets)
+
+    def stats(self) -> TransportStats:
+        sinks = self.sinks.values()
+        packets = sum(sink.packets for sink in sinks)
+        return TransportStats(
+            estimate=float(self.remb) if self.remb is not None else START_BITRATE,
+            sent_bitrate=self.sent_bitrate,
+            pacer_delay=0.0,
+            round_trip=min((s.round_trip for s in sinks if s.round_trip is not None), default=None),
+            loss=sum(sink.packets * sink.fraction_lost for sink in sinks) / packets if packets else 0.0,
+            feedback="none" if self.remb is None else "remb",
+        )
 
     # --- which stream is it ---
 
@@ -143,5 +175,10 @@ class Transport:
 
 
 def _names(values: dict[int, bytes], source: Incoming) -> bool:
-    identifier = source.spec.extensions.mid
-    return identifier is not None and values.get(identifier) == source.spec.mid.encode()
+    """Whether header extensions name the source: by mid, and by (repaired) rid where it is one of several encodings."""
+    ids, rid = source.spec.extensions, source.spec.rid
+    if ids.mid is None or values.get(ids.mid) != source.spec.mid.encode():
+        return False
+    return rid is None or rid.encode() in (
+        values.get(number) for number in (ids.rid, ids.repaired_rid) if number is not None
+    )
