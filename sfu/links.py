@@ -41,6 +41,13 @@ class UdpLink:
             with contextlib.suppress(OSError):
                 self._socket.send(datagram)
 
+    def hand_over(self) -> socket.socket:
+        """The socket, for another reader: this link only sends from now on. Raises `ConnectionError` once closed."""
+        if self._socket is None:
+            raise ConnectionError("the link is closed")
+        asyncio.get_running_loop().remove_reader(self._socket.fileno())
+        return self._socket
+
     def close(self) -> None:
         if self._socket is not None:
             asyncio.get_running_loop().remove_reader(self._socket.fileno())

@@ -39,6 +39,7 @@ class ClientPeer:
         self.credentials = Credentials.generate()
         self.certificate = certificate
         self.srtp: Srtp | None = None
+        self.keys: SrtpKeys | None = None
         self.session = str(secrets.randbits(62))
         self.version = 0
         self.closed = asyncio.Event()
@@ -125,6 +126,11 @@ class ClientPeer:
         if self.srtp is not None:
             self.send(self.srtp.seal_rtcp(packet))
 
+    @property
+    def link(self) -> Link | None:
+        """The nominated route; None before there is one."""
+        return self._link
+
     async def close(self) -> None:
         """Says close_notify and ends."""
         if self._dtls is not None:
@@ -161,6 +167,7 @@ class ClientPeer:
         self.closed.set()
 
     def _keys(self, keys: SrtpKeys) -> None:
+        self.keys = keys
         self.srtp = Srtp(keys)
         self._keyed.set()
 
