@@ -19,9 +19,16 @@ VIDEO_PREFERENCE = ("VP9", "H264", "VP8", "AV1")
 MID_URI = "urn:ietf:params:rtp-hdrext:sdes:mid"
 AUDIO_LEVEL_URI = "urn:ietf:params:rtp-hdrext:ssrc-audio-level"
 ABS_SEND_TIME_URI = "http://www.webrtc.org/experiments/rtp-hdrext/abs-send-time"
+TRANSPORT_CC_URI = "http://www.ietf.org/id/draft-holmer-rmcat-transport-wide-cc-extensions-01"
+RID_URI = "urn:ietf:params:rtp-hdrext:sdes:rtp-stream-id"
+REPAIRED_RID_URI = "urn:ietf:params:rtp-hdrext:sdes:repaired-rtp-stream-id"
+DEPENDENCY_DESCRIPTOR_URI = "https://aomediacodec.github.io/av1-rtp-spec/#dependency-descriptor-rtp-header-extension"
 
 AUDIO_EXTENSIONS = (MID_URI, AUDIO_LEVEL_URI, ABS_SEND_TIME_URI)
 VIDEO_EXTENSIONS = (MID_URI, ABS_SEND_TIME_URI)
+SIMULCAST_EXTENSIONS = (RID_URI, REPAIRED_RID_URI)
+DESCRIBED_CODECS = ("AV1", "H264")
+"""Whose layers only the dependency descriptor tells; VP8 and VP9 have payload descriptors of their own."""
 VIDEO_FEEDBACK = ("nack", "nack pli", "ccm fir", "goog-remb")
 AUDIO_FEEDBACK = ("nack",)
 
@@ -89,13 +96,29 @@ def extension_ids(found: dict[str, int], wanted: Sequence[str]) -> ExtensionIds:
     """Ids of the header extensions that both sides want."""
     ids = {uri: number for uri, number in found.items() if uri in wanted}
     return ExtensionIds(
-        mid=ids.get(MID_URI), audio_level=ids.get(AUDIO_LEVEL_URI), abs_send_time=ids.get(ABS_SEND_TIME_URI)
+        mid=ids.get(MID_URI),
+        audio_level=ids.get(AUDIO_LEVEL_URI),
+        abs_send_time=ids.get(ABS_SEND_TIME_URI),
+        transport_cc=ids.get(TRANSPORT_CC_URI),
+        rid=ids.get(RID_URI),
+        repaired_rid=ids.get(REPAIRED_RID_URI),
+        dependency_descriptor=ids.get(DEPENDENCY_DESCRIPTOR_URI),
     )
 
 
 def wanted_extensions(kind: Kind) -> tuple[str, ...]:
     """URIs that we understand on an m-line of this kind."""
     return AUDIO_EXTENSIONS if kind == "audio" else VIDEO_EXTENSIONS
+
+
+def publish_extensions(kind: Kind, chosen: Chosen | None, simulcast: bool) -> tuple[str, ...]:
+    """URIs that we take from a publisher: those that tell encodings and layers apart only where there are some."""
+    wanted = wanted_extensions(kind)
+    if simulcast:
+        wanted += SIMULCAST_EXTENSIONS
+    if chosen is not None and chosen.codec.name in DESCRIBED_CODECS:
+        wanted += (DEPENDENCY_DESCRIPTOR_URI,)
+    return wanted
 
 
 def rtpmap(codec: Codec) -> str:

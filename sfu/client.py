@@ -13,7 +13,16 @@ from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass
 
 from sfu import sdp
-from sfu.capabilities import AUDIO_LEVEL_URI, MID_URI, Chosen, choose, extension_ids, wanted_extensions
+from sfu.capabilities import (
+    AUDIO_LEVEL_URI,
+    MID_URI,
+    REPAIRED_RID_URI,
+    RID_URI,
+    Chosen,
+    choose,
+    extension_ids,
+    publish_extensions,
+)
 from sfu.dtls import Certificate
 from sfu.interface import SdpError, TrackLabel
 from sfu.negotiation import SOURCE_KINDS, codec_attributes, transport_attributes
@@ -55,10 +64,11 @@ CODECS = {
 
 @dataclass(frozen=True, slots=True)
 class ClientTrack:
-    """Something to publish: `codec` is a key of `CODECS`."""
+    """Something to publish: `codec` is a key of `CODECS`; `rids` name its encodings where it has several."""
 
     source: TrackSource
     codec: str
+    rids: tuple[str, ...] = ()
 
     @property
     def kind(self) -> Kind:
@@ -68,6 +78,8 @@ class ClientTrack:
 
 class MediaClient:
     """`on_packet` gets every packet of the subscribe connection; `on_keyframe` the mid whose picture is asked for.
+
+    `sent` and `on_keyframe` name the encodings of a simulcast track ``<mid>/<rid>``.
 
     `codecs` are those that it takes when subscribing; m-lines of others are rejected, as a browser would. With
     `receives` off it answers every m-line inactive: nothing is forwarded to it.
@@ -99,6 +111,16 @@ class MediaClient:
         self._shapes: list[Chosen] = []
         self._rtx: dict[int, ReceiveStream] = {}
         self._reporter: asyncio.Task[None] | None = None
+
+    @property
+    def publishing(self) -> ClientPeer | None:
+        """The publish connection, for who moves packets by other means (the load generator)."""
+        return self._publish
+
+    @property
+    def subscribing(self) -> ClientPeer | None:
+        """The subscribe connection, likewise."""
+        return self._subscribe
 
     # --- publishing -----------------------------------------------------------------------------
 
@@ -149,7 +171,14 @@ class MediaClient:
                 lines.append(("extmap", f"1 {AUDIO_LEVEL_URI}"))
             lines += codec_attributes(chosen)
             if track is None:
-                self.sent.pop(mid, None)
+                for name in [n for n in self.sent if n.partition("/")[0] == mid]:
+                    del self.sent[name]
+            elif track.rids:
+                lines += [("extmap", f"10 {RID_URI}"), ("extmap", f"11 {REPAIRED_RID_URI}")]
+                lines += [("rid", f"{rid} send") for rid in track.rids]
+                lines.append(("simulcast", f"send {';'.join(track.rids)}"))
+                for rid in track.rids:
+                    self.sent.setdefault(f"{mid}/{rid}", SendStream(mid, chosen, ExtensionIds(), rid))
             else:
                 stream = self.sent.get(mid)
                 if stream is None:
@@ -169,24 +198,32 @@ class MediaClient:
         description = sdp.parse(answer)
         self._connect(self._publish, description)
         for media in description.media:
-            stream = None if media.stopped else self.sent.get(media.mid)
-            if stream is not None:
+            for stream in [] if media.stopped else [s for s in self.sent.values() if s.mid == media.mid]:
                 kind: Kind = "audio" if media.kind == "audio" else "video"
                 chosen = choose(kind, sdp.codecs(media))
                 if chosen is None:
                     raise SdpError(f"the answer's m-line {media.mid} has no codec of ours")
-                stream.configure(chosen, extension_ids(sdp.extensions(media), wanted_extensions(kind)))
+                wanted = publish_extensions(kind, chosen, bool(stream.rid))
+                stream.configure(chosen, extension_ids(sdp.extensions(media), wanted))
         await self._publish.connected()
         self._report_on()
 
     def send_rtp(
-        self, mid: str, payload: bytes, timestamp: int, marker: bool = False, level: int | None = None
+        self,
+        mid: str,
+        payload: bytes,
+        timestamp: int,
+        marker: bool = False,
+        level: int | None = None,
+        *,
+        rid: str | None = None,
     ) -> None:
         """Sends one payload. `level` is the RFC 6464 byte (0 loudest, 127 silent, bit 0x80 for voice).
 
-        Unknown mids and packets before the connection stands are ignored.
+        `rid` tells which encoding of a simulcast track it belongs to. Unknown ones and packets before the connection
+        stands are ignored.
         """
-        stream = self.sent.get(mid)
+        stream = self.sent.get(mid if rid is None else f"{mid}/{rid}")
         if stream is not None and self._publish is not None and self._publish.srtp is not None:
             self._publish.send_rtp(stream.packet(payload, timestamp, marker, level, time.monotonic()))
 
@@ -196,9 +233,9 @@ class MediaClient:
                 if isinstance(packet, Nack):
                     self._resend(packet)
                 elif isinstance(packet, Pli) and self._on_keyframe is not None:
-                    for stream in self.sent.values():
+                    for name, stream in self.sent.items():
                         if stream.ssrc == packet.media:
-                            self._on_keyframe(stream.mid)
+                            self._on_keyframe(name)
 
     def _resend(self, nack: Nack) -> None:
         for stream in self.sent.values():

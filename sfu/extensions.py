@@ -82,10 +82,14 @@ class HeaderExtensions:
     it is None where every packet differs by its send time.
     """
 
-    def __init__(self, ids: ExtensionIds, mid: str) -> None:
+    def __init__(self, ids: ExtensionIds, mid: str, rid: str = "", *, repaired: bool = False) -> None:
+        """`rid` names an encoding (RFC 8852); of the retransmission stream where `repaired`."""
         self._level = ids.audio_level
         self._timed = ids.abs_send_time
         self._mid = [(ids.mid, mid.encode())] if ids.mid is not None and mid else []
+        rid_id = ids.repaired_rid if repaired else ids.rid
+        if rid_id is not None and rid:
+            self._mid.append((rid_id, rid.encode()))
         self._parts: dict[int, tuple[bytes, bytes]] = {}
         self.plain: dict[int, bytes] | None = {} if self._timed is None else None
 

@@ -9,7 +9,16 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from sfu import sdp
-from sfu.capabilities import Chosen, choose, extension_ids, format_of, rtpmap, wanted_extensions
+from sfu.capabilities import (
+    DEPENDENCY_DESCRIPTOR_URI,
+    RID_URI,
+    Chosen,
+    choose,
+    extension_ids,
+    format_of,
+    publish_extensions,
+    rtpmap,
+)
 from sfu.ice import Credentials
 from sfu.interface import SdpError
 from sfu.plane import ExtensionIds
@@ -23,6 +32,8 @@ SOURCE_KINDS: dict[str, Kind] = {
     "screen": "video",
     "screen-audio": "audio",
 }
+USUAL_RIDS = ("q", "h", "f")
+"""Quarter, half and full size: the names that most clients give to encodings."""
 PROTOCOLS = ("UDP/TLS/RTP/SAVPF", "TCP/TLS/RTP/SAVPF")
 
 
@@ -39,7 +50,8 @@ class LocalTransport:
 
 @dataclass(frozen=True, slots=True)
 class Incoming:
-    """An m-line that sends: which track it is and how its packets look."""
+    """An m-line that sends: which track it is and how its packets look. `rids` are its encodings, lowest first, where
+    it has several; SSRCs are then told by header extensions alone."""
 
     mid: str
     kind: Kind
@@ -48,6 +60,7 @@ class Incoming:
     ssrc: int | None
     rtx_ssrc: int | None
     extensions: ExtensionIds
+    rids: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,6 +71,7 @@ class _Section:
     chosen: Chosen | None
     extensions: dict[str, int]
     receiving: bool
+    rids: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -127,9 +141,18 @@ def _decide(media: Media) -> _Section:
         return _Section(media, None, {}, False)
     kind: Kind = "audio" if media.kind == "audio" else "video"
     chosen = choose(kind, sdp.codecs(media))
-    wanted = wanted_extensions(kind)
-    extensions = {uri: number for uri, number in sdp.extensions(media).items() if uri in wanted}
-    return _Section(media, chosen, extensions, media.direction in ("sendrecv", "sendonly"))
+    receiving = media.direction in ("sendrecv", "sendonly")
+    offered = sdp.extensions(media)
+    rids: tuple[str, ...] = ()
+    if chosen is not None and kind == "video" and receiving and RID_URI in offered:
+        number = str(chosen.payload_type)
+        found = sdp.simulcast(media)
+        rids = tuple(rid.name for rid in found if rid.payload_types is None or number in rid.payload_types)
+        if found and not rids:
+            raise SdpError(f"no encoding of the m-line {media.mid} may use {chosen.codec.name}")
+    wanted = publish_extensions(kind, chosen, bool(rids))
+    extensions = {uri: number for uri, number in offered.items() if uri in wanted}
+    return _Section(media, chosen, extensions, receiving, rids)
 
 
 def _incoming(section: _Section, labels: Mapping[str, TrackSource]) -> Incoming:
@@ -141,9 +164,16 @@ def _incoming(section: _Section, labels: Mapping[str, TrackSource]) -> Incoming:
     kind: Kind = "audio" if media.kind == "audio" else "video"
     if SOURCE_KINDS.get(source) != kind:
         raise SdpError(f"the m-line {media.mid} is {kind} but its label says {source}")
-    ssrc, rtx_ssrc = sdp.ssrcs(media)
-    extensions = extension_ids(section.extensions, wanted_extensions(kind))
-    return Incoming(media.mid, kind, source, chosen, ssrc, rtx_ssrc, extensions)
+    ssrc, rtx_ssrc = sdp.ssrcs(media) if not section.rids else (None, None)
+    extensions = extension_ids(section.extensions, tuple(section.extensions))
+    return Incoming(media.mid, kind, source, chosen, ssrc, rtx_ssrc, extensions, _lowest_first(section.rids))
+
+
+def _lowest_first(rids: Sequence[str]) -> tuple[str, ...]:
+    """By the usual names where all have one, else as they stand."""
+    if set(rids) <= set(USUAL_RIDS):
+        return tuple(sorted(rids, key=USUAL_RIDS.index))
+    return tuple(rids)
 
 
 def write_answer(plan: PublishPlan, transport: LocalTransport | None, session: str, version: int) -> str:
@@ -160,7 +190,12 @@ def write_answer(plan: PublishPlan, transport: LocalTransport | None, session: s
         attributes = transport_attributes(transport, candidates=section is accepted[0])
         attributes += [("mid", media.mid), ("recvonly" if section.receiving else "inactive", None)]
         attributes += [("extmap", f"{number} {uri}") for uri, number in section.extensions.items()]
+        if DEPENDENCY_DESCRIPTOR_URI in section.extensions:
+            attributes.append(("extmap-allow-mixed", None))  # its values outgrow the 16 bytes of the one-byte form
         attributes += codec_attributes(chosen)
+        if section.rids:
+            attributes += [("rid", f"{rid} recv") for rid in section.rids]
+            attributes.append(("simulcast", f"recv {';'.join(section.rids)}"))
         formats = [str(chosen.payload_type)] + ([str(chosen.rtx)] if chosen.rtx is not None else [])
         answer.media.append(Media(media.kind, 9, media.protocol, formats, attributes))
     return sdp.serialise(answer)

@@ -17,12 +17,22 @@ from sfu.taps import TrackInfo, TrackSource
 
 @dataclass(slots=True)
 class PublishedTrack:
-    """`live` once the plane has its source."""
+    """`live` once the plane has its sources: one for each encoding, the lowest first."""
 
     info: TrackInfo
     incoming: Incoming
     muted: bool = False
     live: bool = False
+
+    @property
+    def rids(self) -> tuple[str, ...]:
+        """Names of its encodings, the lowest first; empty where it has only one."""
+        return self.incoming.rids
+
+    @property
+    def sources(self) -> tuple[str, ...]:
+        """The plane's ids of its encodings, in the same order."""
+        return tuple(f"{self.info.id}/{rid}" for rid in self.rids) or (self.info.id,)
 
 
 class TrackEvents(Protocol):
@@ -30,7 +40,7 @@ class TrackEvents(Protocol):
 
     def opened(self, track: PublishedTrack) -> None: ...
     def started(self, track: PublishedTrack) -> None:
-        """The plane has its source now."""
+        """The plane has its sources now."""
 
     def ended(self, track: PublishedTrack) -> None: ...
 
@@ -110,22 +120,23 @@ class Publisher:
         if connection is None or not connection.ready or track.live:
             return
         incoming, chosen = track.incoming, track.incoming.chosen
-        spec = SourceSpec(
-            id=track.info.id,
-            kind=incoming.kind,
-            codec=chosen.codec,
-            mid=incoming.mid,
-            payload_type=chosen.payload_type,
-            rtx_payload_type=chosen.rtx,
-            ssrc=incoming.ssrc,
-            rtx_ssrc=incoming.rtx_ssrc,
-            extensions=incoming.extensions,
-            nack="nack" in chosen.feedback,
-        )
-        self._edge.plane.add_source(connection.id, spec)
+        for source, rid in zip(track.sources, track.rids or (None,), strict=True):
+            spec = SourceSpec(
+                id=source,
+                kind=incoming.kind,
+                codec=chosen.codec,
+                mid=incoming.mid,
+                payload_type=chosen.payload_type,
+                rtx_payload_type=chosen.rtx,
+                ssrc=incoming.ssrc,
+                rtx_ssrc=incoming.rtx_ssrc,
+                extensions=incoming.extensions,
+                nack="nack" in chosen.feedback,
+                rid=rid,
+            )
+            self._edge.plane.add_source(connection.id, spec)
+            self._edge.plane.pause_source(source, track.muted)
         track.live = True
-        if track.muted:
-            self._edge.plane.pause_source(track.info.id, True)
         self._events.started(track)
 
     def _end(self, mid: str) -> None:
@@ -133,7 +144,8 @@ class Publisher:
         self._events.ended(track)
         if track.live:
             track.live = False
-            self._edge.plane.remove_source(track.info.id)
+            for source in track.sources:
+                self._edge.plane.remove_source(source)
 
     def _state(self, state: ConnectionState) -> None:
         if state == "closed":

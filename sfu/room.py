@@ -19,7 +19,7 @@ from sfu.interface import (
 )
 from sfu.levels import Speakers
 from sfu.plane import AudioLevel, KeyframeWanted, PlaneEvent, SenderReportSeen
-from sfu.publisher import Publisher
+from sfu.publisher import PublishedTrack, Publisher
 from sfu.quality import LossWindow
 from sfu.sdp import is_token
 from sfu.subscriber import Subscriber
@@ -52,7 +52,8 @@ class SfuRoom:
         self._on_closed = on_closed
         self._clock = Clock(edge.clock)
         self._participants: dict[str, _Participant] = {}
-        self._tracks = RoomTracks(edge, self._clock, self._added, self._started, self._removed)
+        self._tracks = RoomTracks(edge, self._clock, self._added, self._started, self._removed, self._improved)
+        self._handled: dict[str, tuple[str, ...]] = {}
         self._sampled = self._listened = edge.clock()
         self._speakers = Speakers()
         self._speaking: list[str] = []
@@ -118,6 +119,7 @@ class SfuRoom:
         entry.subscriber = Subscriber(
             self._edge,
             self._tracks.is_live,
+            self._tracks.best,
             partial(self._events.offer, participant),
             partial(self._state, participant, "subscribe"),
         )
@@ -183,7 +185,8 @@ class SfuRoom:
     # --- driven by the server -------------------------------------------------------------------
 
     def tick(self, now: float) -> None:
-        """Offers that are due, speakers, loss samples."""
+        """Offers that are due, encodings that flow, speakers, loss samples."""
+        self._tracks.tick(now)
         for entry in list(self._participants.values()):
             if entry.subscriber is not None:
                 entry.subscriber.poll(now)
@@ -209,10 +212,18 @@ class SfuRoom:
                 entry.subscriber.add(track)
 
     def _started(self, track: TrackInfo) -> None:
-        self._edge.handlers[track.id] = partial(self._handle, track)
+        published = self._tracks.get(track.id)
+        self._handled[track.id] = published.sources if published is not None else ()
+        for source in self._handled[track.id]:
+            self._edge.handlers[source] = partial(self._handle, track)
         for participant, entry in self._participants.items():
             if entry.subscriber is not None and participant != track.participant:
                 entry.subscriber.sync()
+
+    def _improved(self, track: PublishedTrack) -> None:
+        for entry in self._participants.values():
+            if entry.subscriber is not None:
+                entry.subscriber.aim(track.info.id, self._tracks.best(track.info.id))
 
     def _handle(self, track: TrackInfo, event: PlaneEvent, now: float) -> None:
         if isinstance(event, KeyframeWanted):
@@ -224,7 +235,8 @@ class SfuRoom:
             self._tracks.reported(event)
 
     def _removed(self, track: TrackInfo) -> None:
-        self._edge.handlers.pop(track.id, None)
+        for source in self._handled.pop(track.id, ()):
+            self._edge.handlers.pop(source, None)
         if track.source == "microphone":
             self._speakers.remove(track.participant)
         for entry in self._participants.values():

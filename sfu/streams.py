@@ -38,8 +38,9 @@ def ntp_time(unix: float) -> int:
 class SendStream:
     """One outgoing stream. `seal` turns RTP into SRTP, `send` puts it on the wire."""
 
-    def __init__(self, mid: str, chosen: Chosen, extensions: ExtensionIds) -> None:
+    def __init__(self, mid: str, chosen: Chosen, extensions: ExtensionIds, rid: str = "") -> None:
         self.mid = mid
+        self.rid = rid
         self.ssrc = secrets.randbits(32)
         self.rtx_ssrc = secrets.randbits(32)
         self.packets = self.octets = 0
@@ -54,7 +55,8 @@ class SendStream:
     def configure(self, chosen: Chosen, extensions: ExtensionIds) -> None:
         """What the answer agreed to."""
         self.chosen = chosen
-        self._extensions = HeaderExtensions(extensions, self.mid)
+        self._extensions = HeaderExtensions(extensions, self.mid, self.rid)
+        self._repaired = HeaderExtensions(extensions, self.mid, self.rid, repaired=True).render(NO_LEVEL, b"")
 
     def packet(self, payload: bytes, timestamp: int, marker: bool, level: int | None, now: float) -> bytes:
         """The next RTP packet."""
@@ -76,6 +78,8 @@ class SendStream:
         if kept is None or self.chosen.rtx is None:
             return None
         marker, timestamp, extension, payload = kept
+        if self.rid:
+            extension = self._repaired
         self._rtx_sequence = (self._rtx_sequence + 1) & 0xFFFF
         self.resent += 1
         first, second = 0x90 if extension else 0x80, marker | self.chosen.rtx

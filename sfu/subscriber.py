@@ -13,12 +13,14 @@ from sfu.taps import TrackInfo
 
 
 class Subscriber:
-    """One participant's subscribe side. `is_live` says whether the plane has a track's source."""
+    """One participant's subscribe side. `is_live` says whether the plane has a track's sources, `best`
+    which of them to show."""
 
     def __init__(
         self,
         edge: Edge,
         is_live: Callable[[str], bool],
+        best: Callable[[str], str],
         deliver: Callable[[Offer], None],
         on_state: Callable[[ConnectionState], None],
     ) -> None:
@@ -26,6 +28,7 @@ class Subscriber:
         self.sinks: dict[str, str] = {}
         self._edge = edge
         self._is_live = is_live
+        self._best = best
         self._deliver = deliver
         self._on_state = on_state
         self._revision = 0
@@ -117,7 +120,7 @@ class Subscriber:
             outgoing = accepted.outgoing
             spec = SinkSpec(
                 id=f"{self._connection.id}/{track}",
-                source=track,
+                source=self._best(track),
                 mid=accepted.mid,
                 payload_type=outgoing.chosen.payload_type,
                 rtx_payload_type=outgoing.chosen.rtx if accepted.rtx else None,
@@ -128,6 +131,11 @@ class Subscriber:
             )
             self._edge.plane.add_sink(self._connection.id, spec)
             self.sinks[track] = spec.id
+
+    def aim(self, track: str, source: str) -> None:
+        """Shows another encoding of a track; ignored where it is not shown."""
+        if (sink := self.sinks.get(track)) is not None:
+            self._edge.plane.aim_sink(sink, source)
 
     def _state(self, state: ConnectionState) -> None:
         if state == "closed":

@@ -1,18 +1,26 @@
-"""The tracks of a room and the taps on them."""
+"""The tracks of a room and the taps on them.
+
+A tap sees each track as one continuous picture: the best encoding that flows.
+"""
 
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence, Set
+from dataclasses import dataclass, field
 from functools import partial
 
 from sfu.connection import Edge
 from sfu.plane import PlanePacket, SenderReportSeen
 from sfu.publisher import PublishedTrack
+from sfu.simulcast import Flows, Follow
 from sfu.taps import Tap, TapPacket, TrackInfo
 from sfu.timing import PublisherTiming, TrackTiming
 
 logger = logging.getLogger(__name__)
+
+SAMPLE_EVERY = 0.1
+ASK_AGAIN = 1.0
 
 
 class Clock:
@@ -30,8 +38,31 @@ class Clock:
         return (seconds - self.opened) * 1000.0
 
 
+@dataclass(frozen=True, slots=True)
+class EncodingState:
+    """One encoding of a track: `rid` None for the only one, `rates` as `sfu.plane.Plane.layer_rates` tells them.
+    `active` while it brings packets."""
+
+    rid: str | None
+    source: str
+    active: bool
+    rates: Mapping[tuple[int, int], float]
+
+
+@dataclass(slots=True)
+class _Entry:
+    track: PublishedTrack
+    flows: Flows
+    follow: Follow
+    times: dict[str, TrackTiming]
+    tapped: set[str] = field(default_factory=set)
+    asked: float = float("-inf")
+    """When the taps' key frame was last asked for."""
+
+
 class RoomTracks:
-    """Implements `sfu.publisher.TrackEvents`. `added` and `removed` are told after the taps."""
+    """Implements `sfu.publisher.TrackEvents`. `added` and `removed` are told after the taps, `improved` of tracks whose
+    best encoding is another one now."""
 
     def __init__(
         self,
@@ -40,15 +71,18 @@ class RoomTracks:
         added: Callable[[TrackInfo], None],
         started: Callable[[TrackInfo], None],
         removed: Callable[[TrackInfo], None],
+        improved: Callable[[PublishedTrack], None] = lambda _: None,
     ) -> None:
         self._edge = edge
         self._clock = clock
         self._added = added
         self._started = started
         self._removed = removed
-        self._tracks: dict[str, PublishedTrack] = {}
+        self._improved = improved
+        self._tracks: dict[str, _Entry] = {}
         self._publishers: dict[str, PublisherTiming] = {}
         self._times: dict[str, TrackTiming] = {}
+        self._sampled = float("-inf")
         self._taps: list[Tap] = []
 
     def __len__(self) -> int:
@@ -56,27 +90,48 @@ class RoomTracks:
 
     def get(self, track: str) -> PublishedTrack | None:
         """The track, None when there is none of that id."""
-        return self._tracks.get(track)
+        found = self._tracks.get(track)
+        return found.track if found is not None else None
 
     def all(self) -> list[PublishedTrack]:
         """Every track, oldest first."""
-        return list(self._tracks.values())
+        return [entry.track for entry in self._tracks.values()]
 
     def is_live(self, track: str) -> bool:
-        """Whether the plane has its source."""
-        found = self._tracks.get(track)
+        """Whether the plane has its sources."""
+        found = self.get(track)
         return found is not None and found.live
+
+    def best(self, track: str) -> str:
+        """The source of the best encoding that flows; the lowest before any does. Raises KeyError."""
+        return self._tracks[track].flows.best
+
+    def encodings(self, track: str) -> list[EncodingState]:
+        """The lowest first; empty for an unknown track."""
+        entry = self._tracks.get(track)
+        if entry is None:
+            return []
+        plane, now, found = self._edge.plane, self._edge.clock(), entry.track
+        return [
+            EncodingState(rid, source, entry.flows.flows(source, now), plane.layer_rates(source))
+            for rid, source in zip(found.rids or (None,), found.sources, strict=True)
+        ]
+
+    def tapped(self, track: str) -> bool:
+        """Whether some tap sees it."""
+        return bool(self._taps) and track in self._tracks
 
     def set_muted(self, track: str, muted: bool) -> None:
         """Muted tracks reach nobody, taps included. An unmuted video asks for a key frame."""
-        found = self._tracks.get(track)
+        found = self.get(track)
         if found is None or found.muted == muted:
             return
         found.muted = muted
         if found.live:
-            self._edge.plane.pause_source(track, muted)
-            if not muted and found.info.kind == "video":
-                self._edge.plane.request_keyframe(track, self._edge.clock())
+            for source in found.sources:
+                self._edge.plane.pause_source(source, muted)
+                if not muted and found.info.kind == "video":
+                    self._edge.plane.request_keyframe(source, self._edge.clock())
         self._tell("track_muted", track, muted, self._clock.now())
 
     def add_tap(self, tap: Tap) -> None:
@@ -85,72 +140,117 @@ class RoomTracks:
             return
         self._taps.append(tap)
         now = self._clock.now()
-        for track in self._tracks.values():
+        for entry in self._tracks.values():
+            track = entry.track
             self._guard(tap.track_opened, track.info, now)
             if track.muted:
                 self._guard(tap.track_muted, track.info.id, True, now)
-            self._attach(track)
+            self._attach(entry)
 
     def remove_tap(self, tap: Tap) -> None:
         """Unknown ones are ignored. It is told nothing more."""
         if tap in self._taps:
             self._taps.remove(tap)
         if not self._taps:
-            for track in self._tracks.values():
-                if track.live:
-                    self._edge.plane.set_tap(track.info.id, None)
+            for entry in self._tracks.values():
+                self._detach(entry, entry.tapped)
+                entry.follow.shown = entry.follow.target = None
 
     def opened(self, track: PublishedTrack) -> None:
         """Negotiated; nothing flows yet."""
         info = track.info
-        self._tracks[info.id] = track
         if info.participant not in self._publishers:
             self._publishers[info.participant] = PublisherTiming(self._clock.opened)
-        self._times[info.id] = self._publishers[info.participant].track(info.codec.clock_rate)
+        times = {s: self._publishers[info.participant].track(info.codec.clock_rate) for s in track.sources}
+        self._tracks[info.id] = _Entry(track, Flows(track.sources), Follow(info.codec.clock_rate), times)
+        self._times |= times
         self._tell("track_opened", track.info, self._clock.now())
         self._added(track.info)
 
     def started(self, track: PublishedTrack) -> None:
-        """The plane has its source now."""
-        self._attach(track)
+        """The plane has its sources now."""
+        self._attach(self._tracks[track.info.id])
         self._started(track.info)
 
     def ended(self, track: PublishedTrack) -> None:
-        """Gone from the offer, or with its connection. Comes before the plane forgets its source."""
-        if track.live:
-            self._edge.plane.set_tap(track.info.id, None)
-        del self._tracks[track.info.id], self._times[track.info.id]
-        if all(t.info.participant != track.info.participant for t in self._tracks.values()):
+        """Gone from the offer, or with its connection. Comes before the plane forgets its sources."""
+        entry = self._tracks[track.info.id]
+        self._detach(entry, entry.tapped)
+        del self._tracks[track.info.id]
+        for source in track.sources:
+            del self._times[source]
+        if all(e.track.info.participant != track.info.participant for e in self._tracks.values()):
             del self._publishers[track.info.participant]
         self._tell("track_closed", track.info.id, self._clock.now())
         self._removed(track.info)
 
-    def _attach(self, track: PublishedTrack) -> None:
-        if track.live and self._taps:
-            self._edge.plane.set_tap(track.info.id, partial(self._packets, track.info.id))
+    def tick(self, now: float) -> None:
+        """Looks which encodings flow; taps follow the best."""
+        if now - self._sampled < SAMPLE_EVERY:
+            return
+        self._sampled = now
+        for entry in self._tracks.values():
+            if not entry.track.live or len(entry.track.sources) == 1:
+                continue
+            if entry.flows.sample(self._packets_of, now):
+                self._attach(entry)
+                self._improved(entry.track)
+            follow = entry.follow
+            if follow.target is not None and follow.target != follow.shown and now - entry.asked >= ASK_AGAIN:
+                entry.asked = now
+                self._edge.plane.request_keyframe(follow.target, now)
+
+    def _packets_of(self, source: str) -> int:
+        stats = self._edge.plane.source_stats(source)
+        return stats.packets if stats is not None else 0
+
+    def _attach(self, entry: _Entry) -> None:
+        """Taps the best encoding, besides the one that is shown until the best has a key frame."""
+        if not entry.track.live or not self._taps:
+            return
+        best = entry.flows.best
+        entry.follow.target = best
+        self._detach(entry, entry.tapped - {best, entry.follow.shown})
+        if best not in entry.tapped:
+            entry.tapped.add(best)
+            self._edge.plane.set_tap(best, partial(self._packets, entry, best))
+
+    def _detach(self, entry: _Entry, sources: Set[str | None]) -> None:
+        for source in entry.tapped & sources:
+            entry.tapped.discard(source)
+            self._edge.plane.set_tap(source, None)
 
     def reported(self, report: SenderReportSeen) -> None:
         """A sender report of one of the tracks: it ties timestamps to the publisher's clock."""
         if (times := self._times.get(report.source)) is not None:
             times.report(report.ntp, report.timestamp, report.arrival)
 
-    def _packets(self, track: str, packets: Sequence[PlanePacket]) -> None:
-        times, at = self._times[track], self._clock.at
-        batch = [
-            TapPacket(
-                track=track,
-                sequence=p.sequence,
-                timestamp=p.timestamp,
-                room_ms=at(p.arrival),
-                media_ms=times.media_ms(p.timestamp, p.arrival),
-                marker=p.marker,
-                keyframe=p.keyframe,
-                lost=p.lost,
-                payload=p.payload,
+    def _packets(self, entry: _Entry, source: str, packets: Sequence[PlanePacket]) -> None:
+        times, at = entry.times[source], self._clock.at
+        batch: list[TapPacket] = []
+        for packet in packets:
+            p, media_ms = packet, times.media_ms(packet.timestamp, packet.arrival)
+            if len(entry.track.sources) > 1:
+                placed = entry.follow.take(source, p, media_ms)
+                if placed is None:
+                    continue
+                p, media_ms = placed
+            batch.append(
+                TapPacket(
+                    track=entry.track.info.id,
+                    sequence=p.sequence,
+                    timestamp=p.timestamp,
+                    room_ms=at(p.arrival),
+                    media_ms=media_ms,
+                    marker=p.marker,
+                    keyframe=p.keyframe,
+                    lost=p.lost,
+                    payload=p.payload,
+                )
             )
-            for p in packets
-        ]
-        self._tell("packets", batch)
+        if batch:
+            self._tell("packets", batch)
+            self._detach(entry, entry.tapped - {entry.follow.shown, entry.follow.target, source})
 
     def _tell(self, method: str, *arguments: object) -> None:
         for tap in tuple(self._taps):

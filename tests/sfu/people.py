@@ -114,8 +114,10 @@ class Person:
 class Feed:
     """Sends numbered packets at a steady rate while it runs."""
 
-    def __init__(self, client: MediaClient, mid: str, *, period: float, clock: int, size: int = 200) -> None:
-        self.client, self.mid, self.period, self.clock, self.size = client, mid, period, clock, size
+    def __init__(
+        self, client: MediaClient, mid: str, *, period: float, clock: int, size: int = 200, rid: str | None = None
+    ) -> None:
+        self.client, self.mid, self.period, self.clock, self.size, self.rid = client, mid, period, clock, size, rid
         self.sent = 0
         self.key: Callable[[], bool] = lambda: True
         self._task: asyncio.Task[None] | None = None
@@ -142,7 +144,8 @@ class Feed:
                 if self.clock == 90000
                 else self.sent.to_bytes(4, "big") * 20
             )
-            self.client.send_rtp(self.mid, payload, round(self.sent * self.period * self.clock), True, 0x80 | 30)
+            timestamp = round(self.sent * self.period * self.clock)
+            self.client.send_rtp(self.mid, payload, timestamp, True, 0x80 | 30, rid=self.rid)
             self.sent += 1
             await asyncio.sleep(max(0.0, start + self.sent * self.period - loop.time()))
 

@@ -18,8 +18,8 @@ from tests.sfu.people import CAMERA, MICROPHONE, Feed, Person, Recorded
 Join = Callable[..., Person]
 
 
-def voice(person: Person) -> Feed:
-    return Feed(person.client, "0", period=0.02, clock=48000)
+def voice(person: Person, mid: str = "0") -> Feed:
+    return Feed(person.client, mid, period=0.02, clock=48000)
 
 
 def picture(person: Person, mid: str = "1") -> Feed:
