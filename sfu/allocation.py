@@ -179,6 +179,11 @@ class Allocator:
         self._rose = self._regretted = float("-inf")
 
     @property
+    def estimate(self) -> float | None:
+        """The last estimate, in bit/s; None before the first."""
+        return self._estimate
+
+    @property
     def budget(self) -> float | None:
         """What may be spent now, in bit/s; None while nobody has estimated anything, which limits nothing."""
         return self._budget

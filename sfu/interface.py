@@ -64,12 +64,47 @@ class Offer:
 
 
 @dataclass(frozen=True)
+class Tile:
+    """How a viewer shows a video track: its size in device pixels, whether any of it is seen, whether it is pinned."""
+
+    track: str
+    width: int
+    height: int
+    visible: bool
+    pinned: bool
+
+
+@dataclass(frozen=True)
 class ConnectionQuality:
-    """Losses from 0 to 1 over the last few seconds; None round trip where nobody has measured one yet."""
+    """Losses from 0 to 1 over the last few seconds; None round trip where nobody has measured one yet.
+
+    Rates in bit/s: `estimate` is what the way to the viewer can take (None while unknown), `wanted` what everything
+    it shows would need, `sent` what it is sent. `reduced` counts tracks that come smaller for want of bandwidth.
+    """
 
     publish_loss: float
     subscribe_loss: float
     round_trip_ms: float | None
+    publish_jitter_ms: float = 0.0
+    estimate: float | None = None
+    wanted: float = 0.0
+    sent: float = 0.0
+    reduced: int = 0
+
+
+@dataclass(frozen=True)
+class LayerStats:
+    """All tracks of one source and layer (a simulcast rid, ``-`` for the only encoding) together. `sources` and `sinks`
+    are counted now, `bitrate` in bit/s comes in; the rest counts from the start of the server."""
+
+    sources: int = 0
+    sinks: int = 0
+    bitrate: float = 0.0
+    packets: int = 0
+    lost: int = 0
+    retransmissions: int = 0
+    keyframes: int = 0
+    keyframe_requests: int = 0
 
 
 @dataclass(frozen=True)
@@ -85,6 +120,9 @@ class SfuStats:
     packets_in: int
     packets_out: int
     dropped: dict[str, int] = field(default_factory=dict)
+    layers: dict[tuple[str, str], LayerStats] = field(default_factory=dict)
+    viewers: int = 0
+    reduced_viewers: int = 0
 
 
 class RoomEvents(Protocol):
@@ -97,5 +135,8 @@ class RoomEvents(Protocol):
 
     def speakers(self, participants: list[str]) -> None:
         """Who is speaking, loudest first; told on change."""
+
+    def encodings(self, participant: str, track: str, active: list[str]) -> None:
+        """Which encodings of a simulcast track its publisher shall send, by rid; told on change."""
 
     def connection(self, participant: str, connection: ConnectionKind, state: ConnectionState) -> None: ...

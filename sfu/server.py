@@ -23,6 +23,7 @@ from sfu.interface import (
     SfuStats,
     TrackLabel,
 )
+from sfu.ledger import Ledger
 from sfu.plane import BandwidthEstimate, Plane
 from sfu.plane.python import PythonPlane
 from sfu.ports import Ports
@@ -63,6 +64,7 @@ class Sfu:
         self._plane: Plane = PythonPlane(self._ports.send)
         self._edge = Edge(self._ice, self._plane, Certificate(), self._ports.send, self._clock)
         self._rooms: dict[str, SfuRoom] = {}
+        self._ledger = Ledger()
         self._dropped: Counter[str] = Counter()
         self._timer: asyncio.TimerHandle | None = None
         self._ice_ticked = 0.0
@@ -100,7 +102,7 @@ class Sfu:
         """Raises `ValueError` when a room of that name is open."""
         if room in self._rooms:
             raise ValueError(f"room {room} is already open")
-        opened = SfuRoom(room, self._edge, events, self._config.max_bitrate, self._room_closed)
+        opened = SfuRoom(room, self._edge, events, self._config.max_bitrate, self._room_closed, self._ledger)
         self._rooms[room] = opened
         return opened
 
@@ -118,6 +120,9 @@ class Sfu:
             packets_in=plane.packets_in,
             packets_out=plane.packets_out,
             dropped=dict(self._dropped + self._ports.dropped + Counter(plane.dropped)),
+            layers=self._ledger.stats(r.present() for r in rooms),
+            viewers=sum(r.viewers[0] for r in rooms),
+            reduced_viewers=sum(r.viewers[1] for r in rooms),
         )
 
     # --- what the ports bring (sfu.ports.Receiver) ----------------------------------------------

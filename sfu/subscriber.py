@@ -3,36 +3,41 @@
 from __future__ import annotations
 
 import secrets
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 
+from sfu.allocation import Target
 from sfu.connection import Connection, Edge
 from sfu.interface import ConnectionState, Offer, OfferedTrack
-from sfu.plane import SinkSpec
+from sfu.plane import Layers, PlaneEvent, SinkSpec
 from sfu.subscription import MAX_UNANSWERED, Accepted, Subscription
 from sfu.taps import TrackInfo
 
 
 class Subscriber:
-    """One participant's subscribe side. `is_live` says whether the plane has a track's sources, `best`
-    which of them to show."""
+    """One participant's subscribe side. `is_live` says whether the plane has a track's sources, `first` which of them a
+    sink shows that was not aimed yet. `on_estimate` hears what the way to the participant can take."""
 
     def __init__(
         self,
         edge: Edge,
         is_live: Callable[[str], bool],
-        best: Callable[[str], str],
+        first: Callable[[str], str],
         deliver: Callable[[Offer], None],
         on_state: Callable[[ConnectionState], None],
+        on_estimate: Callable[[PlaneEvent, float], None],
     ) -> None:
         self.rejected: frozenset[str] = frozenset()
         self.sinks: dict[str, str] = {}
         self._edge = edge
         self._is_live = is_live
-        self._best = best
+        self._first = first
         self._deliver = deliver
         self._on_state = on_state
+        self._on_estimate = on_estimate
         self._revision = 0
         self._tracks: dict[str, TrackInfo] = {}
+        self._targets: dict[str, Target | None] = {}
+        self._wanted = 0.0
         self._accepted: dict[str, Accepted] = {}
         self._ssrcs: set[int] = set()
         self._connection, self._subscription = self._connect()
@@ -40,6 +45,7 @@ class Subscriber:
     def _connect(self) -> tuple[Connection, Subscription]:
         connection = Connection(self._edge, "subscribe", self.sync, self._state)
         subscription = Subscription(connection.session, self._new_ssrc)
+        self._edge.handlers[connection.id] = self._on_estimate
         now = self._edge.clock()
         for track in self._tracks.values():
             subscription.add(track, now)
@@ -53,6 +59,16 @@ class Subscriber:
                 self._ssrcs.add(ssrc)
                 return ssrc
 
+    @property
+    def tracks(self) -> Iterable[str]:
+        """Ids of the tracks that are offered."""
+        return self._tracks
+
+    @property
+    def transport(self) -> str:
+        """The plane's id of the connection."""
+        return self._connection.id
+
     def add(self, track: TrackInfo) -> None:
         """Offer this track."""
         self._tracks[track.id] = track
@@ -61,6 +77,7 @@ class Subscriber:
     def remove(self, track: str) -> None:
         """Stop offering it; its sink goes at once."""
         self._tracks.pop(track, None)
+        self._targets.pop(track, None)
         self._subscription.remove(track, self._edge.clock())
         self.rejected -= {track}
         if (accepted := self._accepted.pop(track, None)) is not None:
@@ -118,9 +135,10 @@ class Subscriber:
             if track in self.sinks or not self._is_live(track):
                 continue
             outgoing = accepted.outgoing
+            target = self._targets.get(track)
             spec = SinkSpec(
                 id=f"{self._connection.id}/{track}",
-                source=self._best(track),
+                source=target.source if target is not None else self._first(track),
                 mid=accepted.mid,
                 payload_type=outgoing.chosen.payload_type,
                 rtx_payload_type=outgoing.chosen.rtx if accepted.rtx else None,
@@ -131,11 +149,35 @@ class Subscriber:
             )
             self._edge.plane.add_sink(self._connection.id, spec)
             self.sinks[track] = spec.id
+            if track in self._targets:
+                self._apply(spec.id, target, resume=False)
+        if self._wanted:
+            self._edge.plane.set_wanted_bitrate(self._connection.id, self._wanted)
 
-    def aim(self, track: str, source: str) -> None:
-        """Shows another encoding of a track; ignored where it is not shown."""
+    def aim(self, track: str, target: Target | None) -> None:
+        """What is sent of a track from now on, None for nothing; kept until there is a sink."""
+        if track not in self._tracks or (track in self._targets and self._targets[track] == target):
+            return
+        paused = track in self._targets and self._targets[track] is None
+        self._targets[track] = target
         if (sink := self.sinks.get(track)) is not None:
-            self._edge.plane.aim_sink(sink, source)
+            self._apply(sink, target, resume=paused)
+
+    def _apply(self, sink: str, target: Target | None, resume: bool) -> None:
+        plane = self._edge.plane
+        if target is None:
+            plane.pause_sink(sink, True)
+            return
+        # Aimed first, so that a sink which wakes asks for a key frame of the right encoding.
+        plane.aim_sink(sink, target.source, Layers(target.spatial, target.temporal))
+        if resume:
+            plane.pause_sink(sink, False)
+
+    def want(self, bits_per_second: float) -> None:
+        """What would be sent if the way could take it: the plane probes up to it."""
+        self._wanted = bits_per_second
+        if self._connection.ready:
+            self._edge.plane.set_wanted_bitrate(self._connection.id, bits_per_second)
 
     def _state(self, state: ConnectionState) -> None:
         if state == "closed":
@@ -144,6 +186,7 @@ class Subscriber:
         self._on_state(state)
 
     def _drop(self) -> None:
+        self._edge.handlers.pop(self._connection.id, None)
         self._accepted.clear()
         self._ssrcs.clear()
         self.rejected = frozenset()

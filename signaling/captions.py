@@ -55,7 +55,7 @@ class RoomWords:
         self._media = media
         self._captions = source.open_room(room, on_caption, media.clock)
         self._readers: frozenset[str] = frozenset()
-        media.add_tap(self._captions)
+        media.add_tap(self._captions, video=False)
 
     def state(self) -> CaptionState:
         """Whether words can be had now."""

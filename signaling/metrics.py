@@ -33,6 +33,8 @@ class _Live(Collector):
             "connections": ("Media connections.", stats.connections),
             "tracks": ("Tracks published.", stats.tracks),
             "forwards": ("Streams sent.", stats.forwards),
+            "viewers": ("People who are sent anything.", stats.viewers),
+            "reduced_viewers": ("Viewers who get less than they show for want of bandwidth.", stats.reduced_viewers),
             "tcp_connections": ("Media connections over TCP.", stats.tcp_connections),
             "caption_lag_seconds": ("How far the words are behind the voices.", words.lag_ms / 1000),
             "caption_queue": ("Work waiting for caption workers.", words.queue),
@@ -47,10 +49,39 @@ class _Live(Collector):
         for reason, count in stats.dropped.items():
             dropped.add_metric([reason], count)
         yield dropped
+        yield from _layers(stats)
         events = CounterMetricFamily("consilium_captions", "What happened to words.", labels=["event"])
         for event, count in words.counters.items():
             events.add_metric([event], count)
         yield events
+
+
+_LAYER_GAUGES = (
+    ("layer_sources", "Encodings received now, by source and layer.", "sources"),
+    ("layer_sinks", "Streams sent that show the layer now.", "sinks"),
+    ("layer_bitrate", "Bit/s received.", "bitrate"),
+)
+_LAYER_COUNTERS = (
+    ("layer_packets", "Packets received.", "packets"),
+    ("layer_lost", "Packets from publishers given up on.", "lost"),
+    ("layer_retransmissions", "Packets that publishers sent again.", "retransmissions"),
+    ("layer_keyframes", "Key frames received.", "keyframes"),
+    ("layer_keyframe_requests", "Key frames asked for.", "keyframe_requests"),
+)
+
+
+def _layers(stats: SfuStats) -> Iterable[Metric]:
+    """By kind of source and layer, never by person, so that the number of series is bounded."""
+    for name, text, field in _LAYER_GAUGES:
+        gauge = GaugeMetricFamily(f"consilium_{name}", text, labels=["source", "layer"])
+        for labels, layer in stats.layers.items():
+            gauge.add_metric(labels, getattr(layer, field))
+        yield gauge
+    for name, text, field in _LAYER_COUNTERS:
+        counter = CounterMetricFamily(f"consilium_{name}", text, labels=["source", "layer"])
+        for labels, layer in stats.layers.items():
+            counter.add_metric(labels, getattr(layer, field))
+        yield counter
 
 
 class Metrics:

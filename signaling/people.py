@@ -9,6 +9,7 @@ from typing import Protocol
 
 from signaling import protocol
 from signaling.protocol import Language, Permission, Role
+from signaling.quality import Steady
 
 COLORS = 12
 
@@ -28,7 +29,8 @@ class Peer(Protocol):
 
 @dataclass
 class Participant:
-    """`lost_at` (seconds, monotonic) is when the socket went; None while there is one."""
+    """`lost_at` (seconds, monotonic) is when the socket went; None while there is one. `report` of their browser came
+    at the room time `reported`."""
 
     id: str
     name: str
@@ -45,6 +47,9 @@ class Participant:
     hand: float | None = None
     lost_at: float | None = None
     tracks: dict[str, protocol.Track] = field(default_factory=dict)
+    report: protocol.MediaReport | None = None
+    reported: float = 0.0
+    quality: Steady = field(default_factory=Steady)
 
     def may(self, permission: Permission) -> bool:
         """Whether they hold a permission."""
@@ -60,6 +65,7 @@ class Participant:
             spoken=self.spoken,
             hand=self.hand,
             connected=self.peer is not None,
+            quality=self.quality.level,
             tracks=list(self.tracks.values()),
         )
 

@@ -18,19 +18,36 @@ from msgspec import Meta
 
 from captioning.caption import Caption
 
-VERSION = 1
+# isort: off
+from signaling.values import (
+    CaptionState as CaptionState,
+    ChatEntry as ChatEntry,
+    IceServer as IceServer,
+    Id as Id,
+    Kind as Kind,
+    Language as Language,
+    Level as Level,
+    Name as Name,
+    Permission as Permission,
+    Person as Person,
+    Pixels as Pixels,
+    RecordingState as RecordingState,
+    Revision as Revision,
+    Role as Role,
+    RoomInfo as RoomInfo,
+    Sdp as Sdp,
+    Share as Share,
+    Source as Source,
+    SubscribedTrack as SubscribedTrack,
+    Tile as Tile,
+    Track as Track,
+    TrackLabel as TrackLabel,
+    Value as Value,
+    WaitingPerson as WaitingPerson,
+)
+# isort: on
 
-Id = Annotated[str, Meta(min_length=1, max_length=64)]
-Name = Annotated[str, Meta(min_length=1, max_length=80)]
-Language = Annotated[str, Meta(pattern=r"^[a-z]{2,3}(-[A-Za-z0-9]{2,8})*$", max_length=35)]
-Sdp = Annotated[str, Meta(min_length=1, max_length=200_000)]
-Revision = Annotated[int, Meta(ge=0)]
-Source = Literal["microphone", "camera", "screen", "screen-audio"]
-Kind = Literal["audio", "video"]
-Role = Literal["host", "moderator", "participant", "viewer"]
-Permission = Literal[
-    "publish-audio", "publish-video", "publish-screen", "chat", "hand", "caption", "record", "moderate", "manage"
-]
+VERSION = 1
 
 
 def _tag(name: str) -> str:
@@ -40,112 +57,6 @@ def _tag(name: str) -> str:
 
 class Message(msgspec.Struct, rename="camel", kw_only=True, frozen=True, tag_field="type", tag=_tag):
     """Base of all messages."""
-
-
-class Value(msgspec.Struct, rename="camel", kw_only=True, frozen=True):
-    """Base of the values that messages carry."""
-
-
-# --- values ---------------------------------------------------------------------------------------
-
-
-class TrackLabel(Value, kw_only=True, frozen=True):
-    """What the client says an m-line of its offer carries."""
-
-    mid: Id
-    source: Source
-
-
-class Track(Value, kw_only=True, frozen=True):
-    """A published track as everyone sees it."""
-
-    id: str
-    participant: str
-    kind: Kind
-    source: Source
-    muted: bool
-
-
-class SubscribedTrack(Value, kw_only=True, frozen=True):
-    """Which m-line of the subscribe offer carries which track."""
-
-    mid: str
-    track: str
-    participant: str
-    kind: Kind
-    source: Source
-
-
-class Person(Value, kw_only=True, frozen=True):
-    """A participant as everyone sees them. `color` is an index (0 to 11) into the client's speaker palette."""
-
-    id: str
-    name: str
-    role: Role
-    color: int
-    spoken: str | None = None
-    hand: float | None = None
-    connected: bool = True
-    tracks: list[Track] = []
-
-
-class WaitingPerson(Value, kw_only=True, frozen=True):
-    """Somebody in the lobby; seen by those who may admit."""
-
-    id: str
-    name: str
-    since: float
-
-
-class ChatEntry(Value, kw_only=True, frozen=True):
-    """One chat line. `to` is set for a private line."""
-
-    id: str
-    participant: str
-    name: str
-    text: str
-    at: float
-    to: str | None = None
-
-
-class RecordingState(Value, kw_only=True, frozen=True):
-    """`state` is what everyone is told. `replay` is the page's path, once there is one."""
-
-    state: Literal["off", "starting", "recording", "stopping", "failed"]
-    recording: str | None = None
-    by: str | None = None
-    purpose: str | None = None
-    since: float | None = None
-    replay: str | None = None
-    problem: str | None = None
-
-
-class CaptionState(Value, kw_only=True, frozen=True):
-    """Whether words can be had now, and in which languages they can be read. `problem` says why not."""
-
-    state: Literal["off", "loading", "ready", "overloaded", "failed"]
-    spoken: list[str] = []
-    read: list[str] = []
-    lag_ms: float = 0.0
-    problem: str | None = None
-
-
-class IceServer(Value, kw_only=True, frozen=True):
-    """As RTCConfiguration wants it. Empty unless the operator set up TURN."""
-
-    urls: list[str]
-    username: str | None = None
-    credential: str | None = None
-
-
-class RoomInfo(Value, kw_only=True, frozen=True):
-    """The room as everyone in it sees it."""
-
-    id: str
-    name: str
-    lobby: bool
-    captions: CaptionState
-    recording: RecordingState
 
 
 # --- client to server -----------------------------------------------------------------------------
@@ -188,6 +99,26 @@ class SubscribeRestart(Request, kw_only=True, frozen=True):
     """The subscribe connection is lost: offer again with fresh ICE credentials (`rebuild`: a whole new connection)."""
 
     rebuild: bool = False
+
+
+class View(Request, kw_only=True, frozen=True):
+    """What the page shows: every video track that it was offered, once each. Whoever sends none gets all in full size;
+    a track that is not listed yet comes small. What is not visible is not sent."""
+
+    tiles: Annotated[list[Tile], Meta(max_length=1000)]
+
+
+class MediaReport(Request, kw_only=True, frozen=True):
+    """What the browser's own statistics say about the last seconds: video freezes and the time frozen, the share of
+    sound that had to be made up, loss and jitter of what it receives, round trip, and what holds its sending back."""
+
+    freezes: Annotated[int, Meta(ge=0, le=10_000)]
+    frozen_ms: Annotated[float, Meta(ge=0, le=600_000)]
+    concealed: Share
+    loss: Share
+    jitter_ms: Annotated[float, Meta(ge=0, le=600_000)]
+    round_trip_ms: Annotated[float, Meta(ge=0, le=600_000)] | None = None
+    limited_by: Literal["none", "cpu", "bandwidth", "other"] = "none"
 
 
 class SetMuted(Request, kw_only=True, frozen=True):
@@ -280,6 +211,8 @@ ClientMessage = (
     | PublishOffer
     | SubscribeAnswer
     | SubscribeRestart
+    | View
+    | MediaReport
     | SetMuted
     | SetLanguages
     | SendChat
@@ -403,13 +336,36 @@ class MutedBy(Message, kw_only=True, frozen=True):
     by: str
 
 
-class Quality(Message, kw_only=True, frozen=True):
-    """Every few seconds: how your connections fare, as the server measures. `level` 0 lost, 1 bad, 2 fair, 3 good."""
+class Encodings(Message, kw_only=True, frozen=True):
+    """Which encodings (rids) of your simulcast track somebody wants: send these and no others."""
 
-    level: Annotated[int, Meta(ge=0, le=3)]
+    track: str
+    active: list[str]
+
+
+class Quality(Message, kw_only=True, frozen=True):
+    """Every few seconds: how your connections fare, as the server measures them and your browser reports. `level` 0
+    lost, 1 poor, 2 fair, 3 good, with that of either direction beside it.
+
+    Rates in bit/s: `estimate` is what the way to you can take (None while unknown), `wanted` what everything that you
+    show in full would need, `sent` what is sent now. `reduced` counts pictures that come smaller than they are shown
+    for want of bandwidth. `frozen_ms` is your browser's, over its last report.
+    """
+
+    level: Level
+    publish_level: Level
+    subscribe_level: Level
     publish_loss: float
     subscribe_loss: float
+    publish_jitter_ms: float = 0.0
+    subscribe_jitter_ms: float = 0.0
     round_trip_ms: float | None = None
+    estimate: float | None = None
+    wanted: float = 0.0
+    sent: float = 0.0
+    reduced: int = 0
+    frozen_ms: float = 0.0
+    limited_by: Literal["none", "cpu", "bandwidth", "other"] = "none"
 
 
 class Closed(Message, kw_only=True, frozen=True):
@@ -469,6 +425,7 @@ ServerMessage = (
     | LobbyChanged
     | PermissionsChanged
     | MutedBy
+    | Encodings
     | Quality
     | Closed
     | Pong

@@ -33,6 +33,8 @@ NEEDED: dict[type[protocol.Request], Permission | None] = {
     protocol.PublishOffer: None,  # checked per track, by TO_PUBLISH
     protocol.SubscribeAnswer: None,
     protocol.SubscribeRestart: None,
+    protocol.View: None,
+    protocol.MediaReport: None,
     protocol.SetMuted: None,  # one's own tracks only
     protocol.SetLanguages: "caption",
     protocol.SendChat: "chat",

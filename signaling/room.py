@@ -23,7 +23,7 @@ from signaling.chat import RoomChat
 from signaling.lobby import Lobby
 from signaling.metrics import Metrics
 from signaling.people import Participant, Peer, free_color
-from signaling.quality import level
+from signaling.quality import publish_level, subscribe_level
 from signaling.recording import RecordingSource, RoomRecording
 from signaling.settings import Settings
 from signaling.turn import ice_servers
@@ -31,6 +31,8 @@ from signaling.turn import ice_servers
 log = structlog.get_logger("room")
 
 QUALITY_EVERY = 3.0
+REPORT_HOLDS = 8000.0
+"""Milliseconds that a browser's report of its reception counts."""
 
 
 @dataclass(frozen=True)
@@ -178,6 +180,8 @@ class Room:
         if self.speaking:
             peer.send(protocol.Speakers(participants=self.speaking), key="speakers")
         self.media.subscribe(person.id)
+        for track, active in self.media.encodings(person.id).items():
+            self.encodings(person.id, track, active)
         self.parts.metrics.resumes.inc()
 
     def lost(self, person: Participant, peer: Peer, now: float) -> None:
@@ -241,16 +245,31 @@ class Room:
         return now - self.empty_since >= limits.empty_room_seconds
 
     def _tell_quality(self) -> None:
-        for person in self.people.values():
-            if person.peer is not None:
-                found = self.media.quality(person.id)
-                message = protocol.Quality(
-                    level=level(found.publish_loss, found.subscribe_loss, found.round_trip_ms),
-                    publish_loss=round(found.publish_loss, 4),
-                    subscribe_loss=round(found.subscribe_loss, 4),
-                    round_trip_ms=found.round_trip_ms,
-                )
-                person.peer.send(message, key="quality")
+        for person in list(self.people.values()):
+            if person.peer is None:
+                continue
+            found = self.media.quality(person.id)
+            report = person.report if self.now - person.reported <= REPORT_HOLDS else None
+            outwards, inwards = publish_level(found), subscribe_level(found, report)
+            message = protocol.Quality(
+                level=min(outwards, inwards),
+                publish_level=outwards,
+                subscribe_level=inwards,
+                publish_loss=round(found.publish_loss, 4),
+                subscribe_loss=round(found.subscribe_loss, 4),
+                publish_jitter_ms=round(found.publish_jitter_ms, 1),
+                subscribe_jitter_ms=report.jitter_ms if report is not None else 0.0,
+                round_trip_ms=found.round_trip_ms,
+                estimate=found.estimate,
+                wanted=found.wanted,
+                sent=found.sent,
+                reduced=found.reduced,
+                frozen_ms=report.frozen_ms if report is not None else 0.0,
+                limited_by=report.limited_by if report is not None else "none",
+            )
+            person.peer.send(message, key="quality")
+            if person.quality.update(message.level):
+                self.changed(person)
 
     async def close(self, closed: protocol.Closed) -> None:
         """Ends the meeting: recording finished, words flushed, everybody told, chat forgotten."""
@@ -298,6 +317,11 @@ class Room:
         ]
         message = protocol.SubscribeOffer(sdp=offer.sdp, revision=offer.revision, tracks=tracks, rebuild=offer.rebuild)
         person.peer.send(message)
+
+    def encodings(self, participant: str, track: str, active: list[str]) -> None:
+        person = self.people.get(participant)
+        if person is not None and person.peer is not None:
+            person.peer.send(protocol.Encodings(track=track, active=active), key=("encodings", track))
 
     def speakers(self, participants: list[str]) -> None:
         self.speaking = participants

@@ -99,7 +99,7 @@ def render(protocol: ModuleType) -> str:
         for value in vars(protocol).values()
         if isinstance(value, type) and issubclass(value, protocol.Value) and value is not protocol.Value
     ]
-    sent = {protocol.TrackLabel}
+    sent = {protocol.TrackLabel, protocol.Tile}
     parts = [
         HEADER,
         doc("Sent in Hello; the server refuses another one.") + f"export const VERSION = {protocol.VERSION};\n",

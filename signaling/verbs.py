@@ -7,7 +7,7 @@ from typing import Any
 
 import structlog
 
-from sfu.interface import SdpError, TrackLabel
+from sfu.interface import SdpError, Tile, TrackLabel
 from signaling import protocol
 from signaling.people import Participant
 from signaling.refusal import Refusal
@@ -53,6 +53,17 @@ async def answer(room: Room, me: Participant, message: protocol.SubscribeAnswer)
 
 async def restart(room: Room, me: Participant, message: protocol.SubscribeRestart) -> None:
     room.media.restart_subscribe(me.id, message.rebuild)
+
+
+async def view(room: Room, me: Participant, message: protocol.View) -> None:
+    tiles = {tile.track: tile for tile in message.tiles}
+    if len(tiles) != len(message.tiles):
+        raise Refusal("malformed", "a track is listed twice")
+    room.media.view(me.id, [Tile(t.track, t.width, t.height, t.visible, t.pinned) for t in message.tiles])
+
+
+async def media_report(room: Room, me: Participant, message: protocol.MediaReport) -> None:
+    me.report, me.reported = message, room.now
 
 
 async def set_muted(room: Room, me: Participant, message: protocol.SetMuted) -> None:
@@ -157,6 +168,8 @@ VERBS: dict[type[protocol.Request], Verb] = {
     protocol.PublishOffer: publish,
     protocol.SubscribeAnswer: answer,
     protocol.SubscribeRestart: restart,
+    protocol.View: view,
+    protocol.MediaReport: media_report,
     protocol.SetMuted: set_muted,
     protocol.SetLanguages: set_languages,
     protocol.SendChat: send_chat,

@@ -21,6 +21,7 @@ class Recorded:
         self.offers: dict[str, list[Offer]] = {}
         self.states: dict[tuple[str, str], ConnectionState] = {}
         self.spoken: list[list[str]] = []
+        self.encoded: dict[str, list[str]] = {}
         self.failures: list[BaseException] = []
         self.deliver: dict[str, Callable[[Offer], object]] = {}
         self._changed = asyncio.Event()
@@ -42,6 +43,10 @@ class Recorded:
 
     def speakers(self, participants: list[str]) -> None:
         self.spoken.append(participants)
+        self.poke()
+
+    def encodings(self, participant: str, track: str, active: list[str]) -> None:
+        self.encoded[track] = active
         self.poke()
 
     def connection(self, participant: str, connection: ConnectionKind, state: ConnectionState) -> None:

@@ -229,6 +229,12 @@ MATRIX = {
     protocol.StartRecording(): {"host", "moderator"},
     protocol.StopRecording(): {"host", "moderator"},
     protocol.SubscribeRestart(): {"host", "moderator", "participant", "viewer"},
+    protocol.MediaReport(freezes=0, frozen_ms=0, concealed=0, loss=0, jitter_ms=0): {
+        "host",
+        "moderator",
+        "participant",
+        "viewer",
+    },
     protocol.Ping(sent=1): {"host", "moderator", "participant", "viewer"},
 }
 

@@ -279,6 +279,27 @@ async def test_ping_is_answered_with_the_room_clock(house):
     assert pong["sent"] == 12.5 and pong["now"] >= ana.welcome["now"]
 
 
+async def test_a_view_is_taken_and_what_is_no_view_is_refused(house):
+    ana = await house.join()
+    tile = {"track": "t1", "width": 320, "height": 180, "visible": True}
+    assert (await ana.ask(protocol.View(tiles=[protocol.Tile(**tile)])))["type"] == "ack"
+    twice = await ana.ask(protocol.View(tiles=[protocol.Tile(**tile)] * 2))
+    assert (twice["type"], twice["code"]) == ("error", "malformed")
+    for bad in (tile | {"width": -1}, tile | {"width": 1e9}, tile | {"visible": "yes"}, {"track": "t1"}):
+        await ana.socket.send_json({"type": "view", "id": 7, "tiles": [bad]})
+        assert (await ana.wait("error"))["code"] == "malformed"
+
+
+async def test_quality_is_told_to_oneself_in_full_and_to_others_as_a_level(house):
+    ana, ben = await house.join(), await house.join()
+    await ana.ask(protocol.MediaReport(freezes=2, frozen_ms=1500, concealed=0, loss=0, jitter_ms=9, limited_by="cpu"))
+    mine = await ana.wait("quality", lambda m: m["frozenMs"] > 0)
+    assert (mine["level"], mine["subscribeLevel"], mine["publishLevel"]) == (1, 1, 3)
+    assert (mine["frozenMs"], mine["limitedBy"]) == (1500, "cpu")
+    seen = await ben.wait("changed", lambda m: m["person"]["id"] == ana.id and m["person"]["quality"] is not None)
+    assert seen["person"]["quality"] == 1
+
+
 async def test_a_full_room_and_a_full_server_say_so(open_house):
     house = await open_house(limits={"people": 1, "rooms": 1})
     await house.join()

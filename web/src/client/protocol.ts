@@ -3,13 +3,13 @@
 /** Sent in Hello; the server refuses another one. */
 export const VERSION = 1;
 
-export type Source = "microphone" | "camera" | "screen" | "screen-audio";
-
 export type Kind = "audio" | "video";
+
+export type Permission = "publish-audio" | "publish-video" | "publish-screen" | "chat" | "hand" | "caption" | "record" | "moderate" | "manage";
 
 export type Role = "host" | "moderator" | "participant" | "viewer";
 
-export type Permission = "publish-audio" | "publish-video" | "publish-screen" | "chat" | "hand" | "caption" | "record" | "moderate" | "manage";
+export type Source = "microphone" | "camera" | "screen" | "screen-audio";
 
 // --- values
 
@@ -38,47 +38,13 @@ export interface Caption {
   confidence: number | null;
 }
 
-/** What the client says an m-line of its offer carries. */
-export interface TrackLabel {
-  mid: string;
-  source: Source;
-}
-
-/** A published track as everyone sees it. */
-export interface Track {
-  id: string;
-  participant: string;
-  kind: Kind;
-  source: Source;
-  muted: boolean;
-}
-
-/** Which m-line of the subscribe offer carries which track. */
-export interface SubscribedTrack {
-  mid: string;
-  track: string;
-  participant: string;
-  kind: Kind;
-  source: Source;
-}
-
-/** A participant as everyone sees them. `color` is an index (0 to 11) into the client's speaker palette. */
-export interface Person {
-  id: string;
-  name: string;
-  role: Role;
-  color: number;
-  spoken: string | null;
-  hand: number | null;
-  connected: boolean;
-  tracks: Track[];
-}
-
-/** Somebody in the lobby; seen by those who may admit. */
-export interface WaitingPerson {
-  id: string;
-  name: string;
-  since: number;
+/** Whether words can be had now, and in which languages they can be read. `problem` says why not. */
+export interface CaptionState {
+  state: "failed" | "loading" | "off" | "overloaded" | "ready";
+  spoken: string[];
+  read: string[];
+  lagMs: number;
+  problem: string | null;
 }
 
 /** One chat line. `to` is set for a private line. */
@@ -89,6 +55,29 @@ export interface ChatEntry {
   text: string;
   at: number;
   to: string | null;
+}
+
+/** As RTCConfiguration wants it. Empty unless the operator set up TURN. */
+export interface IceServer {
+  urls: string[];
+  username: string | null;
+  credential: string | null;
+}
+
+/**
+ * A participant as everyone sees them. `color` is an index (0 to 11) into the client's speaker palette; `quality`
+ * of their connection as in `Quality.level`, None before it was measured.
+ */
+export interface Person {
+  id: string;
+  name: string;
+  role: Role;
+  color: number;
+  spoken: string | null;
+  hand: number | null;
+  connected: boolean;
+  quality: number | null;
+  tracks: Track[];
 }
 
 /** `state` is what everyone is told. `replay` is the page's path, once there is one. */
@@ -102,22 +91,6 @@ export interface RecordingState {
   problem: string | null;
 }
 
-/** Whether words can be had now, and in which languages they can be read. `problem` says why not. */
-export interface CaptionState {
-  state: "failed" | "loading" | "off" | "overloaded" | "ready";
-  spoken: string[];
-  read: string[];
-  lagMs: number;
-  problem: string | null;
-}
-
-/** As RTCConfiguration wants it. Empty unless the operator set up TURN. */
-export interface IceServer {
-  urls: string[];
-  username: string | null;
-  credential: string | null;
-}
-
 /** The room as everyone in it sees it. */
 export interface RoomInfo {
   id: string;
@@ -125,6 +98,46 @@ export interface RoomInfo {
   lobby: boolean;
   captions: CaptionState;
   recording: RecordingState;
+}
+
+/** Which m-line of the subscribe offer carries which track. */
+export interface SubscribedTrack {
+  mid: string;
+  track: string;
+  participant: string;
+  kind: Kind;
+  source: Source;
+}
+
+/** How a video track is shown: its size in device pixels, whether any of it can be seen, whether it was pinned. */
+export interface Tile {
+  track: string;
+  width: number;
+  height: number;
+  visible: boolean;
+  pinned?: boolean;
+}
+
+/** A published track as everyone sees it. */
+export interface Track {
+  id: string;
+  participant: string;
+  kind: Kind;
+  source: Source;
+  muted: boolean;
+}
+
+/** What the client says an m-line of its offer carries. */
+export interface TrackLabel {
+  mid: string;
+  source: Source;
+}
+
+/** Somebody in the lobby; seen by those who may admit. */
+export interface WaitingPerson {
+  id: string;
+  name: string;
+  since: number;
 }
 
 // --- client to server
@@ -166,6 +179,32 @@ export interface SubscribeRestart {
   type: "subscribe-restart";
   id?: number | null;
   rebuild?: boolean;
+}
+
+/**
+ * What the page shows: every video track that it was offered, once each. Whoever sends none gets all in full size;
+ * a track that is not listed yet comes small. What is not visible is not sent.
+ */
+export interface View {
+  type: "view";
+  id?: number | null;
+  tiles: Tile[];
+}
+
+/**
+ * What the browser's own statistics say about the last seconds: video freezes and the time frozen, the share of
+ * sound that had to be made up, loss and jitter of what it receives, round trip, and what holds its sending back.
+ */
+export interface MediaReport {
+  type: "media-report";
+  id?: number | null;
+  freezes: number;
+  frozenMs: number;
+  concealed: number;
+  loss: number;
+  jitterMs: number;
+  roundTripMs?: number | null;
+  limitedBy?: "bandwidth" | "cpu" | "none" | "other";
 }
 
 /** Mute or unmute a track of one's own. */
@@ -275,6 +314,8 @@ export type ClientMessage =
   | PublishOffer
   | SubscribeAnswer
   | SubscribeRestart
+  | View
+  | MediaReport
   | SetMuted
   | SetLanguages
   | SendChat
@@ -396,13 +437,37 @@ export interface MutedBy {
   by: string;
 }
 
-/** Every few seconds: how your connections fare, as the server measures. `level` 0 lost, 1 bad, 2 fair, 3 good. */
+/** Which encodings (rids) of your simulcast track somebody wants: send these and no others. */
+export interface Encodings {
+  type: "encodings";
+  track: string;
+  active: string[];
+}
+
+/**
+ * Every few seconds: how your connections fare, as the server measures them and your browser reports. `level` 0
+ * lost, 1 poor, 2 fair, 3 good, with that of either direction beside it.
+ *
+ * Rates in bit/s: `estimate` is what the way to you can take (None while unknown), `wanted` what everything that you
+ * show in full would need, `sent` what is sent now. `reduced` counts pictures that come smaller than they are shown
+ * for want of bandwidth. `frozen_ms` is your browser's, over its last report.
+ */
 export interface Quality {
   type: "quality";
   level: number;
+  publishLevel: number;
+  subscribeLevel: number;
   publishLoss: number;
   subscribeLoss: number;
+  publishJitterMs: number;
+  subscribeJitterMs: number;
   roundTripMs: number | null;
+  estimate: number | null;
+  wanted: number;
+  sent: number;
+  reduced: number;
+  frozenMs: number;
+  limitedBy: "bandwidth" | "cpu" | "none" | "other";
 }
 
 /** The last message on a socket; do not come back by yourself unless `retry`. */
@@ -451,6 +516,7 @@ export type ServerMessage =
   | LobbyChanged
   | PermissionsChanged
   | MutedBy
+  | Encodings
   | Quality
   | Closed
   | Pong

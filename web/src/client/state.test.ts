@@ -10,6 +10,7 @@ const person = (id: string, change: Partial<Person> = {}): Person => ({
   spoken: null,
   hand: null,
   connected: true,
+  quality: null,
   tracks: [],
   ...change,
 });

@@ -1,0 +1,138 @@
+"""The values that the protocol's messages carry, and their bounds. See `signaling.protocol`."""
+
+from __future__ import annotations
+
+from typing import Annotated, Literal
+
+import msgspec
+from msgspec import Meta
+
+Id = Annotated[str, Meta(min_length=1, max_length=64)]
+Name = Annotated[str, Meta(min_length=1, max_length=80)]
+Language = Annotated[str, Meta(pattern=r"^[a-z]{2,3}(-[A-Za-z0-9]{2,8})*$", max_length=35)]
+Sdp = Annotated[str, Meta(min_length=1, max_length=200_000)]
+Revision = Annotated[int, Meta(ge=0)]
+Source = Literal["microphone", "camera", "screen", "screen-audio"]
+Kind = Literal["audio", "video"]
+Level = Annotated[int, Meta(ge=0, le=3)]
+Pixels = Annotated[int, Meta(ge=0, le=16384)]
+Share = Annotated[float, Meta(ge=0, le=1)]
+Role = Literal["host", "moderator", "participant", "viewer"]
+Permission = Literal[
+    "publish-audio", "publish-video", "publish-screen", "chat", "hand", "caption", "record", "moderate", "manage"
+]
+
+
+class Value(msgspec.Struct, rename="camel", kw_only=True, frozen=True):
+    """Base of the values that messages carry."""
+
+
+class TrackLabel(Value, kw_only=True, frozen=True):
+    """What the client says an m-line of its offer carries."""
+
+    mid: Id
+    source: Source
+
+
+class Track(Value, kw_only=True, frozen=True):
+    """A published track as everyone sees it."""
+
+    id: str
+    participant: str
+    kind: Kind
+    source: Source
+    muted: bool
+
+
+class SubscribedTrack(Value, kw_only=True, frozen=True):
+    """Which m-line of the subscribe offer carries which track."""
+
+    mid: str
+    track: str
+    participant: str
+    kind: Kind
+    source: Source
+
+
+class Person(Value, kw_only=True, frozen=True):
+    """A participant as everyone sees them. `color` is an index (0 to 11) into the client's speaker palette; `quality`
+    of their connection as in `Quality.level`, None before it was measured."""
+
+    id: str
+    name: str
+    role: Role
+    color: int
+    spoken: str | None = None
+    hand: float | None = None
+    connected: bool = True
+    quality: Level | None = None
+    tracks: list[Track] = []
+
+
+class Tile(Value, kw_only=True, frozen=True):
+    """How a video track is shown: its size in device pixels, whether any of it can be seen, whether it was pinned."""
+
+    track: Id
+    width: Pixels
+    height: Pixels
+    visible: bool
+    pinned: bool = False
+
+
+class WaitingPerson(Value, kw_only=True, frozen=True):
+    """Somebody in the lobby; seen by those who may admit."""
+
+    id: str
+    name: str
+    since: float
+
+
+class ChatEntry(Value, kw_only=True, frozen=True):
+    """One chat line. `to` is set for a private line."""
+
+    id: str
+    participant: str
+    name: str
+    text: str
+    at: float
+    to: str | None = None
+
+
+class RecordingState(Value, kw_only=True, frozen=True):
+    """`state` is what everyone is told. `replay` is the page's path, once there is one."""
+
+    state: Literal["off", "starting", "recording", "stopping", "failed"]
+    recording: str | None = None
+    by: str | None = None
+    purpose: str | None = None
+    since: float | None = None
+    replay: str | None = None
+    problem: str | None = None
+
+
+class CaptionState(Value, kw_only=True, frozen=True):
+    """Whether words can be had now, and in which languages they can be read. `problem` says why not."""
+
+    state: Literal["off", "loading", "ready", "overloaded", "failed"]
+    spoken: list[str] = []
+    read: list[str] = []
+    lag_ms: float = 0.0
+    problem: str | None = None
+
+
+class IceServer(Value, kw_only=True, frozen=True):
+    """As RTCConfiguration wants it. Empty unless the operator set up TURN."""
+
+    urls: list[str]
+    username: str | None = None
+    credential: str | None = None
+
+
+class RoomInfo(Value, kw_only=True, frozen=True):
+    """The room as everyone in it sees it."""
+
+    id: str
+    name: str
+    lobby: bool
+    captions: CaptionState
+    recording: RecordingState
