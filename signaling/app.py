@@ -13,7 +13,10 @@ from aiohttp import web
 from signaling.administration import table as administration_table
 from signaling.api import table as api_table
 from signaling.call import Call, Services
+from signaling.check import install as install_checks
+from signaling.check import table as check_table
 from signaling.endpoint import ApiError, Endpoint, read_body
+from signaling.loopback import Checks
 from signaling.metrics import Metrics
 from signaling.openapi import document
 from signaling.replay import table as replay_table
@@ -24,9 +27,9 @@ log = structlog.get_logger("http")
 
 Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
 
-PAGES = ("/", "/j/{code}", "/r/{room}", "/replay/{id}", "/setup/{code}", "/login", "/admin", "/help/api")
+PAGES = ("/", "/j/{code}", "/r/{room}", "/replay/{id}", "/setup/{code}", "/login", "/admin", "/help/api", "/check")
 
-ENDPOINTS = [*api_table.endpoints, *replay_table.endpoints, *administration_table.endpoints]
+ENDPOINTS = [*api_table.endpoints, *replay_table.endpoints, *administration_table.endpoints, *check_table.endpoints]
 
 
 @cache
@@ -68,7 +71,7 @@ def problem(status: int, code: str, message: str) -> web.Response:
     return web.json_response({"code": code, "message": message}, status=status)
 
 
-def make_app(services: Services, shell: Shell, metrics: Metrics, sockets: Sockets) -> web.Application:
+def make_app(services: Services, shell: Shell, metrics: Metrics, sockets: Sockets, checks: Checks) -> web.Application:
     """Everything under one roof."""
     settings = services.settings
 
@@ -146,6 +149,7 @@ def make_app(services: Services, shell: Shell, metrics: Metrics, sockets: Socket
         return web.Response(body=metrics.text(), headers={"Content-Type": "text/plain; version=0.0.4; charset=utf-8"})
 
     app = web.Application(middlewares=[outermost], client_max_size=settings.limits.body_bytes)
+    install_checks(app, checks)
     for found in ENDPOINTS:
         app.router.add_route(found.method, found.path, endpoint(found))
     for path in PAGES:

@@ -25,6 +25,7 @@ from signaling.exports import Exports
 from signaling.grants import Grants, load_secret
 from signaling.guest import DemoGuest
 from signaling.hub import Hub
+from signaling.loopback import Checks
 from signaling.metrics import Metrics
 from signaling.origin import Origins
 from signaling.room import Parts
@@ -99,7 +100,8 @@ class Server:
             throttles=Throttles.standard(),
             setup_code=demo_room.code(self.secret, "setup"),
         )
-        self.app = make_app(services, Shell(STATIC), self.metrics, self.sockets)
+        self.checks = Checks(self.sfu.open_room, settings.turn)
+        self.app = make_app(services, Shell(STATIC), self.metrics, self.sockets, self.checks)
         self.services = services
         self._runner: web.AppRunner | None = None
         self._stack = contextlib.AsyncExitStack()
@@ -115,6 +117,7 @@ class Server:
             await self._repair()
             await self.sfu.start()
             self._stack.push_async_callback(self.sfu.stop)
+            self._stack.callback(self.checks.stop)
             await self.captions.start()
             self._stack.push_async_callback(self.captions.stop)
             self._stack.push_async_callback(self.recorder.stop)
