@@ -2,15 +2,26 @@
 
 from __future__ import annotations
 
+from sfu.descriptor import Descriptor
+
 
 class MediaPacket:
     """One received packet, decrypted. `sequence` and `timestamp` never wrap; `marker` is 0x80 or 0; `level` the RFC
-    6464 byte or -1; `payload` is without header and padding (empty for padding-only packets)."""
+    6464 byte or -1; `payload` is without header and padding (empty for padding-only packets); `descriptor` its place
+    among the layers of a scalable stream."""
 
-    __slots__ = ("arrival", "keyframe", "level", "marker", "payload", "sequence", "timestamp")
+    __slots__ = ("arrival", "descriptor", "keyframe", "level", "marker", "payload", "sequence", "timestamp")
 
     def __init__(
-        self, sequence: int, timestamp: int, marker: int, level: int, keyframe: bool, arrival: float, payload: bytes
+        self,
+        sequence: int,
+        timestamp: int,
+        marker: int,
+        level: int,
+        keyframe: bool,
+        arrival: float,
+        payload: bytes,
+        descriptor: Descriptor | None = None,
     ) -> None:
         self.sequence = sequence
         self.timestamp = timestamp
@@ -19,6 +30,7 @@ class MediaPacket:
         self.keyframe = keyframe
         self.arrival = arrival
         self.payload = payload
+        self.descriptor = descriptor
 
 
 class History:

@@ -5,6 +5,9 @@ from __future__ import annotations
 from collections import deque
 from collections.abc import Callable, Sequence
 
+from sfu import vp8, vp9
+from sfu.dependency import DependencyReader
+from sfu.descriptor import Descriptor
 from sfu.history import History, MediaPacket
 from sfu.keyframe import keyframe_test
 from sfu.layers import LayerRates
@@ -44,6 +47,16 @@ class Incoming:
         self.waiting: list[Outgoing] = []
         self.last_arrival = float("-inf")
         self.level_id = spec.extensions.audio_level
+        self.describe = {"VP8": vp8.describe, "VP9": vp9.describe}.get(spec.codec.name) if video else None
+        described = self.describe is None and video
+        self.dependency_id = spec.extensions.dependency_descriptor if described else None
+        """Where the dependency descriptor stands, if it is what tells layers."""
+        self.dependencies = DependencyReader()
+        self.scalable = self.describe is not None or self.dependency_id is not None
+        """Whether packets tell their layers, were it only the lowest."""
+        self.moves_pictures = spec.codec.name == "VP8"
+        self.newest: Descriptor | None = None
+        """Of the latest packet in order that has one."""
         self.torn = False
         """The last packet in order was video and not the end of its frame."""
         self.retired: deque[int] = deque(maxlen=4)
@@ -61,9 +74,20 @@ class Incoming:
         self._skipped = 0
 
     def accept(
-        self, sequence: int, timestamp: int, marker: int, level: int, payload: bytes, now: float, repaired: bool
+        self,
+        sequence: int,
+        timestamp: int,
+        marker: int,
+        level: int,
+        payload: bytes,
+        now: float,
+        repaired: bool,
+        dependency: bytes = b"",
     ) -> MediaPacket | str:
-        """Places one packet of the stream, first-hand or `repaired` by RTX; the reason where it is to be dropped."""
+        """Places one packet of the stream, first-hand or `repaired` by RTX; the reason where it is to be dropped.
+
+        `dependency` is its dependency descriptor, where that tells layers.
+        """
         numbering = self.numbering
         epoch = numbering.epoch
         if repaired:
@@ -87,14 +111,25 @@ class Incoming:
         if self.is_keyframe is not None:
             # The first packet of a picture only, though several may look like a start (slices, parameter sets).
             keyframe = time != self._keyframe_time and self.is_keyframe(payload)
-        packet = MediaPacket(number, time, marker, level, keyframe, now, payload)
+        descriptor: Descriptor | None = None
+        if payload:
+            if self.describe is not None:
+                descriptor = self.describe(payload)
+            elif dependency:
+                descriptor = self.dependencies.read(dependency, number, time)
+        packet = MediaPacket(number, time, marker, level, keyframe, now, payload, descriptor)
         if not self.history.add(packet):
             return "duplicate"
         if nack is not None:
             nack.received(number, now)
         self._packets += 1
         self._bytes += len(payload)
-        self.rates.count(0, 0, len(payload))
+        if descriptor is None:
+            self.rates.count(0, 0, len(payload))
+        else:
+            self.rates.count(descriptor.spatial, descriptor.temporal, len(payload))
+            if number == numbering.highest:
+                self.newest = descriptor
         self._retransmitted += repaired
         if keyframe and self.is_keyframe is not None:
             self._keyframe_time = time

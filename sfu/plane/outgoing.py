@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 from sfu.extensions import HeaderExtensions, abs_send_time
 from sfu.history import MediaPacket
 from sfu.plane import SinkSpec, SinkStats
-from sfu.plane.course import Course
+from sfu.plane.course import Course, Placed
 from sfu.rtcp import Report, SenderReport
 from sfu.rtp import pack_fixed_header
 
@@ -32,13 +32,11 @@ class Outgoing(Course):
     """State of one sink. `source` is what it shows, or will show first; `target` what it is aimed at."""
 
     def __init__(self, transport: Transport, spec: SinkSpec, video: bool) -> None:
-        super().__init__()
+        super().__init__(HeaderExtensions(spec.extensions, spec.mid))
         self.transport = transport
         self.spec = spec
         self.ssrc = spec.ssrc
         self.payload_type = spec.payload_type
-        self.extensions = HeaderExtensions(spec.extensions, spec.mid)
-        self.plain = self.extensions.plain
         self.paused = False
         self.source = self.target = spec.source
         self.wanted_at = float("-inf")
@@ -56,37 +54,39 @@ class Outgoing(Course):
         self._tokens_at = float("-inf")
         self._resent: dict[int, float] = {}
 
-    def render(self, packet: MediaPacket, number: int, now: float) -> bytes:
+    def render(self, packet: MediaPacket, placed: Placed, now: float) -> bytes:
         """The RTP packet under the sink's own names."""
+        number, marker, payload = placed
         extension = self.extensions.render(packet.level, abs_send_time(now))
         return (
             pack_fixed_header(
                 0x90 if extension else 0x80,
-                packet.marker | self.spec.payload_type,
+                marker | self.spec.payload_type,
                 number & 0xFFFF,
                 (packet.timestamp - self.time_offset) & 0xFFFFFFFF,
                 self.spec.ssrc,
             )
             + extension
-            + packet.payload
+            + payload
         )
 
-    def render_rtx(self, packet: MediaPacket, number: int, time_offset: int, now: float) -> bytes:
+    def render_rtx(self, packet: MediaPacket, placed: Placed, time_offset: int, now: float) -> bytes:
         """The same as a retransmission (RFC 4588); `time_offset` as it was when the packet was sent first."""
+        number, marker, payload = placed
         extension = self.extensions.render(packet.level, abs_send_time(now))
         sequence = self._rtx_next
         self._rtx_next = (sequence + 1) & 0xFFFF
         return (
             pack_fixed_header(
                 0x90 if extension else 0x80,
-                packet.marker | (self.spec.rtx_payload_type or 0),
+                marker | (self.spec.rtx_payload_type or 0),
                 sequence,
                 (packet.timestamp - time_offset) & 0xFFFFFFFF,
                 self.spec.rtx_ssrc or 0,
             )
             + extension
             + (number & 0xFFFF).to_bytes(2, "big")
-            + packet.payload
+            + payload
         )
 
     def may_resend(self, number: int, now: float) -> bool:

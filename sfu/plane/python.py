@@ -140,7 +140,7 @@ class PythonPlane:
     def aim_sink(self, sink: str, source: str, layers: Layers = ALL_LAYERS) -> None:
         outgoing = self._sinks.get(sink)
         if outgoing is not None:
-            self._board.aim(outgoing, source)
+            self._board.aim(outgoing, source, layers)
 
     def remove_sink(self, sink: str) -> None:
         outgoing = self._sinks.get(sink)
@@ -192,12 +192,14 @@ class PythonPlane:
                 return self._drop("padding")  # probing on the retransmission stream
             sequence = data[start] << 8 | data[start + 1]
             start += 2
-        level = NO_LEVEL
-        if source.level_id is not None and profile:
+        level, dependency = NO_LEVEL, b""
+        if profile and source.level_id is not None:
             value = parse_extensions(profile, data[extension:extension_end]).get(source.level_id)
             if value:
                 level = value[0]
-        packet = source.accept(sequence, timestamp, second & 0x80, level, data[start:end], now, repaired)
+        elif profile and source.dependency_id is not None:
+            dependency = parse_extensions(profile, data[extension:extension_end]).get(source.dependency_id, b"")
+        packet = source.accept(sequence, timestamp, second & 0x80, level, data[start:end], now, repaired, dependency)
         if isinstance(packet, str):
             return self._drop(packet)
         if level != NO_LEVEL:
@@ -220,9 +222,7 @@ class PythonPlane:
         for sink in source.live:
             plain = sink.plain
             if sequence < sink.start or plain is None or sink.sealed is not None:
-                number = sink.number(sequence)
-                if number is not None:
-                    self._send_one(sink, packet, number, now)
+                self._send_one(sink, packet, now)
                 continue
             extension = plain.get(level)
             if extension is None:
@@ -253,15 +253,18 @@ class PythonPlane:
             sent += 1
         self._out += sent
 
-    def _send_one(self, sink: Outgoing, packet: MediaPacket, number: int, now: float) -> None:
+    def _send_one(self, sink: Outgoing, packet: MediaPacket, now: float) -> None:
+        placed = sink.place(packet)
+        if placed is None:
+            return
         try:
-            sealed = sink.transport.srtp.seal_rtp(sink.render(packet, number, now))
+            sealed = sink.transport.srtp.seal_rtp(sink.render(packet, placed, now))
         except SrtpError as error:
             return self._drop(error.reason)
-        sink.keep(number, sealed)
+        sink.keep(placed[0], sealed)
         self._send(sink.transport.route, sealed)
         sink.packets += 1
-        sink.octets += len(packet.payload)
+        sink.octets += len(placed[2])
         self._out += 1
 
     def _start_waiting(self, source: Incoming, packet: MediaPacket, now: float) -> None:
@@ -270,7 +273,7 @@ class PythonPlane:
             for sequence in range(packet.sequence, source.numbering.highest + 1):
                 present = source.history.get(sequence)
                 if present is not None:
-                    self._send_one(sink, present, sequence - sink.offset, now)
+                    self._send_one(sink, present, now)
 
     def _resend(self, sink: Outgoing, numbers: Sequence[int], now: float) -> None:
         """Answers a subscriber's NACK from the source's history, or from the bytes sent where there is no RTX."""
@@ -284,12 +287,13 @@ class PythonPlane:
                 origin = sink.origin(number)
                 if origin is None or sink.spec.rtx_payload_type is None or sink.spec.rtx_ssrc is None:
                     continue
-                feed, sequence = origin
+                feed, pictures, sequence = origin
                 packet = feed.source.history.get(sequence)
                 if packet is None or not sink.may_resend(number, now):
                     continue
+                placed = (number, *feed.late(packet, pictures))
                 try:
-                    sealed = sink.transport.srtp.seal_rtp(sink.render_rtx(packet, number, feed.time_offset, now))
+                    sealed = sink.transport.srtp.seal_rtp(sink.render_rtx(packet, placed, feed.time_offset, now))
                 except SrtpError as error:
                     self._drop(error.reason)
                     continue

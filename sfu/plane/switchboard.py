@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from sfu.history import MediaPacket
-from sfu.plane import KeyframeWanted, SinkSwitched
+from sfu.plane import KeyframeWanted, Layers, SinkSwitched
 from sfu.plane.incoming import Incoming
 from sfu.plane.outgoing import Outgoing
 
@@ -33,10 +33,15 @@ class Switchboard:
             sink.wanted_at = self.now
 
     def remind(self, source: Incoming, now: float) -> None:
-        """Tells again of sinks that wait for long."""
-        if not source.paused:
-            for sink in source.waiting:
-                if now - sink.wanted_at >= REMIND:
+        """Tells again of sinks that wait for long: for a first picture, another source or more spatial layers."""
+        if source.paused:
+            return
+        for sink in source.waiting:
+            if now - sink.wanted_at >= REMIND:
+                self.want_keyframe(source, sink)
+        if source.rates.top:
+            for sink in source.live:
+                if sink.wants_spatial(source.rates.top) and now - sink.wanted_at >= REMIND:
                     self.want_keyframe(source, sink)
 
     def wait(self, sink: Outgoing) -> None:
@@ -74,17 +79,22 @@ class Switchboard:
             else:
                 self.wait(sink)
 
-    def aim(self, sink: Outgoing, source: str) -> None:
-        """Another target. Raises ValueError where it has another codec."""
-        if source == sink.target:
-            return
+    def aim(self, sink: Outgoing, source: str, layers: Layers) -> None:
+        """Another target, or other layers of it. Raises ValueError where it has another codec."""
         new, old = self.sources.get(source), self.sources.get(sink.source)
         if new is not None and old is not None and new.spec.codec.name != old.spec.codec.name:
             raise ValueError(f"source {source} has another codec than sink {sink.spec.id} shows")
-        self._stop_waiting(sink)
-        sink.target = source
-        if not sink.paused and (source != sink.source or not sink.live):
-            self.wait(sink)
+        if source != sink.target:
+            self._stop_waiting(sink)
+            sink.target = source
+            if not sink.paused and (source != sink.source or not sink.live):
+                self.wait(sink)
+        if source != sink.source:
+            sink.layers = layers  # of what it shows now it keeps those that it has
+            return
+        sink.limit(layers)
+        if sink.live and old is not None and sink.wants_spatial(old.rates.top):
+            self.want_keyframe(old, sink)
 
     def start(self, source: Incoming, packet: MediaPacket) -> list[Outgoing]:
         """Waiting sinks go live with this key frame, leaving what they showed."""
