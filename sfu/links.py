@@ -18,6 +18,10 @@ READ_BATCH = 64
 class Link(Protocol):
     """Where a client's datagrams go out and come in."""
 
+    @property
+    def peer(self) -> tuple[str, int]:
+        """The address that it talks to."""
+
     def send(self, datagram: bytes) -> None:
         """Never blocks, never raises; what cannot be sent is lost."""
 
@@ -28,6 +32,7 @@ class UdpLink:
     """A UDP socket that talks to one address only."""
 
     def __init__(self, address: tuple[str, int], on_datagram: OnDatagram) -> None:
+        self.peer = address
         self._on_datagram = on_datagram
         family = socket.AF_INET6 if ":" in address[0] else socket.AF_INET
         self._socket: socket.socket | None = socket.socket(family, socket.SOCK_DGRAM)
@@ -41,12 +46,17 @@ class UdpLink:
             with contextlib.suppress(OSError):
                 self._socket.send(datagram)
 
-    def hand_over(self) -> socket.socket:
-        """The socket, for another reader: this link only sends from now on. Raises `ConnectionError` once closed."""
+    def borrow(self) -> socket.socket:
+        """The socket, for another who sends on it too. Raises `ConnectionError` once closed."""
         if self._socket is None:
             raise ConnectionError("the link is closed")
-        asyncio.get_running_loop().remove_reader(self._socket.fileno())
         return self._socket
+
+    def hand_over(self) -> socket.socket:
+        """The socket, for another who reads it from now on: this link only sends. Raises `ConnectionError`."""
+        sock = self.borrow()
+        asyncio.get_running_loop().remove_reader(sock.fileno())
+        return sock
 
     def close(self) -> None:
         if self._socket is not None:
@@ -70,6 +80,7 @@ class TcpLink(asyncio.Protocol):
     """An outgoing TCP connection; what is sent before it stands is lost, as over UDP."""
 
     def __init__(self, address: tuple[str, int], on_datagram: OnDatagram) -> None:
+        self.peer = address
         self._on_datagram = on_datagram
         self._deframer = framing.Deframer()
         self._transport: asyncio.Transport | None = None

@@ -194,6 +194,9 @@ class ClientPeer:
             message = stun.parse(datagram)
         except stun.StunError:
             return
+        if message.kind is Class.REQUEST:
+            self._reply(link, message)
+            return
         asked = self._transactions.pop(message.transaction, None)
         if asked is not link or message.kind is not Class.SUCCESS or self._remote is None:
             return
@@ -204,3 +207,10 @@ class ClientPeer:
                 self._link.close()
             self._link = link
         self._nominated.set()
+
+    def _reply(self, link: Link, request: stun.Message) -> None:
+        """A server that is not lite checks us too and takes no media before its check is answered."""
+        password = self.credentials.password.encode()
+        if request.authentic(password):
+            mapped = (int(Attribute.XOR_MAPPED_ADDRESS), stun.xor_address(link.peer, request.transaction))
+            link.send(stun.build(Class.SUCCESS, request.transaction, [mapped], password))

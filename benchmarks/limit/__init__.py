@@ -1,0 +1,1 @@
+"""The bare loop that a forwarder is measured against."""

@@ -1,0 +1,88 @@
+"""Processes under test: pinned to a core, their CPU time and memory read from outside."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import time
+from collections.abc import Sequence
+from pathlib import Path
+
+
+def cores() -> tuple[set[int], set[int]]:
+    """Where the server runs (one core) and where everything else does; the same core where there is only one."""
+    usable = list(range(os.cpu_count() or 1))
+    return {usable[0]}, set(usable[1:] or usable)
+
+
+def cpu_ns(pid: int) -> int:
+    """CPU time of all threads of a process, user and kernel, in ns: the kernel's own clock of another process."""
+    return time.clock_gettime_ns(((~pid) << 3) | 2)
+
+
+def resident_bytes(pid: int) -> int:
+    """Memory that the process holds (resident set)."""
+    return int(Path(f"/proc/{pid}/statm").read_text().split()[1]) * os.sysconf("SC_PAGE_SIZE")
+
+
+def load_average() -> float:
+    """Of the last minute: how busy the machine was besides."""
+    return round(os.getloadavg()[0], 2)
+
+
+class Process:
+    """A child on the server's core. Standard input stays open until `stop`, standard output is read by lines."""
+
+    def __init__(self, *command: str) -> None:
+        self._command: Sequence[str] = command
+        self._cores = cores()[0]
+        self._process: asyncio.subprocess.Process | None = None
+
+    @property
+    def pid(self) -> int:
+        assert self._process is not None
+        return self._process.pid
+
+    async def start(self, text: str = "") -> None:
+        """Starts it and writes `text` to it."""
+        pipe = asyncio.subprocess.PIPE
+        ours = os.sched_getaffinity(0)
+        os.sched_setaffinity(0, self._cores)  # inherited, by every thread that it will have
+        try:
+            self._process = await asyncio.create_subprocess_exec(
+                *self._command, stdin=pipe, stdout=pipe, stderr=asyncio.subprocess.PIPE
+            )
+        finally:
+            os.sched_setaffinity(0, ours)
+        assert self._process.stdin is not None
+        self._process.stdin.write(text.encode())
+        await self._process.stdin.drain()
+
+    async def line(self, timeout: float = 60.0) -> str:
+        """The next line of its output. Raises `RuntimeError` with its complaints when it has ended, `TimeoutError`."""
+        assert self._process is not None and self._process.stdout is not None and self._process.stderr is not None
+        async with asyncio.timeout(timeout):
+            found = await self._process.stdout.readline()
+            if not found:
+                complaint = (await self._process.stderr.read()).decode(errors="replace")
+                raise RuntimeError(f"{self._command[0]} ended: {complaint.strip()[-600:]}")
+        return found.decode().strip()
+
+    def cpu_ns(self) -> int:
+        return cpu_ns(self.pid)
+
+    async def stop(self) -> None:
+        """Closes its input, waits, and kills it when that is not enough."""
+        process, self._process = self._process, None
+        if process is None:
+            return
+        if process.stdin is not None:
+            process.stdin.close()
+        if process.returncode is None:
+            process.terminate()
+        try:
+            async with asyncio.timeout(5):
+                await process.wait()
+        except TimeoutError:
+            process.kill()
+            await process.wait()
