@@ -17,7 +17,7 @@ HIDDEN = {"__main__", "figures"}
 
 def names() -> list[str]:
     """The benchmarks there are: every module of this package that can be run."""
-    found = (module.name for module in pkgutil.iter_modules([str(Path(__file__).parent)]))
+    found = (module.name for module in pkgutil.iter_modules([str(Path(__file__).parent)]) if not module.ispkg)
     return sorted(name for name in found if name not in HIDDEN and not name.startswith("_"))
 
 
@@ -25,13 +25,17 @@ def main() -> int:
     parser = argparse.ArgumentParser(prog="python -m benchmarks", description=__doc__)
     parser.add_argument("name", nargs="?", choices=names(), help="which benchmark to run")
     parser.add_argument("--json", action="store_true", help="print only the JSON object, on one line")
-    arguments = parser.parse_args()
+    arguments, rest = parser.parse_known_args()
     if arguments.name is None:
         for name in names():
             summary = (importlib.import_module(f"benchmarks.{name}").__doc__ or "").strip().splitlines()
             print(f"{name:12} {summary[0] if summary else ''}")
         return 0
-    figures = importlib.import_module(f"benchmarks.{arguments.name}").run()
+    module = importlib.import_module(f"benchmarks.{arguments.name}")
+    own = argparse.ArgumentParser(prog=f"python -m benchmarks {arguments.name}", description=module.__doc__)
+    if hasattr(module, "options"):
+        module.options(own)
+    figures = module.run(**vars(own.parse_args(rest)))
     if not arguments.json:
         print(json.dumps(figures, indent=2))
     print(json.dumps(figures))

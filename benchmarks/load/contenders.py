@@ -24,6 +24,9 @@ from benchmarks.load.webrtc import BUFFER, Signalling, Source, Viewer, report_fo
 from sfu.plane import ExtensionIds
 from sfu.srtp import KEY_LENGTHS
 
+TOGETHER = 4
+"""Viewers that shake hands at a time: both ends' Python is busy then, and nobody waits long."""
+
 MID = ExtensionIds(mid=4)
 FIRST_SSRC = 0x10000
 """What `limit.c` gives its first subscriber."""
@@ -133,10 +136,11 @@ class _WebRtc:
 
     name = ""
 
-    def __init__(self, http: aiohttp.ClientSession) -> None:
-        self.receiver = Receiver(64)
+    def __init__(self, http: aiohttp.ClientSession, capacity: int) -> None:
+        self.receiver = Receiver(capacity)
         self._http = http
         self._source = Source()
+        self._signalling: Signalling | None = None
         self._viewers: list[Viewer] = []
         self._reports: asyncio.Task[None] | None = None
 
@@ -146,14 +150,24 @@ class _WebRtc:
         return self._source.publisher
 
     async def _connect(self, signalling: Signalling, viewers: int) -> None:
+        self._signalling = signalling
         await self._source.connect(signalling)
-        # Packets make the track known to all; viewers are let in while they flow.
-        flow = asyncio.create_task(self.publisher.send(10_000_000, burst=1, size=200, rate=50))
+        self._reports = asyncio.create_task(report_for(self._viewers))
+        await self.admit(viewers)
+
+    async def admit(self, viewers: int) -> None:
+        """That many viewers more; returns when media has reached each. Raises `ConnectionError`, `TimeoutError`."""
+        assert self._signalling is not None
+        # Packets make the track known to all, and open each viewer's stream with a key frame.
+        flow = asyncio.create_task(self.publisher.send(10_000_000, burst=1, size=200, rate=20))
         try:
-            for number in range(viewers):
-                viewer = Viewer(f"viewer-{number}", self.receiver)
-                await viewer.connect(signalling)
-                self._viewers.append(viewer)
+            for at in range(0, viewers, TOGETHER):
+                new = [
+                    Viewer(f"viewer-{len(self._viewers) + number}", self.receiver)
+                    for number in range(min(TOGETHER, viewers - at))
+                ]
+                self._viewers += new
+                await asyncio.gather(*(viewer.connect(self._signalling) for viewer in new))
             async with asyncio.timeout(20):
                 while any(counters.packets == 0 for counters in self.receiver.all()):
                     self.publisher.keyframe()
@@ -161,7 +175,6 @@ class _WebRtc:
         finally:
             self.publisher.stop()
             await flow
-        self._reports = asyncio.create_task(report_for(self._viewers))
 
     async def _disconnect(self) -> None:
         if self._reports is not None:
@@ -175,8 +188,8 @@ class _WebRtc:
 class Ours(_WebRtc):
     """Our media server with one of its planes."""
 
-    def __init__(self, http: aiohttp.ClientSession, plane: str) -> None:
-        super().__init__(http)
+    def __init__(self, http: aiohttp.ClientSession, plane: str, capacity: int = 64) -> None:
+        super().__init__(http, capacity)
         self.name = plane
         self.process = Process(sys.executable, "-m", "benchmarks.load.host", plane)
 
@@ -198,8 +211,8 @@ class JanusRoom(_WebRtc):
 
     name = "janus"
 
-    def __init__(self, http: aiohttp.ClientSession) -> None:
-        super().__init__(http)
+    def __init__(self, http: aiohttp.ClientSession, capacity: int = 64) -> None:
+        super().__init__(http, capacity)
         self._janus = Janus(http)
 
     @property
