@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import time
 from typing import Any
 
 import pytest
@@ -66,9 +67,6 @@ async def test_relays_are_offered_one_by_one_with_credentials_of_the_check_only(
     house = await open_house(turn=TURN)
     relay = (await opened(house))["paths"][-1]
     assert (relay["id"], relay["kind"], relay["url"]) == ("relay-0", "relay", "turn:turn.example.org:3478")
-    assert int(relay["username"].partition(":")[0]) - asyncio.get_running_loop().time() > 0
-    import time
-
     assert 60 < int(relay["username"].partition(":")[0]) - time.time() < 180
 
 
@@ -99,7 +97,7 @@ async def test_checks_are_few_and_end_by_themselves(open_house: Any, monkeypatch
     status, refused = await call(house, "POST", "/api/check", {})
     assert (status, refused["code"]) == (503, "busy")
     async with asyncio.timeout(5):
-        while (await call(house, "DELETE", f"/api/check/{first['check']}/paths/udp"))[0] == 200:
+        while (await call(house, "DELETE", f"/api/check/{first['check']}/paths/udp"))[0] == 200:  # noqa: ASYNC110
             await asyncio.sleep(0.05)
     await opened(house)
 

@@ -17,6 +17,7 @@ const table: [pattern: string, page: string][] = [
   ['/login', 'login'],
   ['/admin', 'admin'],
   ['/help/api', 'api'],
+  ['/check', 'check'],
 ];
 
 /** The page's name and parameters for a path, or null when no route has it. */
