@@ -72,6 +72,11 @@ class Selector:
         self.wanted_spatial = ALL if spatial is None else max(0, spatial)
         self.wanted_temporal = ALL if temporal is None else max(0, temporal)
 
+    def passed(self, time: int) -> None:
+        """Everything was forwarded, unseen, up to the picture of this time."""
+        self._time = time
+        self._goal = (ALL, ALL)
+
     def start(self, time: int) -> None:
         """A key frame of this time begins it anew: everything wanted can be had at once."""
         self._goal = (self.wanted_spatial, self.wanted_temporal)

@@ -190,12 +190,14 @@ class RoomTracks:
             return
         self._sampled = now
         for entry in self._tracks.values():
-            if not entry.track.live or len(entry.track.sources) == 1:
+            if not entry.track.live or entry.track.info.kind != "video":
                 continue
             if entry.flows.sample(self._packets_of, now):
                 self._attach(entry)
                 self._improved(entry.track)
             follow = entry.follow
+            if len(entry.track.sources) == 1:
+                continue  # its taps take what comes
             if follow.target is not None and follow.target != follow.shown and now - entry.asked >= ASK_AGAIN:
                 entry.asked = now
                 self._edge.plane.request_keyframe(follow.target, now)

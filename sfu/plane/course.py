@@ -130,6 +130,8 @@ class Course:
             if self.live and not self.careful:
                 self._highest, self._torn = feed.source.numbering.highest, feed.source.torn
                 self._note(feed)
+                if feed.selector is not None:
+                    feed.selector.passed(feed.source.numbering.timestamp)
             self._settle(feed)
 
     def _select(self, feed: Feed) -> None:
