@@ -3,7 +3,9 @@
 The whole media server runs on one core; the load generator, with real WebRTC viewers (ICE, DTLS-SRTP, receiver
 reports), on the others, and its cost is told apart. Each step adds viewers, waits until media has reached them all and
 measures for some seconds. A step counts when at most one packet in a thousand was lost on the way and the server had a
-twentieth of its core left. Memory per viewer is the growth of the server's resident set over the viewers added.
+twentieth of its core left; one that loses with the core half idle is repeated, since `waited` (the share of time that
+the server was ready and something else ran) spoils it. Memory per viewer is the growth of the server's resident set
+over the viewers added.
 """
 
 from __future__ import annotations
@@ -22,7 +24,7 @@ from benchmarks.harness.chart import Line, line_chart
 from benchmarks.load.build import CannotBuild
 from benchmarks.load.contenders import Absent, JanusRoom, Ours
 from benchmarks.load.janus import installed
-from benchmarks.load.process import cores, cpu_ns, load_average, resident_bytes
+from benchmarks.load.process import cores, cpu_ns, load_average, resident_bytes, waited_ns
 from benchmarks.load.webrtc import cheapest_profile_only
 
 FRAME, PAYLOAD, RATE = 5, 1200, 155.0
@@ -34,6 +36,9 @@ WARM_UP = 1.0
 SETTLE = 0.2
 FULL = 0.95
 LOSS = 0.001
+SPARE, TRIES = 0.8, 4
+"""A step that loses packets with that much of the core unused is measured again: something else had the core."""
+
 PLANES = ("python", "native", "janus")
 
 
@@ -52,10 +57,12 @@ async def step(server: Ours | JanusRoom) -> dict[str, float]:
     await asyncio.sleep(SETTLE)
     receiver.verify(32)
     await receiver.reset()
-    used, generator, began = process.cpu_ns(), cpu_ns(os.getpid()), loop.time()
+    used, waited = process.cpu_ns(), waited_ns(process.pid)
+    generator, began = cpu_ns(os.getpid()), loop.time()
     sent = await publisher.send(round(SECONDS * RATE / FRAME) * FRAME, burst=FRAME, size=PAYLOAD, rate=RATE)
     took = loop.time() - began
-    used, generator = process.cpu_ns() - used, cpu_ns(os.getpid()) - generator
+    used, waited = process.cpu_ns() - used, waited_ns(process.pid) - waited
+    generator = cpu_ns(os.getpid()) - generator
     await asyncio.sleep(SETTLE)
     counters = receiver.all()
     if any(c.wrong for c in counters):
@@ -67,6 +74,7 @@ async def step(server: Ours | JanusRoom) -> dict[str, float]:
         "viewers": receiver.count,
         "cpu": used / 1e9 / took,
         "generator_cpu": generator / 1e9 / took,
+        "waited": waited / 1e9 / took,
         "loss": max(0.0, 1 - delivered / expected),
         "viewers_with_loss": sum(c.packets < sent for c in counters),
         "packets_per_second_out": delivered / took,
@@ -89,11 +97,15 @@ async def climb(server: Ours | JanusRoom, most: int) -> dict[str, Any]:
     base = resident_bytes(server.process.pid)
     await server.admit(FIRST - 1)
     curve: list[dict[str, float]] = []
-    stopped = "most viewers asked for"
+    stopped, tries = "most viewers asked for", 1
     while True:
         found = await step(server)
         curve.append({key: round(value, 5) for key, value in found.items()})
         print(f"fanout: {server.name}: {curve[-1]}", file=sys.stderr)
+        if found["loss"] > LOSS and found["cpu"] < SPARE and tries < TRIES:
+            tries += 1
+            continue
+        tries = 1
         if found["loss"] > LOSS:
             # Packets that the generator did not read in time are its loss, not the server's.
             stopped = "loss" if found["generator_cpu"] < FULL * len(cores()[1]) else "the load generator"

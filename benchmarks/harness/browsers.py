@@ -89,17 +89,25 @@ def wav_from(audio: Path, destination: Path, *, lead_seconds: float = 0.0, tail_
 
 @asynccontextmanager
 async def chromium(
-    *, microphone: Path | None = None, loop_microphone: bool = False, mark: str = ""
+    *,
+    microphone: Path | None = None,
+    loop_microphone: bool = False,
+    mark: str = "",
+    program: Path | str = CHROMIUM,
+    trusting: str | None = None,
 ) -> AsyncIterator[Browser]:
     """A headless Chromium whose fake microphone plays the WAV file `microphone` (beeps without one).
 
-    `mark` is a word put on its command line, to find its processes by.
+    `mark` is a word put on its command line, to find its processes by. `program` may be a script that starts it
+    elsewhere; the origin `trusting` counts as secure without TLS.
     """
     flags = [*CHROMIUM_FLAGS, *([f"--{mark}"] if mark else [])]
+    if trusting is not None:
+        flags.append(f"--unsafely-treat-insecure-origin-as-secure={trusting}")
     if microphone is not None:
         flags.append(f"--use-file-for-fake-audio-capture={microphone}{'' if loop_microphone else '%noloop'}")
     async with async_playwright() as playwright:
-        browser = await playwright.chromium.launch(executable_path=CHROMIUM, args=flags)
+        browser = await playwright.chromium.launch(executable_path=str(program), args=flags)
         try:
             yield browser
         finally:

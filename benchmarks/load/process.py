@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import os
 import time
 from collections.abc import Sequence
@@ -18,6 +19,15 @@ def cores() -> tuple[set[int], set[int]]:
 def cpu_ns(pid: int) -> int:
     """CPU time of all threads of a process, user and kernel, in ns: the kernel's own clock of another process."""
     return time.clock_gettime_ns(((~pid) << 3) | 2)
+
+
+def waited_ns(pid: int) -> int:
+    """How long its threads were ready to run while something else had the core: what a busy machine does to figures."""
+    waited = 0
+    for task in Path(f"/proc/{pid}/task").iterdir():
+        with contextlib.suppress(OSError):  # a thread may end meanwhile
+            waited += int((task / "schedstat").read_text().split()[1])
+    return waited
 
 
 def resident_bytes(pid: int) -> int:
