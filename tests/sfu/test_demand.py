@@ -7,7 +7,7 @@ from dataclasses import replace
 from hypothesis import given
 from hypothesis import strategies as st
 
-from sfu.demand import LINGER, Demand
+from sfu.demand import LINGER, TRIAL, Demand
 from sfu.ledger import Ledger, Present, label
 from sfu.plane import SourceStats
 from sfu.scene import STEADY, steady
@@ -17,9 +17,18 @@ def test_everything_is_sent_at_first_and_the_lowest_always() -> None:
     demand = Demand(("q", "h", "f"))
     assert demand.active == ("q", "h", "f")
     assert not demand.update((), 0.0)
-    assert not demand.update((), LINGER - 0.1)
-    assert demand.update((), LINGER)
+    assert not demand.update((), TRIAL - 0.1)
+    assert demand.update((), TRIAL)
     assert demand.active == ("q",)
+
+
+def test_what_somebody_had_lingers_longer() -> None:
+    demand = Demand(("q", "h", "f"))
+    demand.update({"f"}, 0.0)
+    demand.update((), 1.0)
+    assert demand.update((), 1.0 + TRIAL) and demand.active == ("q", "f")
+    assert not demand.update((), 0.9 + LINGER)
+    assert demand.update((), 1.0 + LINGER) and demand.active == ("q",)
 
 
 def test_what_is_wanted_again_is_sent_at_once() -> None:
@@ -32,6 +41,7 @@ def test_what_is_wanted_again_is_sent_at_once() -> None:
 
 def test_somebody_who_turns_away_for_a_moment_pauses_nothing() -> None:
     demand = Demand(("q", "h", "f"))
+    demand.update({"h", "f"}, 0.0)
     for step in range(100):
         wanted = {"f"} if step % 4 == 0 else set()
         demand.update(wanted | {"h"}, step * LINGER / 5)

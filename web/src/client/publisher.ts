@@ -2,8 +2,10 @@
  * What we send: one RTCPeerConnection, one sendonly m-line per source, offers made here. Muting a microphone disables its track;
  * a camera that is off gives its device back and returns through replaceTrack, so neither needs a new offer.
  */
+import { activate, encodingsFor, HINTS, preferResolution, ridsOf } from './encodings';
 import type { Source, TrackLabel } from './protocol';
 import { Recovery } from './recovery';
+import { CpuRelief } from './relief';
 import { videoPreference, withOpusOptions } from './sdp';
 import { Store } from './store';
 
@@ -22,16 +24,16 @@ interface Slot {
   active: boolean;
   transceiver: RTCRtpTransceiver | null;
   id: string | null;
+  /** Encodings that somebody wants, by rid; null before the server has said. */
+  wanted: ReadonlySet<string> | null;
+  /** Encodings that this computer cannot manage. */
+  shed: Set<string>;
+  /** Changes of the sender's parameters, one after the other: each must start from what the one before left. */
+  tuning: Promise<void>;
 }
 
 export type Published = Readonly<Partial<Record<Source, { id: string | null; muted: boolean }>>>;
 
-const LIMITS: Record<Source, RTCRtpEncodingParameters> = {
-  microphone: { maxBitrate: 40_000, priority: 'high', networkPriority: 'high' },
-  camera: { maxBitrate: 1_500_000, maxFramerate: 30 },
-  screen: { maxBitrate: 2_500_000, maxFramerate: 15 },
-  'screen-audio': { maxBitrate: 96_000 },
-};
 const AUDIO: ReadonlySet<Source> = new Set<Source>(['microphone', 'screen-audio']);
 
 export class Publisher {
@@ -39,6 +41,9 @@ export class Publisher {
   readonly state = new Store<RTCPeerConnectionState>('new');
   private pc: RTCPeerConnection | null = null;
   private readonly slots = new Map<Source, Slot>();
+  /** What this computer cannot manage: sends the largest picture, or the codec of choice. */
+  readonly relieved = new Store<ReadonlySet<'shed' | 'cheaper'>>(new Set());
+  private readonly relief = new CpuRelief();
   private readonly recovery: Recovery;
   private working = false;
   private wanted = false;
@@ -62,7 +67,7 @@ export class Publisher {
 
   /** Publishes a track for a source, or swaps the one that is there without a new offer. */
   async publish(source: Source, track: MediaStreamTrack, muted = false): Promise<void> {
-    if ('contentHint' in track) track.contentHint = source === 'screen' ? 'detail' : source === 'camera' ? 'motion' : source === 'microphone' ? 'speech' : '';
+    if ('contentHint' in track) track.contentHint = HINTS[source];
     const slot = this.slot(source);
     slot.track = track;
     slot.muted = muted;
@@ -117,6 +122,31 @@ export class Publisher {
     return this.slots.get(source)?.track ?? null;
   }
 
+  /** The server says which encodings of a track somebody wants. */
+  want(id: string, active: readonly string[]): void {
+    for (const slot of this.slots.values()) {
+      if (slot.id !== id) continue;
+      slot.wanted = new Set(active);
+      this.tune(slot);
+    }
+  }
+
+  /** `limited`: the browser says that the processor holds the camera back. `now` in milliseconds. Call every second or two. */
+  pressed(limited: boolean, now: number): void {
+    const camera = this.slots.get('camera');
+    const step = this.relief.read(limited && !!camera?.transceiver && !camera.muted, now);
+    if (!step || !camera) return;
+    this.relieved.set(new Set([...this.relieved.get(), step]));
+    if (step === 'cheaper') {
+      camera.shed.clear();
+      void this.negotiate();
+    } else {
+      const rids = ridsOf(camera.transceiver!.sender.getParameters());
+      if (rids.length > 1) camera.shed.add(rids.at(-1)!);
+    }
+    this.tune(camera);
+  }
+
   /** The source a track id belongs to. */
   sourceOf(id: string): Source | null {
     for (const slot of this.slots.values()) if (slot.id === id) return slot.source;
@@ -151,7 +181,7 @@ export class Publisher {
   private slot(source: Source): Slot {
     let slot = this.slots.get(source);
     if (!slot) {
-      slot = { source, track: null, muted: false, active: false, transceiver: null, id: null };
+      slot = { source, track: null, muted: false, active: false, transceiver: null, id: null, wanted: null, shed: new Set(), tuning: Promise.resolve() };
       this.slots.set(source, slot);
     }
     return slot;
@@ -193,7 +223,10 @@ export class Publisher {
     await pc.setRemoteDescription({ type: 'answer', sdp: withOpusOptions(answer.sdp) });
     for (const slot of this.slots.values()) {
       const mid = slot.transceiver?.mid;
-      slot.id = slot.active && mid != null ? (answer.tracks[mid] ?? null) : null;
+      const id = slot.active && mid != null ? (answer.tracks[mid] ?? null) : null;
+      if (id !== slot.id) slot.wanted = null; // Another track to the server, which wants all of it at first.
+      slot.id = id;
+      this.tune(slot);
       if (slot.muted) this.tellMuted(slot);
     }
     this.changed();
@@ -205,19 +238,53 @@ export class Publisher {
       return;
     }
     if (slot.transceiver) {
+      this.preferCodecs(slot);
       if (slot.transceiver.direction !== 'sendonly') slot.transceiver.direction = 'sendonly';
       if (slot.transceiver.sender.track !== slot.track) await slot.transceiver.sender.replaceTrack(slot.track);
       return;
     }
     const kind = AUDIO.has(slot.source) ? 'audio' : 'video';
-    const init: RTCRtpTransceiverInit = { direction: 'sendonly', sendEncodings: [LIMITS[slot.source]] };
-    slot.transceiver = pc.addTransceiver(slot.track ?? kind, init);
-    const codecs = kind === 'video' ? this.capabilities('video')?.codecs : undefined;
+    for (const sendEncodings of encodingsFor(slot.source)) {
+      try {
+        slot.transceiver = pc.addTransceiver(slot.track ?? kind, { direction: 'sendonly', sendEncodings });
+        break;
+      } catch {
+        // This browser does not know some of it; the next is plainer.
+      }
+    }
+    slot.transceiver ??= pc.addTransceiver(slot.track ?? kind, { direction: 'sendonly' });
+    this.preferCodecs(slot);
+    if (slot.source === 'screen') this.change(slot, (parameters) => (preferResolution(parameters), true));
+    await slot.tuning; // Firefox wants parameters set before the first offer.
+  }
+
+  private preferCodecs(slot: Slot): void {
+    if (AUDIO.has(slot.source) || !slot.transceiver?.setCodecPreferences) return;
+    const codecs = this.capabilities('video')?.codecs;
     try {
-      if (codecs && slot.transceiver.setCodecPreferences) slot.transceiver.setCodecPreferences(videoPreference(codecs));
+      const cheap = slot.source === 'camera' && this.relieved.get().has('cheaper');
+      if (codecs) slot.transceiver.setCodecPreferences(videoPreference(codecs, cheap));
     } catch {
       // The browser's own order is good enough.
     }
+  }
+
+  private tune(slot: Slot): void {
+    this.change(slot, (parameters) => {
+      const rids = ridsOf(parameters);
+      // The smallest is always sent, and all of them until the server has said what is wanted.
+      const wanted = rids.filter((rid, i) => i === 0 || ((slot.wanted?.has(rid) ?? true) && !slot.shed.has(rid)));
+      return activate(parameters, new Set(wanted));
+    });
+  }
+
+  private change(slot: Slot, edit: (parameters: RTCRtpSendParameters) => boolean): void {
+    slot.tuning = slot.tuning.then(async () => {
+      const sender = slot.transceiver?.sender;
+      const parameters = sender?.getParameters?.();
+      // A browser that refuses goes on as it was: it sends more than somebody needs.
+      if (sender && parameters && edit(parameters)) await sender.setParameters(parameters).catch(() => {});
+    });
   }
 
   private ensure(): RTCPeerConnection {

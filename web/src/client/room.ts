@@ -2,10 +2,13 @@
 import { Captions } from './captions';
 import type { Kind, PublishAnswer, ServerMessage, Source, TrackLabel } from './protocol';
 import { Publisher } from './publisher';
+import { Reception } from './reception';
 import { type Introduction, type Outgoing, RequestError, Signaling } from './signaling';
 import { outside, type RoomState, step } from './state';
+import { limitation } from './stats';
 import { Store } from './store';
 import { Subscriber } from './subscriber';
+import { View } from './view';
 
 export interface RoomOptions extends Introduction {
   url: string;
@@ -20,6 +23,7 @@ export type Happening =
   | { type: 'message'; message: ServerMessage };
 
 const ANSWER_WITHIN = 15_000;
+const REPORT_EVERY = 3_000;
 
 export class Room {
   readonly state = new Store<RoomState>(outside);
@@ -27,6 +31,9 @@ export class Room {
   readonly signaling: Signaling;
   readonly publisher: Publisher;
   readonly subscriber: Subscriber;
+  readonly view: View;
+  readonly reception: Reception;
+  private readonly reports: ReturnType<typeof setInterval>;
   private readonly happenings = new Set<(happening: Happening) => void>();
   private readonly introduction: Introduction;
   private iceServers: RTCIceServer[] = [];
@@ -59,6 +66,10 @@ export class Room {
       connection,
       (reason) => this.happen({ type: 'problem', about: 'subscribe', reason }),
     );
+    this.view = new View((tiles) => this.signaling.send({ type: 'view', tiles }));
+    this.reception = new Reception((track) => this.view.watched(track));
+    this.subscriber.tracks.subscribe((tracks) => this.view.offered([...tracks.values()].filter((track) => track.kind === 'video').map((track) => track.track)));
+    this.reports = setInterval(() => void this.report(), REPORT_EVERY);
     this.signaling.listen((message) => this.receive(message));
     this.signaling.link.subscribe((link) => {
       if (link !== 'open') this.failOffer('offline');
@@ -114,8 +125,25 @@ export class Room {
 
   leave(): void {
     this.signaling.leave();
+    this.end();
+  }
+
+  private end(): void {
+    clearInterval(this.reports);
+    this.view.close();
     this.publisher.close();
     this.subscriber.close();
+  }
+
+  /** Tells the server how it looks from here, and lightens the load when this computer cannot keep up. */
+  private async report(): Promise<void> {
+    const [received, sent] = await Promise.all([this.subscriber.stats(), this.publisher.stats()]).catch(() => [null, null]);
+    const limitedBy = sent ? limitation(sent as unknown as Map<string, unknown>) : 'none';
+    this.publisher.pressed(limitedBy === 'cpu', performance.now());
+    const tracks = this.subscriber.tracks.get();
+    const cameras = new Map([...tracks.values()].filter((track) => track.source === 'camera').map((track) => [track.media.id, track.track]));
+    const found = received ? this.reception.read(received as unknown as Map<string, unknown>, cameras) : null;
+    if (found) this.signaling.send({ type: 'media-report', ...found, limitedBy });
   }
 
   private receive(message: ServerMessage): void {
@@ -148,15 +176,22 @@ export class Room {
         }
         break;
       }
+      case 'encodings':
+        this.publisher.want(message.track, message.active);
+        break;
+      case 'joined':
+      case 'changed':
+        for (const track of message.person.tracks) if (track.muted) this.view.interrupted(track.id);
+        break;
       case 'closed':
-        this.publisher.close();
-        this.subscriber.close();
+        this.end();
         break;
     }
     this.happen({ type: 'message', message });
   }
 
   private welcomed(resumed: boolean): void {
+    this.view.resend();
     const again = this.entered;
     this.entered = true;
     if (again && resumed) {

@@ -24,8 +24,15 @@ export function withOpusOptions(answer: string): string {
     .join('\r\n');
 }
 
-/** Order of preference for video: VP9, H.264 and AV1 can be recorded untouched; VP8 only if there is nothing else. */
-export function videoPreference<C extends { mimeType: string; sdpFmtpLine?: string }>(codecs: readonly C[]): C[] {
+/**
+ * Order of preference for video: VP9, H.264 and AV1 can be recorded untouched; VP8 only if there is nothing else. `cheap` leaves
+ * out those that cost most to encode, as the server would choose them again.
+ */
+export function videoPreference<C extends { mimeType: string; sdpFmtpLine?: string }>(codecs: readonly C[], cheap = false): C[] {
+  const dear = (codec: C) => /^video\/(vp9|av1|h265)$/i.test(codec.mimeType);
+  const affordable = cheap ? codecs.filter((codec) => !dear(codec)) : codecs;
+  // A browser that has nothing else keeps what it has.
+  if (affordable.some((codec) => /^video\/(h264|vp8)$/i.test(codec.mimeType))) codecs = affordable;
   const rank = (codec: C): number => {
     const name = codec.mimeType.toLowerCase();
     if (name === 'video/vp9') return /profile-id=[1-9]/.test(codec.sdpFmtpLine ?? '') ? 8 : 0;

@@ -14,6 +14,15 @@ export interface Sending {
 
 type Entry = Record<string, unknown> & { type: string; id: string; timestamp: number };
 
+/** What holds the camera back, as the browser says: the worst of its encodings. */
+export function limitation(report: Iterable<[string, unknown]>): Sending['limitedBy'] {
+  const reasons = new Set<unknown>();
+  for (const [, entry] of report as Iterable<[string, Entry]>) {
+    if (entry.type === 'outbound-rtp' && entry.kind === 'video' && entry.active !== false) reasons.add(entry.qualityLimitationReason);
+  }
+  return (['cpu', 'bandwidth', 'other'] as const).find((reason) => reasons.has(reason)) ?? 'none';
+}
+
 /** Reads the video (or else the audio) we send from a report; `before` is the reading to compare with. */
 export function sending(report: Iterable<[string, unknown]>, before: { bytes: number; at: number } | null): (Sending & { bytes: number; at: number }) | null {
   const entries = new Map([...report] as [string, Entry][]);

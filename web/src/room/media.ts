@@ -1,5 +1,6 @@
 /** Attachments that put a track into an element. */
 import type { Attachment } from 'svelte/attachments';
+import type { View } from '../client/view';
 
 /** Shows a video track. */
 export function show(track: MediaStreamTrack): Attachment<HTMLVideoElement> {
@@ -11,6 +12,33 @@ export function show(track: MediaStreamTrack): Attachment<HTMLVideoElement> {
     };
   };
 }
+
+/** Tells the server how large an element shows a track, and whether any of it is in sight. */
+export function watch(view: View, track: string, pinned: boolean): Attachment<HTMLElement> {
+  return (element) => {
+    let visible = false;
+    const say = () => {
+      // Beyond twice the CSS size nobody sees the difference in a moving picture.
+      const density = Math.min(devicePixelRatio, 2);
+      view.show(track, { width: element.clientWidth * density, height: element.clientHeight * density, visible, pinned });
+    };
+    const size = new ResizeObserver(say);
+    const sight = new IntersectionObserver((entries) => {
+      visible = entries.at(-1)!.isIntersecting;
+      say();
+    });
+    size.observe(element);
+    sight.observe(element);
+    return () => {
+      size.disconnect();
+      sight.disconnect();
+      view.show(track, null);
+    };
+  };
+}
+
+/** Names a tile. */
+export const tileKey = (person: string, source: 'camera' | 'screen'): string => `${person} ${source}`;
 
 /** Plays an audio track on a speaker; `blocked` hears whether the browser wants a click first. */
 export function play(track: MediaStreamTrack, speaker: string, blocked: (blocked: boolean) => void): Attachment<HTMLAudioElement> {

@@ -39,6 +39,12 @@ export class Session {
   audioBlocked = $state(false);
   /** Bumped when a local track was swapped, which the published state does not show. */
   localVersion = $state(0);
+  /** Whom the person wants large, as `tileKey` names it. */
+  pinned = $state<string | null>(null);
+  /** Levels of one's own connection as they were told, the newest last. */
+  history = $state.raw<readonly number[]>([]);
+  /** What this computer could not manage. */
+  relieved = $state.raw<ReadonlySet<'shed' | 'cheaper'>>(new Set());
   readonly busy = $state<Partial<Record<Source, boolean>>>({});
   readonly me = $derived(this.state.me ? (this.state.people.get(this.state.me) ?? null) : null);
   readonly others = $derived([...this.state.people.values()].filter((person) => person.id !== this.state.me));
@@ -56,19 +62,25 @@ export class Session {
       this.room.captions.lines.subscribe((value) => (this.lines = value)),
       this.room.subscriber.tracks.subscribe((value) => (this.remote = value)),
       this.room.publisher.published.subscribe((value) => (this.published = value)),
+      this.room.publisher.relieved.subscribe((value) => (this.relieved = value)),
       this.room.listen((happening) => {
         if (happening.type === 'muted-by') this.say(t('room.muted_by', { name: this.nameOf(happening.by) }), true);
         else if (happening.type === 'problem') console.warn('media', happening.about, happening.reason);
         else if (happening.message.type === 'chatted') this.chatted(happening.message.entry.participant);
+        else if (happening.message.type === 'quality') this.history = [...this.history.slice(-59), happening.message.level];
       }),
     );
     const online = () => this.room.networkChanged(true);
     const offline = () => this.room.networkChanged(false);
     const goodbye = (event: PageTransitionEvent) => !event.persisted && this.room.leave();
+    const sight = () => this.room.view.hide(document.visibilityState === 'hidden');
+    sight();
+    document.addEventListener('visibilitychange', sight);
     addEventListener('online', online);
     addEventListener('offline', offline);
     addEventListener('pagehide', goodbye);
     this.stops.push(() => {
+      document.removeEventListener('visibilitychange', sight);
       removeEventListener('online', online);
       removeEventListener('offline', offline);
       removeEventListener('pagehide', goodbye);
@@ -173,8 +185,15 @@ export class Session {
   }
 
   toggleLayout(speaking: boolean): void {
+    this.pinned = null;
     preferences.layout = speaking ? 'grid' : 'speaker';
     this.say(t(speaking ? 'say.layout_grid' : 'say.layout_speaker'));
+  }
+
+  /** Shows somebody large until told otherwise. */
+  pin(key: string, name: string): void {
+    this.pinned = this.pinned === key ? null : key;
+    this.say(t(this.pinned ? 'say.pinned' : 'say.unpinned', { name }));
   }
 
   togglePanel(panel: Panel): void {
