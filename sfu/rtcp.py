@@ -1,7 +1,7 @@
 """RTCP: compound packets in and out.
 
-RFC 3550 section 6 (SR, RR, SDES, BYE), RFC 4585 (generic NACK, PLI), RFC 5104 (FIR) and REMB
-(draft-alvestrand-rmcat-remb-03). Other types, transport-wide congestion control among them, are skipped.
+RFC 3550 section 6 (SR, RR, SDES, BYE), RFC 4585 (generic NACK, PLI), RFC 5104 (FIR), REMB
+(draft-alvestrand-rmcat-remb-03) and transport-wide feedback (`sfu.twcc`). Other types are skipped.
 `parse_compound` raises `MalformedPacket` and nothing else.
 """
 
@@ -12,6 +12,8 @@ from dataclasses import dataclass
 from struct import Struct
 
 from sfu.rtp import MalformedPacket
+from sfu.twcc import FORMAT as TRANSPORT_FEEDBACK
+from sfu.twcc import TransportFeedback, parse_feedback
 
 SR, RR, SDES, BYE, RTPFB, PSFB = 200, 201, 202, 203, 205, 206
 
@@ -156,7 +158,7 @@ class Remb:
         return _packet(PSFB, 15, _PAIR.pack(self.sender, 0) + b"REMB" + _WORD.pack(value) + ssrcs)
 
 
-RtcpPacket = SenderReport | ReceiverReport | SourceDescription | Bye | Nack | Pli | Fir | Remb
+RtcpPacket = SenderReport | ReceiverReport | SourceDescription | Bye | Nack | Pli | Fir | Remb | TransportFeedback
 
 
 def serialize_compound(packets: Iterable[RtcpPacket]) -> bytes:
@@ -215,6 +217,8 @@ def _parse(kind: int, count: int, body: bytes) -> RtcpPacket | None:
 
 def _parse_feedback(kind: int, form: int, sender: int, media: int, body: bytes) -> RtcpPacket | None:
     if kind == RTPFB:
+        if form == TRANSPORT_FEEDBACK:
+            return parse_feedback(sender, media, body)
         return Nack(sender, media, _nacked(body)) if form == 1 else None
     if form == 1:
         return Pli(sender, media)
