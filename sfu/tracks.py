@@ -61,8 +61,7 @@ class _Entry:
 
 
 class RoomTracks:
-    """Implements `sfu.publisher.TrackEvents`. `added` and `removed` are told after the taps, `improved` of tracks whose
-    best encoding is another one now."""
+    """Implements `sfu.publisher.TrackEvents`. `added` and `removed` are told after the taps."""
 
     def __init__(
         self,
@@ -71,14 +70,12 @@ class RoomTracks:
         added: Callable[[TrackInfo], None],
         started: Callable[[TrackInfo], None],
         removed: Callable[[TrackInfo], None],
-        improved: Callable[[PublishedTrack], None] = lambda _: None,
     ) -> None:
         self._edge = edge
         self._clock = clock
         self._added = added
         self._started = started
         self._removed = removed
-        self._improved = improved
         self._tracks: dict[str, _Entry] = {}
         self._publishers: dict[str, PublisherTiming] = {}
         self._times: dict[str, TrackTiming] = {}
@@ -194,7 +191,6 @@ class RoomTracks:
                 continue
             if entry.flows.sample(self._packets_of, now):
                 self._attach(entry)
-                self._improved(entry.track)
             follow = entry.follow
             if len(entry.track.sources) == 1:
                 continue  # its taps take what comes

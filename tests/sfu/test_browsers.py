@@ -12,8 +12,8 @@ import pytest
 from aiohttp import WSMsgType, web
 
 from benchmarks.harness.browsers import CHROMIUM, FIREFOX, chromium, firefox
-from sfu.interface import Offer, SdpError, TrackLabel
-from sfu.server import SfuRoom
+from sfu.interface import Offer, SdpError, Tile, TrackLabel
+from sfu.server import Sfu, SfuRoom
 from tests.sfu.people import Recorded
 
 PAGE = (Path(__file__).parent / "page.html").read_text()
@@ -144,6 +144,49 @@ def gained(now: dict[str, Any], start: dict[str, Any], track: str, what: str) ->
     return int(now.get(track, {}).get(what, 0)) - int(start.get(track, {}).get(what, 0))
 
 
+ENCODINGS = [
+    {"rid": rid, "scaleResolutionDownBy": scale, "maxBitrate": bitrate, "scalabilityMode": "L1T2"}
+    for rid, scale, bitrate in (("q", 4, 60_000), ("h", 2, 150_000), ("f", 1, 300_000))
+]
+
+
+async def switches(publisher: PersonPage, viewer: PersonPage, room: SfuRoom, sfu: Sfu, codec: str) -> None:
+    """The viewer's tile is small, large and small again; it gets what fits and never stops decoding."""
+    # Chromium leaves out encodings of small cameras: three need a width of 960 pixels.
+    camera = json.dumps({"codec": codec, "encodings": ENCODINGS, "width": 960, "height": 540})
+    await publisher.run("startBitrate = 3000")
+    (track,) = (await publisher.run(f"publishEncodings({camera})")).values()
+    plane = sfu._plane
+
+    async def until(condition: Callable[[dict[str, Any]], bool]) -> dict[str, Any]:
+        async with asyncio.timeout(25):
+            while True:
+                now: dict[str, Any] = (await viewer.run("received()")).get(track, {})
+                # The best encoding flows, in two temporal layers.
+                if condition(now) and len(plane.layer_rates(f"{track}/f")) >= 2:
+                    return now
+                await asyncio.sleep(0.1)
+
+    before = await until(lambda now: now.get("frames", 0) > 0)
+    for size in (160, 960, 160):
+        room.view("ben", [Tile(track, size, size * 9 // 16, True, False)])
+        wanted = {160: 240, 960: 960}[size]
+        after = await until(lambda now, wanted=wanted: now.get("width") == wanted)  # type: ignore[misc]
+        assert after["keys"] > before["keys"] or after["width"] == before["width"]
+        before = await until(lambda now, least=after["frames"] + 10: now["frames"] >= least)  # type: ignore[misc]
+        assert before["width"] == wanted
+    asked = [plane.source_stats(f"{track}/{rid}") for rid in "qhf"]
+    assert sum(stats.plis_sent for stats in asked if stats is not None) <= 12, "no storm of requests"
+    assert before["plis"] <= 3, "the viewer itself has next to nothing to ask for"
+
+
+async def test_a_chromium_page_is_switched_between_encodings_of_another(
+    chromium_person: Callable[[str], Awaitable[ChromiumPage]], room: SfuRoom, sfu: Sfu
+) -> None:
+    ana, ben = await chromium_person("ana"), await chromium_person("ben")
+    await switches(ana, ben, room, sfu, "VP9")
+
+
 BOTH = "publish(['microphone', 'camera'])"
 
 
@@ -194,3 +237,13 @@ async def test_chromium_and_firefox_see_and_hear_each_other(
         await flows(fox, left)
         again = await ana.run("publish(['camera'])")
         await flows(fox, {"0": again["0"], "1": next(t for m, t in again.items() if m != "0")})
+
+
+@pytest.mark.skipif(not Path(FIREFOX).exists(), reason="Firefox is not installed")
+async def test_a_chromium_page_is_switched_between_encodings_of_firefox(
+    chromium_person: Callable[[str], Awaitable[ChromiumPage]], site: str, room: SfuRoom, sfu: Sfu
+) -> None:
+    async with firefox() as browser:
+        await browser.goto(f"{site}#fox")
+        await browser.until("return window.ready")
+        await switches(FirefoxPage(browser), await chromium_person("ben"), room, sfu, "VP8")
