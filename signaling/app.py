@@ -22,6 +22,9 @@ from signaling.openapi import document
 from signaling.replay import table as replay_table
 from signaling.shell import Shell
 from signaling.socket import Sockets
+from signaling.whip import WhipSessions
+from signaling.whip import install as install_whip
+from signaling.whip import table as whip_table
 
 log = structlog.get_logger("http")
 
@@ -30,6 +33,7 @@ Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
 PAGES = ("/", "/j/{code}", "/r/{room}", "/replay/{id}", "/setup/{code}", "/login", "/admin", "/help/api", "/check")
 
 ENDPOINTS = [*api_table.endpoints, *replay_table.endpoints, *administration_table.endpoints, *check_table.endpoints]
+ENDPOINTS += whip_table.endpoints
 
 
 @cache
@@ -150,6 +154,7 @@ def make_app(services: Services, shell: Shell, metrics: Metrics, sockets: Socket
 
     app = web.Application(middlewares=[outermost], client_max_size=settings.limits.body_bytes)
     install_checks(app, checks)
+    install_whip(app, WhipSessions(services.hub))
     for found in ENDPOINTS:
         app.router.add_route(found.method, found.path, endpoint(found))
     for path in PAGES:

@@ -33,7 +33,7 @@ class Problem(Body, kw_only=True, frozen=True):
 
 @dataclass(frozen=True)
 class Endpoint:
-    """One operation. `answer` None means that it answers something other than JSON (`media`)."""
+    """One operation. `answer` None means that it answers something other than JSON (`media`), or nothing (``none``)."""
 
     method: str
     path: str

@@ -11,9 +11,9 @@ import structlog
 from signaling import protocol
 from signaling.grants import Grant, GrantRefused, Grants
 from signaling.names import clean
-from signaling.people import Participant, new_id
+from signaling.people import Participant, Peer, new_id
 from signaling.room import Parts, Room
-from signaling.session import Session, turned
+from signaling.session import turned
 
 log = structlog.get_logger("hub")
 
@@ -54,8 +54,12 @@ class Hub:
         rooms = self.rooms.values()
         return len(rooms), sum(len(r.people) for r in rooms), sum(len(r.lobby) for r in rooms)
 
-    async def join(self, room_id: str, hello: protocol.Hello, session: Session, now: float) -> tuple[Room, Participant]:
-        """Takes somebody in, or up again, or into the lobby. Raises Turned. `now` in seconds since the epoch."""
+    async def join(
+        self, room_id: str, hello: protocol.Hello, peer: Peer, visitor: str | None, now: float, *, watches: bool = True
+    ) -> tuple[Room, Participant]:
+        """Takes somebody in, or up again, or into the lobby. Raises Turned. `now` in seconds since the epoch.
+
+        Who does not `watch` only publishes; such a program cannot wait in a lobby."""
         if hello.version != protocol.VERSION:
             raise turned("protocol", f"this server speaks version {protocol.VERSION}", "wrong version")
         if self._closing:
@@ -64,11 +68,11 @@ class Hub:
         if room is not None and hello.resume is not None:
             person = room.find_resume(hello.resume)
             if person is not None:
-                room.resume(person, session)
+                room.resume(person, peer)
                 return room, person
         grant = self._check(hello.grant, room_id, now)
         room = await self._open(room_id)
-        visitor = session.visitor or grant.visitor
+        visitor = visitor or grant.visitor
         if room.is_removed(grant.jti, visitor):
             self.parts.metrics.grants.labels("removed").inc()
             raise turned("removed", "a moderator removed you", "removed earlier")
@@ -84,11 +88,14 @@ class Hub:
             visitor=visitor,
             member=grant.member,
             resume=secrets.token_urlsafe(24),
-            peer=session,
+            peer=peer,
+            watches=watches,
             spoken=hello.spoken,
             reads=hello.reads,
         )
         if room.lobby_on and not person.may("moderate"):
+            if not watches:
+                raise turned("denied", "the room has a lobby, where a program cannot wait", "lobby for a program")
             if room.lobby.full:
                 raise turned("full", "too many people wait already", "lobby full", retry=True)
             room.wait(person)

@@ -24,9 +24,11 @@ REASONS = {
     403: "Not allowed.",
     404: "There is no such thing, or you may not know of it.",
     409: "Not now.",
+    412: "It has changed meanwhile.",
     413: "Too large.",
-    415: "Not JSON.",
+    415: "Not the content type that is wanted here.",
     416: "No such range.",
+    428: "Say which one you mean.",
     429: "Too many requests; try again later.",
     503: "Not available now.",
 }
@@ -66,7 +68,7 @@ def _operation(endpoint: Endpoint, by_kind: dict[str, Any]) -> dict[str, Any]:
     answer: dict[str, Any] = {"description": "Done."}
     if endpoint.answer is not None:
         answer["content"] = {endpoint.media: {"schema": by_kind[repr(endpoint.answer)]}}
-    elif endpoint.media != "application/json":
+    elif endpoint.media not in ("application/json", "none"):
         answer["content"] = {endpoint.media: {}}
     problem = {"application/json": {"schema": by_kind[repr(Problem)]}}
     errors = sorted({*endpoint.errors, *((400, 413, 415) if endpoint.body else ())})

@@ -7,6 +7,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass, field
 from typing import Protocol
 
+from sfu.interface import ConnectionKind, ConnectionState
 from signaling import protocol
 from signaling.protocol import Language, Permission, Role
 from signaling.quality import Steady
@@ -23,6 +24,9 @@ class Peer(Protocol):
     def send_encoded(self, data: bytes, key: object | None = None) -> None:
         """The same, encoded once for everybody."""
 
+    def connection(self, connection: ConnectionKind, state: ConnectionState) -> None:
+        """What became of one of the participant's media connections."""
+
     def close(self, closed: protocol.Closed) -> None:
         """Says why, then ends the socket."""
 
@@ -30,7 +34,7 @@ class Peer(Protocol):
 @dataclass
 class Participant:
     """`lost_at` (seconds, monotonic) is when the socket went; None while there is one. `report` of their browser came
-    at the room time `reported`."""
+    at the room time `reported`. Who does not `watch` only publishes (WHIP)."""
 
     id: str
     name: str
@@ -41,6 +45,7 @@ class Participant:
     member: str | None
     resume: str
     peer: Peer | None
+    watches: bool = True
     spoken: Language | None = None
     reads: Language | None = None
     color: int = 0

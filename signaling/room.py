@@ -159,7 +159,8 @@ class Room:
         if person.peer is not None:
             person.peer.send(self.welcome(person, resumed=False))
         self.broadcast(protocol.Joined(person=person.view()), [p for p in self.people.values() if p.id != person.id])
-        self.media.subscribe(person.id)
+        if person.watches:
+            self.media.subscribe(person.id)
         self.parts.metrics.joins.inc()
         log.info("joined", room=self.id, participant=person.id, role=person.role)
 
@@ -330,6 +331,9 @@ class Room:
 
     def connection(self, participant: str, connection: ConnectionKind, state: ConnectionState) -> None:
         log.debug("connection", room=self.id, participant=participant, connection=connection, state=state)
+        person = self.people.get(participant)
+        if person is not None and person.peer is not None:
+            person.peer.connection(connection, state)
 
     # --- words ------------------------------------------------------------------------------------
 

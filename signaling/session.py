@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 import msgspec
 import structlog
 
+from sfu.interface import ConnectionKind, ConnectionState
 from signaling import protocol
 from signaling.bucket import Bucket
 from signaling.outbox import Outbox
@@ -62,6 +63,9 @@ class Session:
 
     def send_encoded(self, data: bytes, key: object | None = None) -> None:
         self.outbox.put(data, key)
+
+    def connection(self, connection: ConnectionKind, state: ConnectionState) -> None:
+        """The browser sees for itself."""
 
     def close(self, closed: protocol.Closed) -> None:
         if not self.ended:
@@ -125,7 +129,7 @@ class Session:
         if isinstance(message, protocol.Hello):
             if self.me is not None:
                 raise Refusal("bad-state", "hello was said already")
-            self.room, self.me = await self.hub.join(self.room_id, message, self, time.time())
+            self.room, self.me = await self.hub.join(self.room_id, message, self, self.visitor, time.time())
             return
         if self.room is None or self.me is None:
             raise Refusal("bad-state", "say hello first")
