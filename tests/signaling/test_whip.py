@@ -131,7 +131,13 @@ async def test_bad_requests_are_told_what_is_wrong_and_nobody_joins(house, peers
         assert answer.status == 401
     async with await post(house, text, role="viewer") as answer:
         assert answer.status == 403
-    for broken in ("", "v=0\r\n", text.replace("sendonly", "recvonly"), text.replace("actpass", "passive"), "\xff" * 40):
+    for broken in (
+        "",
+        "v=0\r\n",
+        text.replace("sendonly", "recvonly"),
+        text.replace("actpass", "passive"),
+        "\xff" * 40,
+    ):
         async with await post(house, broken) as answer:
             assert answer.status == 400, broken[:40]
             assert (await answer.json())["message"]
