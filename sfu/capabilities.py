@@ -29,6 +29,9 @@ VIDEO_EXTENSIONS = (MID_URI, ABS_SEND_TIME_URI)
 SIMULCAST_EXTENSIONS = (RID_URI, REPAIRED_RID_URI)
 DESCRIBED_CODECS = ("AV1", "H264")
 """Whose layers only the dependency descriptor tells; VP8 and VP9 have payload descriptors of their own."""
+LOWEST_SPATIAL = ("AV1",)
+"""Subscribers get the lowest spatial layer only: they are not sent dependency descriptors, without which Chromium
+decodes nothing of AV1 with several (docs/quirks.md)."""
 VIDEO_FEEDBACK = ("nack", "nack pli", "ccm fir", "goog-remb")
 AUDIO_FEEDBACK = ("nack",)
 

@@ -6,6 +6,7 @@ import secrets
 from collections.abc import Callable, Iterable
 
 from sfu.allocation import Target
+from sfu.capabilities import LOWEST_SPATIAL
 from sfu.connection import Connection, Edge
 from sfu.interface import ConnectionState, Offer, OfferedTrack
 from sfu.plane import Layers, PlaneEvent, SinkSpec
@@ -150,7 +151,7 @@ class Subscriber:
             self._edge.plane.add_sink(self._connection.id, spec)
             self.sinks[track] = spec.id
             if track in self._targets:
-                self._apply(spec.id, target, resume=False)
+                self._apply(track, spec.id, target, resume=False)
         if self._wanted:
             self._edge.plane.set_wanted_bitrate(self._connection.id, self._wanted)
 
@@ -161,15 +162,16 @@ class Subscriber:
         paused = track in self._targets and self._targets[track] is None
         self._targets[track] = target
         if (sink := self.sinks.get(track)) is not None:
-            self._apply(sink, target, resume=paused)
+            self._apply(track, sink, target, resume=paused)
 
-    def _apply(self, sink: str, target: Target | None, resume: bool) -> None:
+    def _apply(self, track: str, sink: str, target: Target | None, resume: bool) -> None:
         plane = self._edge.plane
         if target is None:
             plane.pause_sink(sink, True)
             return
         # Aimed first, so that a sink which wakes asks for a key frame of the right encoding.
-        plane.aim_sink(sink, target.source, Layers(target.spatial, target.temporal))
+        spatial = 0 if self._tracks[track].codec.name in LOWEST_SPATIAL else target.spatial
+        plane.aim_sink(sink, target.source, Layers(spatial, target.temporal))
         if resume:
             plane.pause_sink(sink, False)
 
