@@ -136,18 +136,31 @@ def models_verify(
 
 
 @app.command()
-def doctor(config: ConfigFile = None) -> None:
-    """Check what the server needs: ports, models, disk, browsers' rules, clock. Says what to do."""
+def doctor(
+    config: ConfigFile = None,
+    as_json: Annotated[bool, typer.Option("--json", help="One JSON object instead of lines.")] = False,
+    resolve: Annotated[bool, typer.Option("--resolve", help="Also ask your DNS for the name in public_url.")] = False,
+) -> None:
+    """Check what the server needs: ports, addresses, certificate, TURN, media, models, disk. Says what to do.
+
+    Asks nobody outside but the TURN servers of the settings. The status is 1 when something fails.
+    """
+    import json
+    from dataclasses import asdict
+
     from signaling.doctor import check_all
 
     settings = _settings(config)
-    worst = "ok"
-    for line in asyncio.run(check_all(settings)):
-        typer.echo(f"{line.state:<4}  {line.subject:<12} {line.text}")
-        if line.advice:
-            typer.echo(f"{'':<18} {line.advice}")
-        worst = "fail" if "fail" in (worst, line.state) else worst
-    if worst == "fail":
+    lines = asyncio.run(check_all(settings, config, resolve))
+    well = all(line.state != "fail" for line in lines)
+    if as_json:
+        typer.echo(json.dumps({"ok": well, "lines": [asdict(line) for line in lines]}))
+    else:
+        for line in lines:
+            typer.echo(f"{line.state:<4}  {line.subject:<12} {line.text}")
+            if line.advice:
+                typer.echo(f"{'':<18} {line.advice}")
+    if not well:
         raise typer.Exit(1)
 
 

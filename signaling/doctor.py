@@ -4,59 +4,26 @@ from __future__ import annotations
 
 import asyncio
 import datetime
+import os
 import shutil
-import socket
-from collections.abc import Callable
-from dataclasses import dataclass
+from collections.abc import Awaitable, Callable
+from functools import partial
 from pathlib import Path
-from typing import Literal
 
+from signaling import doctor_network as network
+from signaling.finding import Line
 from signaling.origin import is_loopback
-from signaling.settings import Settings
+from signaling.settings import FILE, PREFIX, Settings
+
+Check = Callable[[], Awaitable[list[Line]]]
 
 
-@dataclass(frozen=True)
-class Line:
-    """One finding; `advice` says what to do about it."""
-
-    state: Literal["ok", "warn", "fail"]
-    subject: str
-    text: str
-    advice: str = ""
-
-
-def _bindable(host: str, port: int, kind: socket.SocketKind) -> str | None:
-    """Why a port cannot be bound; None when it can."""
-    family = socket.AF_INET6 if ":" in host else socket.AF_INET
-    with socket.socket(family, kind) as probe:
-        if kind == socket.SOCK_STREAM:
-            probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-        try:
-            probe.bind((host, port))
-        except OSError as error:
-            return error.strerror or str(error)
-    return None
-
-
-def ports(settings: Settings) -> list[Line]:
-    """The pages' port and the media port."""
-    media = settings.media.host
-    wanted = (
-        ("pages", settings.host, settings.port, socket.SOCK_STREAM, "TCP"),
-        ("media", media, settings.media.port, socket.SOCK_DGRAM, "UDP"),
-        ("media", media, settings.media.port, socket.SOCK_STREAM, "TCP"),
-    )
-    lines = []
-    for subject, host, port, kind, name in wanted:
-        problem = _bindable(host or "0.0.0.0", port, kind)
-        text = f"{name} port {port} on {host or 'every address'}"
-        if problem is None:
-            lines.append(Line("ok", subject, f"{text} is free"))
-        else:
-            key = "port" if subject == "pages" else "media.port"
-            advice = f"stop what uses it (perhaps Consilium runs already), or set {key} to another."
-            lines.append(Line("fail", subject, f"{text}: {problem}", advice))
-    return lines
+def settings_in_force(config: Path | None) -> list[Line]:
+    """Where the settings come from."""
+    path = config or Path(FILE)
+    variables = sum(1 for name in os.environ if name.startswith(PREFIX) and name != f"{PREFIX}CONFIG")
+    text = str(path) if path.is_file() else "no file"
+    return [Line("ok", "settings", f"{text}, {variables} of the environment, the rest as built in")]
 
 
 def models(settings: Settings) -> list[Line]:
@@ -120,17 +87,6 @@ def browsers(settings: Settings) -> list[Line]:
     return [Line("fail", "browsers", "pages come without HTTPS: browsers give no camera and no microphone", advice)]
 
 
-def addresses(settings: Settings) -> list[Line]:
-    """Where browsers are told to send media."""
-    media = settings.media.host
-    if settings.media.public_addresses:
-        return [Line("ok", "addresses", "media goes to " + ", ".join(settings.media.public_addresses))]
-    if is_loopback(media):
-        return [Line("ok", "addresses", f"media stays on {media}: for people on this machine only")]
-    advice = "behind NAT or in a container, set media.public_addresses to the address people reach."
-    return [Line("warn", "addresses", "media goes to this machine's own addresses", advice)]
-
-
 def clock(_: Settings) -> list[Line]:
     """Grants and certificates need the right year at least."""
     now = datetime.datetime.now(datetime.UTC)
@@ -163,24 +119,31 @@ def client(_: Settings) -> list[Line]:
     return [Line("fail", "web", "the web client is not built", "run `make web` (needs Node 20).")]
 
 
-CHECKS: tuple[Callable[[Settings], list[Line]], ...] = (
-    ports,
-    addresses,
-    browsers,
-    plane,
-    models,
-    client,
-    disk,
-    clock,
-)
+async def check_all(settings: Settings, config: Path | None = None, resolve: bool = False) -> list[Line]:
+    """Every check; one that breaks is a failure of its own, not of the rest. Nothing outside is asked, but for the
+    TURN servers of the settings, and the DNS with `resolve`."""
 
+    def local(check: Callable[[Settings], list[Line]]) -> Check:
+        return partial(asyncio.to_thread, check, settings)
 
-async def check_all(settings: Settings) -> list[Line]:
-    """Every check; one that breaks is a failure of its own, not of the rest."""
+    checks: tuple[tuple[str, Check], ...] = (
+        ("settings", partial(asyncio.to_thread, settings_in_force, config)),
+        ("ports", partial(network.ports, settings)),
+        ("addresses", partial(network.addresses, settings, resolve)),
+        ("browsers", local(browsers)),
+        ("certificate", partial(network.certificate, settings)),
+        ("turn", partial(network.turn_servers, settings)),
+        ("plane", local(plane)),
+        ("round trip", partial(network.media, settings)),
+        ("models", local(models)),
+        ("web", local(client)),
+        ("disk", local(disk)),
+        ("clock", local(clock)),
+    )
     lines: list[Line] = []
-    for check in CHECKS:
+    for name, check in checks:
         try:
-            lines += await asyncio.to_thread(check, settings)
+            lines += await check()
         except Exception as error:
-            lines.append(Line("fail", check.__name__, f"{type(error).__name__}: {error}", "please report this."))
+            lines.append(Line("fail", name, f"{type(error).__name__}: {error}", "please report this."))
     return lines

@@ -50,8 +50,9 @@ export const download =
 export const upload =
   (check: string): Transfer =>
   async (bytes, signal) => {
-    const body = new Uint8Array(bytes);
-    for (let at = 0; at < bytes; at += 65_536) crypto.getRandomValues(body.subarray(at, Math.min(bytes, at + 65_536)));
+    const noise = new Uint8Array(bytes);
+    for (let at = 0; at < bytes; at += 65_536) crypto.getRandomValues(noise.subarray(at, Math.min(bytes, at + 65_536)));
+    const body = new Blob([noise]); // Chromium takes twenty times as long to begin with an array.
     const began = performance.now();
     const response = await fetch(`${check}/upload`, { method: 'POST', body, signal, cache: 'no-store', credentials: 'same-origin' });
     if (!response.ok) throw new Error('refused');

@@ -31,7 +31,7 @@ describe('a path is judged by what was seen', () => {
     [relay({ relayError: { code: 401, text: 'Unauthorized' } }), 'check.why_relay_credentials', 'turn:turn.example.org:3478'],
     [relay({ relayError: { code: 486, text: 'Quota' } }), 'check.why_relay_quota', 'turn:turn.example.org:3478'],
     [relay({ relayError: { code: 500, text: 'Oops' } }), 'check.why_relay_refused', 'turn:turn.example.org:3478'],
-    [relay({ relayed: '198.51.100.1:50000' }), 'check.why_relay_media', 'turn:turn.example.org:3478 → 192.0.2.7:8081'],
+    [relay({ relayed: '198.51.100.1:50000' }), 'check.why_relay_media', '192.0.2.7:8081'],
   ] as const)('%#: %s', (seen, why, where) => {
     const verdict = judge(seen);
     expect([verdict.works, verdict.why, verdict.where]).toEqual([false, why, where]);

@@ -10,13 +10,13 @@ export interface Path {
   credential: string | null;
 }
 
-const CONNECT_WITHIN = 10_000;
+const CONNECT_WITHIN = 8_000;
 const LISTEN_FOR = 1_500;
 const SOUND_WITHIN = 4_000;
 
 type Entry = Record<string, unknown> & { type: string };
 
-/** Facts about the path; never rejects. `place` of the check's API, as `/api/check/{check}`. */
+/** Facts about the path; never rejects. `check` is the check's place in the API, `/api/check/{check}`. */
 export async function tryPath(check: string, path: Path, tone: MediaStreamTrack): Promise<Facts> {
   const facts: Facts = {
     kind: path.kind,
@@ -113,15 +113,21 @@ async function listen(up: RTCPeerConnection, down: RTCPeerConnection, facts: Fac
     facts.returned = Number(inbound?.packetsReceived ?? 0);
     facts.lost = Number(inbound?.packetsLost ?? 0);
     if (facts.returned > 0) heardAt ||= performance.now();
+    for (const pc of [up, down]) await measured(pc, facts);
   }
-  const report = (await up.getStats()) as unknown as Map<string, Entry>;
+}
+
+/** The address in use, and the shortest round trip seen: longer ones tell of busy computers as much as of the way. */
+async function measured(pc: RTCPeerConnection, facts: Facts): Promise<void> {
+  const report = (await pc.getStats()) as unknown as Map<string, Entry>;
   const entries = [...report.values()];
   const transport = entries.find((entry) => entry.type === 'transport');
   const pair =
     report.get(String(transport?.selectedCandidatePairId)) ??
     entries.find((entry) => entry.type === 'candidate-pair' && entry.state === 'succeeded' && (entry.nominated || entry.selected));
-  if (typeof pair?.currentRoundTripTime === 'number') facts.roundTripMs = pair.currentRoundTripTime * 1000;
+  const trip = pair?.currentRoundTripTime;
+  if (typeof trip === 'number' && trip > 0) facts.roundTripMs = Math.min(facts.roundTripMs ?? Infinity, trip * 1000);
   const remote = report.get(String(pair?.remoteCandidateId));
   const address = remote?.address ?? remote?.ip;
-  if (typeof address === 'string') facts.used = `${facts.url ? `${facts.url} → ` : ''}${place(address, Number(remote?.port))}`;
+  if (typeof address === 'string') facts.used = place(address, Number(remote?.port));
 }

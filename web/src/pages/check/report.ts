@@ -1,5 +1,5 @@
 /** The result as plain text, for somebody who runs the server or the network. */
-import { i18n, t } from '../../i18n.svelte';
+import { t } from '../../i18n.svelte';
 import type { Speed } from './bandwidth';
 import type { Presence } from './presence';
 import { type Facts, type Kind, loss, type Verdict } from './verdict';
@@ -10,11 +10,13 @@ export interface Tried {
   verdict: Verdict;
 }
 
+const PLENTY = 100;
+
 /** A number of bits per second as people say it. */
 export function speed(value: Speed): string {
-  const mega = value.bitrate / 1e6;
+  const mega = Math.min(value.bitrate / 1e6, PLENTY);
   const text = t('check.mbits', { value: mega >= 10 ? Math.round(mega) : Math.round(mega * 10) / 10 });
-  return value.more ? t('check.at_least', { value: text }) : text;
+  return value.more || mega === PLENTY ? t('check.at_least', { value: text }) : text;
 }
 
 export const nameOf = (kind: Kind, url: string | null): string =>
@@ -22,9 +24,11 @@ export const nameOf = (kind: Kind, url: string | null): string =>
 
 /** What one path's line says after its name. */
 export function describe({ facts, verdict }: Tried): string {
-  if (!verdict.works) return `${verdict.where}. ${t(verdict.why!, verdict.values)}`;
+  // A relay's own address stands in its name already.
+  const where = verdict.where === facts.url ? '' : `${verdict.where}. `;
+  if (!verdict.works) return `${where}${t(verdict.why!, verdict.values)}`;
   const trip = facts.roundTripMs === null ? '' : `${t('check.round_trip', { ms: Math.max(1, Math.round(facts.roundTripMs)) })}; `;
-  return `${verdict.where}. ${trip}${t('check.lost', { percent: Math.round(loss(facts) * 1000) / 10 })}`;
+  return `${where}${trip}${t('check.lost', { percent: Math.round(loss(facts) * 1000) / 10 })}`;
 }
 
 export interface Findings {
@@ -51,7 +55,6 @@ export function report(found: Findings): string {
     `${t('check.up')}: ${found.up ? speed(found.up) : t('check.not_measured')}`,
     `${t('device.microphone')}: ${t(`check.device_${found.microphone}`)}`,
     `${t('device.camera')}: ${t(`check.device_${found.camera}`)}`,
-    i18n.language,
   ];
   return lines.join('\n');
 }

@@ -50,7 +50,7 @@ export function judge(facts: Facts): Verdict {
     return fails('check.why_relay_unreachable');
   }
   if (!facts.reached) {
-    if (facts.kind === 'relay') return fails('check.why_relay_media', `${facts.url} → ${address}`, { relay: facts.relayed ?? '', address });
+    if (facts.kind === 'relay') return fails('check.why_relay_media', address, { relay: facts.relayed ?? '', address });
     return fails(facts.kind === 'udp' ? 'check.why_udp' : 'check.why_tcp', address);
   }
   if (!facts.secured) return fails('check.why_secure');
