@@ -365,6 +365,16 @@ class MediaClient:
                     self._subscribe.send_rtcp(serialize_compound(packets))
             await asyncio.sleep(REPORT_EVERY)
 
+    async def vanish(self) -> None:
+        """Ends without a word on either connection, as when the network is gone."""
+        if self._reporter is not None:
+            self._reporter.cancel()
+            await asyncio.gather(self._reporter, return_exceptions=True)
+            self._reporter = None
+        for peer in (self._publish, self._subscribe):
+            if peer is not None:
+                await peer.vanish()
+
     async def close(self) -> None:
         """Says goodbye on both connections and ends."""
         if self._reporter is not None:

@@ -126,6 +126,10 @@ class DtlsSession:
         await asyncio.wait([pump])
         return True
 
+    def drop(self) -> None:
+        """Ends without a word to the peer."""
+        self._pipe.put(None)
+
     async def close(self) -> None:
         """Says close_notify, if there was a handshake, and ends."""
         await self._transport.stop()

@@ -135,6 +135,12 @@ class ClientPeer:
         """Says close_notify and ends."""
         if self._dtls is not None:
             await self._dtls.close()
+        await self.vanish()
+
+    async def vanish(self) -> None:
+        """Ends without a word, as a computer does that loses its power."""
+        if self._dtls is not None:
+            self._dtls.drop()
         for task in self._tasks:
             task.cancel()
         await asyncio.gather(*self._tasks, return_exceptions=True)

@@ -228,6 +228,15 @@ class Participant:
             await self._socket.close()
         await self.media.close()
 
+    async def vanish(self) -> None:
+        """Ends socket and media without a goodbye: to the server the connection is lost, and may be taken up again."""
+        if self._reader is not None:
+            self._reader.cancel()
+            await asyncio.gather(self._reader, return_exceptions=True)
+        if self._socket is not None:
+            await self._socket.close()
+        await self.media.vanish()
+
     # --- what the server says -------------------------------------------------------------------
 
     async def _read(self, socket: aiohttp.ClientWebSocketResponse) -> None:

@@ -29,9 +29,17 @@ def free_port() -> int:
 
 
 class ServerProcess:
-    """``consilium serve`` on loopback with its own data folder. `settings` are environment names without the prefix."""
+    """``consilium serve`` on loopback with its own data folder. `settings` are environment names without the prefix;
+    `module` is what Python runs as the server."""
 
-    def __init__(self, folder: Path, *arguments: str, wrapper: tuple[str, ...] = (), **settings: object) -> None:
+    def __init__(
+        self,
+        folder: Path,
+        *arguments: str,
+        wrapper: tuple[str, ...] = (),
+        module: str = "signaling",
+        **settings: object,
+    ) -> None:
         self.folder = folder
         self.port = free_port()
         self.media_port = free_port()
@@ -41,6 +49,7 @@ class ServerProcess:
         self.links: dict[str, Any] = {}
         self._arguments = arguments
         self._wrapper = wrapper
+        self._module = module
         self._settings = settings
         self._process: asyncio.subprocess.Process | None = None
 
@@ -68,7 +77,7 @@ class ServerProcess:
         self.links_file.unlink(missing_ok=True)
         with self.log.open("ab") as log:
             self._process = await asyncio.create_subprocess_exec(
-                *self._wrapper, sys.executable, "-m", "signaling", "serve", "--json-links", str(self.links_file),
+                *self._wrapper, sys.executable, "-m", self._module, "serve", "--json-links", str(self.links_file),
                 *self._arguments,
                 env=self.environment(), stdout=log, stderr=log, stdin=asyncio.subprocess.DEVNULL,
                 start_new_session=True,
