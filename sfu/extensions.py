@@ -76,38 +76,54 @@ def abs_send_time(now: float) -> bytes:
 
 
 class HeaderExtensions:
-    """The extension block of one outgoing stream: its mid in every packet, audio level and send time where negotiated.
+    """The extension block of one outgoing stream: its mid in every packet; audio level, send time and transport
+    sequence number where negotiated.
 
     Blocks are made once for each audio level. `plain` holds those made so far, for a single look-up per packet;
-    it is None where every packet differs by its send time.
+    it is None where every packet differs by its send time or number.
     """
 
     def __init__(self, ids: ExtensionIds, mid: str, rid: str = "", *, repaired: bool = False) -> None:
         """`rid` names an encoding (RFC 8852); of the retransmission stream where `repaired`."""
         self._level = ids.audio_level
         self._timed = ids.abs_send_time
+        self._counted = ids.transport_cc
         self._mid = [(ids.mid, mid.encode())] if ids.mid is not None and mid else []
         rid_id = ids.repaired_rid if repaired else ids.rid
         if rid_id is not None and rid:
             self._mid.append((rid_id, rid.encode()))
-        self._parts: dict[int, tuple[bytes, bytes]] = {}
-        self.plain: dict[int, bytes] | None = {} if self._timed is None else None
+        self._parts: dict[int, tuple[bytes, bytes, bytes]] = {}
+        self.plain: dict[int, bytes] | None = {} if self._timed is None and self._counted is None else None
+        self.number_at = 0
+        """Where in a packet without CSRCs the two bytes of the transport sequence number are; 0: nowhere."""
+        if self._counted is not None:
+            before, middle, _ = self._split(NO_LEVEL)
+            self.number_at = 12 + len(before) + (3 if self._timed is not None else 0) + len(middle)
 
-    def _split(self, level: int) -> tuple[bytes, bytes]:
-        """What stands before and after the three bytes of send time."""
+    def _split(self, level: int) -> tuple[bytes, bytes, bytes]:
+        """What stands before the send time, between it and the transport sequence number, and after them."""
         values = [(self._timed, b"\0\0\0")] if self._timed is not None else []
+        if self._counted is not None:
+            values.append((self._counted, b"\0\0"))
         values += self._mid
         if self._level is not None and level != NO_LEVEL:
             values.append((self._level, bytes((level,))))
         if not values:
-            return b"", b""
+            return b"", b"", b""
         profile, block = build_extensions(values)
         whole = _HEAD.pack(profile, len(block) // 4) + block
-        cut = 5 if profile == ONE_BYTE else 6
-        return (whole[:cut], whole[cut + 3 :]) if self._timed is not None else (whole, b"")
+        head = 1 if profile == ONE_BYTE else 2
+        timed = 4 + head if self._timed is not None else 0
+        counted = (timed + 3 if timed else 4) + head if self._counted is not None else 0
+        if timed and counted:
+            return whole[:timed], whole[timed + 3 : counted], whole[counted + 2 :]
+        if timed:
+            return whole[:timed], b"", whole[timed + 3 :]
+        return (whole[:counted], b"", whole[counted + 2 :]) if counted else (whole, b"", b"")
 
-    def render(self, level: int, sent: bytes) -> bytes:
-        """The block for an RFC 6464 byte (or `NO_LEVEL`) and `abs_send_time`; empty where nothing was negotiated."""
+    def render(self, level: int, sent: bytes, number: int = 0) -> bytes:
+        """The block for an RFC 6464 byte (or `NO_LEVEL`), `abs_send_time` and a transport sequence number; empty where
+        nothing was negotiated."""
         parts = self._parts.get(level)
         if parts is None:
             parts = self._parts[level] = self._split(level)
@@ -115,4 +131,9 @@ class HeaderExtensions:
                 self.plain[level] = parts[0]
         if self.plain is not None:
             return parts[0]
-        return parts[0] + sent + parts[1]
+        before, middle, after = parts
+        if self._timed is not None:
+            before += sent
+        if self._counted is not None:
+            before += middle + (number & 0xFFFF).to_bytes(2, "big")
+        return before + after

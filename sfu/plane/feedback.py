@@ -7,6 +7,7 @@ from sfu.plane.transport import Transport
 from sfu.rtcp import MAX_REPORTS, Nack, Pli, ReceiverReport, Remb, Report, RtcpPacket, SourceDescription, chunked
 
 INTERVAL = 1.0
+ARRIVALS_EVERY = 0.05
 NACKS_AT_ONCE = 200
 ALIVE = 2.0
 """A source silent for longer gets no report."""
@@ -33,6 +34,14 @@ def send_pli(transport: Transport, source: Incoming, now: bool) -> bool:
     source.plis_sent += 1
     transport.send_feedback([Pli(transport.ssrc, source.ssrc)])
     return True
+
+
+def send_arrivals(transport: Transport, now: float) -> None:
+    """When the peer's packets came, for its own estimate of what it may send. Call on every tick."""
+    if now >= transport.next_feedback and transport.arrivals.pending:
+        transport.next_feedback = now + ARRIVALS_EVERY
+        for message in transport.arrivals.feedback(transport.ssrc, transport.newest_ssrc):
+            transport.send_feedback([message])
 
 
 def send_reports(transport: Transport, sources: dict[str, Incoming], now: float) -> None:
@@ -87,5 +96,7 @@ def _reception(transport: Transport, now: float) -> list[RtcpPacket]:
     if ssrcs:
         if since is not None and now > since:
             transport.rate.update(expected, lost, octets * 8 / (now - since))
-        packets.append(Remb(transport.ssrc, int(transport.rate.estimate), tuple(ssrcs)))
+        # A publisher that estimates for itself is told its cap only.
+        rate = transport.rate.estimate if transport.counted is None else transport.rate.cap
+        packets.append(Remb(transport.ssrc, int(rate), tuple(ssrcs)))
     return packets

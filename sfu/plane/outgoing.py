@@ -5,7 +5,7 @@ from __future__ import annotations
 import secrets
 from typing import TYPE_CHECKING
 
-from sfu.extensions import HeaderExtensions, abs_send_time
+from sfu.extensions import NO_LEVEL, HeaderExtensions, abs_send_time
 from sfu.history import MediaPacket
 from sfu.plane import SinkSpec, SinkStats
 from sfu.plane.course import Course, Placed
@@ -37,6 +37,9 @@ class Outgoing(Course):
         self.spec = spec
         self.ssrc = spec.ssrc
         self.payload_type = spec.payload_type
+        self.video = video
+        self.newest = -1
+        """The number of the last packet that left, other than retransmissions."""
         self.paused = False
         self.source = self.target = spec.source
         self.wanted_at = float("-inf")
@@ -54,10 +57,10 @@ class Outgoing(Course):
         self._tokens_at = float("-inf")
         self._resent: dict[int, float] = {}
 
-    def render(self, packet: MediaPacket, placed: Placed, now: float) -> bytes:
-        """The RTP packet under the sink's own names."""
+    def render(self, packet: MediaPacket, placed: Placed, now: float, counted: int = 0) -> bytes:
+        """The RTP packet under the sink's own names; `counted` is its transport sequence number."""
         number, marker, payload = placed
-        extension = self.extensions.render(packet.level, abs_send_time(now))
+        extension = self.extensions.render(packet.level, abs_send_time(now), counted)
         return (
             pack_fixed_header(
                 0x90 if extension else 0x80,
@@ -88,6 +91,14 @@ class Outgoing(Course):
             + (number & 0xFFFF).to_bytes(2, "big")
             + payload
         )
+
+    def render_padding(self, size: int, now: float) -> bytes:
+        """A packet of the retransmission stream with `size` bytes of padding (1 to 255) and nothing else."""
+        extension = self.extensions.render(NO_LEVEL, abs_send_time(now))
+        sequence = self._rtx_next
+        self._rtx_next = (sequence + 1) & 0xFFFF
+        fields = (self.spec.rtx_payload_type or 0, sequence, 0, self.spec.rtx_ssrc or 0)
+        return pack_fixed_header(0xB0 if extension else 0xA0, *fields) + extension + bytes(size - 1) + bytes((size,))
 
     def may_resend(self, number: int, now: float) -> bool:
         """Whether another retransmission of this number is allowed now; counts it if so."""

@@ -11,6 +11,7 @@ from sfu.history import MediaPacket
 from sfu.plane import (
     ALL_LAYERS,
     AudioLevel,
+    BandwidthEstimate,
     Layers,
     PlaneEvent,
     PlanePacket,
@@ -26,7 +27,7 @@ from sfu.plane import (
     SrtpKeys,
     TransportStats,
 )
-from sfu.plane.feedback import send_nacks, send_pli, send_reports
+from sfu.plane.feedback import send_arrivals, send_nacks, send_pli, send_reports
 from sfu.plane.incoming import Incoming
 from sfu.plane.outgoing import Outgoing
 from sfu.plane.switchboard import Switchboard
@@ -34,6 +35,7 @@ from sfu.plane.transport import Transport
 from sfu.rtcp import Bye, Fir, Nack, Pli, ReceiverReport, Remb, SenderReport, parse_compound
 from sfu.rtp import MAX_DATAGRAM, MalformedPacket, pack_fixed_header, parse_header
 from sfu.srtp import SrtpError
+from sfu.twcc import TransportFeedback
 
 
 class PythonPlane:
@@ -55,19 +57,21 @@ class PythonPlane:
         self._dropped: dict[str, int] = {}
         self._reports: dict[str, SenderReportSeen] = {}
         self._ended: dict[str, SourceEnded] = {}
+        self._estimates: dict[str, BandwidthEstimate] = {}
 
     # --- transports ---
 
     def add_transport(self, transport: str, keys: SrtpKeys, route: Route) -> None:
         if transport in self._transports:
             raise ValueError(f"transport {transport} is already there")
-        self._transports[transport] = Transport(transport, keys, route, self._send)
+        self._transports[transport] = Transport(transport, keys, route, self._send, self._drop)
 
     def set_route(self, transport: str, route: Route) -> None:
         self._transports[transport].route = route
 
     def remove_transport(self, transport: str) -> None:
         gone = self._transports.pop(transport, None)
+        self._estimates.pop(transport, None)
         if gone is not None:
             for source in list(gone.sources):
                 self.remove_source(source.spec.id)
@@ -128,7 +132,7 @@ class PythonPlane:
             raise ValueError(f"sink {sink.id} or its SSRC is already there")
         incoming = self._sources.get(sink.source)
         outgoing = Outgoing(owner, sink, incoming is None or incoming.spec.kind == "video")
-        owner.sinks[sink.ssrc] = outgoing
+        owner.add_sink(outgoing)
         self._sinks[sink.id] = outgoing
         self._board.wait(outgoing)
 
@@ -174,6 +178,12 @@ class PythonPlane:
         header = parse_header(data)
         _, second, sequence, timestamp, ssrc, profile, extension, extension_end, start, end = header
         repaired = False
+        values = None
+        if owner.counted is not None and profile:
+            values = parse_extensions(profile, data[extension:extension_end])
+            counted = values.get(owner.counted, b"")
+            if len(counted) == 2:
+                owner.arrivals.received(counted[0] << 8 | counted[1], now)
         source = owner.media.get(ssrc)
         if source is None:
             source = owner.rtx.get(ssrc)
@@ -184,6 +194,7 @@ class PythonPlane:
                 source = owner.media.get(ssrc) or owner.rtx[ssrc]
             repaired = ssrc not in owner.media
         owner.octets += end - start
+        owner.newest_ssrc = ssrc
         spec = source.spec
         if second & 0x7F != (spec.rtx_payload_type if repaired else spec.payload_type):
             return self._drop("payload_type")
@@ -193,12 +204,13 @@ class PythonPlane:
             sequence = data[start] << 8 | data[start + 1]
             start += 2
         level, dependency = NO_LEVEL, b""
-        if profile and source.level_id is not None:
-            value = parse_extensions(profile, data[extension:extension_end]).get(source.level_id)
-            if value:
+        if profile and (source.level_id is not None or source.dependency_id is not None):
+            if values is None:
+                values = parse_extensions(profile, data[extension:extension_end])
+            if source.level_id is None:
+                dependency = values.get(source.dependency_id or 0, b"")
+            elif value := values.get(source.level_id):
                 level = value[0]
-        elif profile and source.dependency_id is not None:
-            dependency = parse_extensions(profile, data[extension:extension_end]).get(source.dependency_id, b"")
         packet = source.accept(sequence, timestamp, second & 0x80, level, data[start:end], now, repaired, dependency)
         if isinstance(packet, str):
             return self._drop(packet)
@@ -257,6 +269,10 @@ class PythonPlane:
         placed = sink.place(packet)
         if placed is None:
             return
+        sending = sink.transport.sending
+        if sending is not None:
+            self._out += sending.media(sink, packet, placed, now)
+            return
         try:
             sealed = sink.transport.srtp.seal_rtp(sink.render(packet, placed, now))
         except SrtpError as error:
@@ -292,8 +308,14 @@ class PythonPlane:
                 if packet is None or not sink.may_resend(number, now):
                     continue
                 placed = (number, *feed.late(packet, pictures))
+                data = sink.render_rtx(packet, placed, feed.time_offset, now)
+                sending = sink.transport.sending
+                if sending is not None:
+                    sink.retransmissions += 1
+                    self._out += sending.again(sink, data, now)
+                    continue
                 try:
-                    sealed = sink.transport.srtp.seal_rtp(sink.render_rtx(packet, placed, feed.time_offset, now))
+                    sealed = sink.transport.srtp.seal_rtp(data)
                 except SrtpError as error:
                     self._drop(error.reason)
                     continue
@@ -321,6 +343,11 @@ class PythonPlane:
             elif isinstance(packet, Fir):
                 for ssrc, _ in packet.requests:
                     self._asked(owner, ssrc)
+            elif isinstance(packet, TransportFeedback):
+                if owner.sending is None:
+                    self._drop("unwanted_feedback")
+                else:
+                    self._out += owner.sending.feedback(packet, now)
             elif isinstance(packet, Remb):
                 owner.remb = packet.bitrate
             elif isinstance(packet, Bye):
@@ -361,6 +388,13 @@ class PythonPlane:
                     send_pli(transport, source, source.pli.request(now))
                 send_pli(transport, source, source.pli.due(now))
                 self._board.remind(source, now)
+            if transport.counted is not None:
+                send_arrivals(transport, now)
+            if transport.sending is not None:
+                self._out += transport.sending.tick(transport.wanted_bitrate, now)
+            estimate = transport.news(now)
+            if estimate is not None:
+                self._estimates[transport.name] = BandwidthEstimate(transport.name, estimate)
             transport.measure(now)
             send_reports(transport, self._sources, now)
 
@@ -370,7 +404,7 @@ class PythonPlane:
             if source.loudest <= 127:
                 events.append(AudioLevel(source.spec.id, source.loudest, source.voice, source.heard_at))
                 source.loudest, source.voice = 128, False
-        for pending in (self._reports, self._board.wanted, self._ended, self._board.switched):
+        for pending in (self._reports, self._board.wanted, self._ended, self._board.switched, self._estimates):
             events += pending.values()
             pending.clear()
         return events
@@ -383,7 +417,7 @@ class PythonPlane:
 
     def transport_stats(self, transport: str) -> TransportStats | None:
         owner = self._transports.get(transport)
-        return owner.stats() if owner is not None else None
+        return owner.stats(self._board.now) if owner is not None else None
 
     def source_stats(self, source: str) -> SourceStats | None:
         incoming = self._sources.get(source)

@@ -3,16 +3,20 @@
 from __future__ import annotations
 
 import secrets
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from typing import Literal
 
+from sfu.bandwidth import START
 from sfu.extensions import parse_extensions
 from sfu.plane import Route, SendDatagram, SrtpKeys, TransportStats
 from sfu.plane.incoming import Incoming
 from sfu.plane.outgoing import Outgoing
+from sfu.plane.sending import Sending
 from sfu.rate import LossRate
 from sfu.rtcp import ReceiverReport, RtcpPacket, SourceDescription
 from sfu.rtp import Header
 from sfu.srtp import Srtp, SrtpError
+from sfu.twcc import ArrivalRecorder
 
 SILENCE = 1.0
 """A stream silent for this many seconds may go on under an SSRC that nothing vouches for but its payload type."""
@@ -24,8 +28,11 @@ PACKETS_AT_ONCE = 4000.0
 """What one peer may send us, everything counted: some 40 Mbit/s, many times what browsers send of camera and screen."""
 
 MEASURE = 1.0
-START_BITRATE = 1_000_000.0
-"""What a subscriber is taken to bear before it says anything."""
+
+NEWS = 0.1
+"""Estimates are told no more often than this, in seconds..."""
+CHANGE = 0.01
+"""...and only changes by more than this fraction."""
 
 CNAME = secrets.token_urlsafe(12)
 
@@ -33,7 +40,9 @@ CNAME = secrets.token_urlsafe(12)
 class Transport:
     """`media`, `rtx` and `sinks` find streams by SSRC."""
 
-    def __init__(self, name: str, keys: SrtpKeys, route: Route, send: SendDatagram) -> None:
+    def __init__(
+        self, name: str, keys: SrtpKeys, route: Route, send: SendDatagram, drop: Callable[[str], None]
+    ) -> None:
         self.name = name
         self.route = route
         self.srtp = Srtp(keys)
@@ -53,6 +62,16 @@ class Transport:
         self.remb: int | None = None
         """What the subscriber last said that it can take."""
         self.sent_bitrate = 0.0
+        self.sending: Sending | None = None
+        """Where a sink negotiated transport-wide congestion control."""
+        self.counted: int | None = None
+        """The id under which the peer numbers its packets for us to tell when they came."""
+        self.arrivals = ArrivalRecorder()
+        self.newest_ssrc = 0
+        """Of what the peer sent: feedback must name a stream that it knows."""
+        self.next_feedback = 0.0
+        self._told: tuple[float, float] = (float("-inf"), 0.0)
+        self._drop = drop
         self._measured: tuple[float, int] | None = None
         self._send = send
         self._tokens = PACKETS_AT_ONCE
@@ -74,22 +93,52 @@ class Transport:
     def measure(self, now: float) -> None:
         """Once a second: what was sent since."""
         if self._measured is None or now - self._measured[0] >= MEASURE:
-            octets = sum(sink.octets for sink in self.sinks.values())
+            sending = self.sending
+            octets = sending.octets if sending is not None else sum(sink.octets for sink in self.sinks.values())
             if self._measured is not None:
                 at, before = self._measured
                 self.sent_bitrate = max(0, octets - before) * 8 / (now - at)
             self._measured = (now, octets)
 
-    def stats(self) -> TransportStats:
+    def add_sink(self, sink: Outgoing) -> None:
+        self.sinks[sink.spec.ssrc] = sink
+        if sink.extensions.number_at and self.sending is None:
+            self.sending = Sending(self, self._send, self._drop)
+            self._measured = None
+
+    @property
+    def estimate(self) -> float | None:
+        """What the subscriber can take, in bit/s; None before it has told anything."""
+        if self.sending is not None and self.sending.heard:
+            return self.sending.available
+        return float(self.remb) if self.remb is not None else None
+
+    def news(self, now: float) -> float | None:
+        """The estimate, where it has changed and it is time to tell."""
+        estimate = self.estimate
+        at, told = self._told
+        if estimate is None or now - at < NEWS or abs(estimate - told) <= CHANGE * told:
+            return None
+        self._told = (now, estimate)
+        return estimate
+
+    def stats(self, now: float) -> TransportStats:
         sinks = self.sinks.values()
         packets = sum(sink.packets for sink in sinks)
+        loss = sum(sink.packets * sink.fraction_lost for sink in sinks) / packets if packets else 0.0
+        round_trip = min((s.round_trip for s in sinks if s.round_trip is not None), default=None)
+        sending, estimate = self.sending, self.estimate
+        feedback: Literal["twcc", "remb", "none"] = "none" if estimate is None else "remb"
+        if sending is not None and sending.heard:
+            feedback, loss = "twcc", sending.estimator.loss.loss
+            round_trip = sending.estimator.round_trip if round_trip is None else round_trip
         return TransportStats(
-            estimate=float(self.remb) if self.remb is not None else START_BITRATE,
+            estimate=estimate if estimate is not None else START,
             sent_bitrate=self.sent_bitrate,
-            pacer_delay=0.0,
-            round_trip=min((s.round_trip for s in sinks if s.round_trip is not None), default=None),
-            loss=sum(sink.packets * sink.fraction_lost for sink in sinks) / packets if packets else 0.0,
-            feedback="none" if self.remb is None else "remb",
+            pacer_delay=sending.delay(now) if sending is not None else 0.0,
+            round_trip=round_trip,
+            loss=loss,
+            feedback=feedback,
         )
 
     # --- which stream is it ---
@@ -100,6 +149,8 @@ class Transport:
         if any(ssrc in self.media or ssrc in self.rtx for ssrc in (spec.ssrc, spec.rtx_ssrc)):
             raise ValueError(f"an SSRC of source {spec.id} is already another source's")
         self.sources.append(source)
+        if spec.extensions.transport_cc is not None:
+            self.counted = spec.extensions.transport_cc
         if spec.ssrc is not None:
             self.media[spec.ssrc] = source
         if spec.rtx_ssrc is not None:
