@@ -33,7 +33,8 @@ SOURCE_KINDS: dict[str, Kind] = {
     "screen-audio": "audio",
 }
 USUAL_RIDS = ("q", "h", "f")
-"""Quarter, half and full size: the names that most clients give to encodings."""
+"""Quarter, half and full size: the names that most clients give to encodings, ours too."""
+RID_ORDERS = (USUAL_RIDS, ("l", "m", "h"), ("low", "mid", "high"))
 PROTOCOLS = ("UDP/TLS/RTP/SAVPF", "TCP/TLS/RTP/SAVPF")
 
 
@@ -170,10 +171,12 @@ def _incoming(section: _Section, labels: Mapping[str, TrackSource]) -> Incoming:
 
 
 def _lowest_first(rids: Sequence[str]) -> tuple[str, ...]:
-    """By the usual names where all have one, else as they stand."""
-    if set(rids) <= set(USUAL_RIDS):
-        return tuple(sorted(rids, key=USUAL_RIDS.index))
-    return tuple(rids)
+    """By their names where those are usual: browsers list encodings as the page does, mostly the lowest first. Else as
+    RFC 8853, section 5.2, has it: in decreasing order of preference."""
+    for names in RID_ORDERS:
+        if set(rids) <= set(names):
+            return tuple(sorted(rids, key=names.index))
+    return tuple(reversed(rids))
 
 
 def write_answer(plan: PublishPlan, transport: LocalTransport | None, session: str, version: int) -> str:

@@ -4,17 +4,22 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from itertools import pairwise
+from typing import Any
 
 import pytest
 
 from sfu import sdp
+from sfu.capabilities import DEPENDENCY_DESCRIPTOR_URI, REPAIRED_RID_URI, RID_URI
 from sfu.client import ClientTrack
 from sfu.interface import SdpError
+from sfu.negotiation import plan_publish, write_answer
 from sfu.plane import PlanePacket
 from sfu.server import SfuRoom
 from sfu.simulcast import Flows, Follow
 from tests.sfu.people import MICROPHONE, Feed, Person, Recorded
+from tests.sfu.test_negotiation import LOCAL
 from tests.sfu.test_room import Listener, voice
+from tests.sfu.test_sdp import recorded
 
 Join = Callable[..., Person]
 
@@ -137,7 +142,7 @@ def test_a_followed_picture_moves_at_a_key_frame_and_leaves_a_gap_after_a_torn_f
     follow = Follow(90000)
     follow.target = "q"
 
-    def take(source: str, timestamp: int, media_ms: float, key: bool = True, marker: bool = True, lost: int = 0):
+    def take(source: str, timestamp: int, media_ms: float, key: bool = True, marker: bool = True, lost: int = 0) -> Any:
         packet = PlanePacket(5, timestamp, 0.0, marker, key, lost, b"x")
         placed = follow.take(source, packet, media_ms)
         return None if placed is None else (placed[0].sequence, placed[0].timestamp, placed[0].lost, placed[1])
@@ -151,3 +156,47 @@ def test_a_followed_picture_moves_at_a_key_frame_and_leaves_a_gap_after_a_torn_f
     assert take("q", 5000, 45.0) is None
     follow.target = "q"
     assert take("q", 9000, 40.0) == (6, 4901, 0, 43.0), "captured before what was shown last"
+
+
+@pytest.mark.parametrize(("browser", "codec"), [("chromium", "VP9"), ("firefox", "VP8")])
+def test_a_browsers_encodings_are_all_taken(browser: str, codec: str) -> None:
+    plan = plan_publish(sdp.parse(recorded(f"{browser}-simulcast-offer")), {"0": "camera"})
+    camera = plan.incoming["0"]
+    assert camera.chosen.codec.name == codec
+    assert camera.rids == ("q", "h", "f")
+    assert (camera.ssrc, camera.rtx_ssrc) == (None, None), "Firefox signals SSRCs too, but not whose they are"
+    assert camera.extensions.rid and camera.extensions.repaired_rid
+    (video,) = sdp.parse(write_answer(plan, LOCAL, "7", 2)).media
+    assert sdp.values(video.attributes, "rid") == ["q recv", "h recv", "f recv"]
+    assert sdp.values(video.attributes, "simulcast") == ["recv q;h;f"]
+    assert {RID_URI, REPAIRED_RID_URI} <= sdp.extensions(video).keys()
+    assert DEPENDENCY_DESCRIPTOR_URI not in sdp.extensions(video), "VP8 and VP9 tell their layers themselves"
+
+
+def test_encodings_stand_lowest_first_whatever_their_order() -> None:
+    text = recorded("firefox-simulcast-offer").replace("send q;h;f", "send f;h;q")
+    plan = plan_publish(sdp.parse(text), {"0": "camera"})
+    assert plan.incoming["0"].rids == ("q", "h", "f")
+    assert "a=simulcast:recv f;h;q\r\n" in write_answer(plan, LOCAL, "7", 2)
+    text = text.replace("f;h;q", "f;1;q").replace("a=rid:h ", "a=rid:1 ")
+    assert plan_publish(sdp.parse(text), {"0": "camera"}).incoming["0"].rids == ("q", "1", "f")
+
+
+def test_encodings_that_may_not_use_the_codec_are_left_out() -> None:
+    text = recorded("firefox-simulcast-offer").replace("a=rid:f send", "a=rid:f send pt=121")
+    plan = plan_publish(sdp.parse(text), {"0": "camera"})
+    assert plan.incoming["0"].rids == ("q", "h")
+
+
+def test_without_the_rid_extension_a_camera_is_one_stream() -> None:
+    text = recorded("chromium-simulcast-offer").replace(RID_URI, "urn:x")
+    plan = plan_publish(sdp.parse(text), {"0": "camera"})
+    assert plan.incoming["0"].rids == ()
+    assert "simulcast" not in write_answer(plan, LOCAL, "7", 2)
+
+
+def test_av1_brings_its_dependency_descriptor() -> None:
+    plan = plan_publish(sdp.parse(recorded("chromium-av1-offer")), {"0": "camera"})
+    assert plan.incoming["0"].extensions.dependency_descriptor == 13
+    (video,) = sdp.parse(write_answer(plan, LOCAL, "7", 2)).media
+    assert sdp.has(video.attributes, "extmap-allow-mixed"), "it is longer than 16 bytes in key frames"
