@@ -151,7 +151,7 @@ class SfuRoom:
             partial(self._state, participant, "subscribe"),
             partial(self._estimated, participant),
         )
-        entry.viewer = Viewer(entry.subscriber)
+        entry.viewer = Viewer(entry.subscriber, self._edge.clock())
         for track in self._tracks.all():
             if track.info.participant != participant:
                 entry.subscriber.add(track.info)
@@ -217,7 +217,9 @@ class SfuRoom:
         packets = sum(s.packets for s in stats)
         lost = sum(s.packets * s.fraction_lost for s in stats) / packets if packets else 0.0
         trips = [s.round_trip for s in stats if s.round_trip is not None]
-        sent = (self._edge.plane.source_stats(s) for t in entry.publisher.tracks.values() for s in t.sources)
+        # Pictures come in bursts by nature: the voice says how steady the way is.
+        voices = (t for t in entry.publisher.tracks.values() if t.info.kind == "audio")
+        sent = (self._edge.plane.source_stats(s) for t in voices for s in t.sources)
         allocation = entry.viewer.allocation if entry.viewer is not None else Allocation()
         return ConnectionQuality(
             publish_loss=entry.losses.fraction,
@@ -292,7 +294,8 @@ class SfuRoom:
             wanted = {rid for rid in demand.rids if self._wanted[f"{track}/{rid}"] > 0}
             if self._video_taps:
                 wanted.add(demand.rids[-1])
-            if demand.update(wanted, now) and (published := self._tracks.get(track)) is not None:
+            flowing = {e.source.rpartition("/")[2] for e in self._scene.encodings.get(track, ()) if e.active}
+            if demand.update(wanted, flowing, now) and (published := self._tracks.get(track)) is not None:
                 self._events.encodings(published.info.participant, track, list(demand.active))
 
     # --- for operators ----------------------------------------------------------------------------

@@ -13,16 +13,20 @@ from sfu.subscriber import Subscriber
 UNSEEN = (160, 90)
 """The size at which a track comes before the viewer has said how it shows it."""
 
+SAYS = 1.5
+"""Seconds within which a page says what it shows; who has not said it by then is no page and gets everything."""
+
 
 class Viewer:
     """Decides anew only when something has changed: call `update` often, it costs next to nothing then."""
 
-    def __init__(self, subscriber: Subscriber) -> None:
+    def __init__(self, subscriber: Subscriber, now: float) -> None:
         self.subscriber = subscriber
         self.allocator = Allocator()
         self.allocation = Allocation()
         self.wants: frozenset[str] = frozenset()
-        self._tiles: dict[str, Tile] | None = None
+        self._tiles: dict[str, Tile] | None = {}
+        self._says_until = now + SAYS
         self._changed = True
         self._seen: tuple[int, str | None] = (-1, None)
         self._wanted = 0.0
@@ -33,6 +37,7 @@ class Viewer:
         if shown != self._tiles:
             self._tiles = shown
             self._changed = True
+        self._says_until = float("inf")
 
     def on_event(self, event: PlaneEvent, now: float) -> None:
         """An estimate of the way to the viewer."""
@@ -42,6 +47,8 @@ class Viewer:
 
     def update(self, scene: Scene, speaker: str | None, now: float) -> bool:
         """True when `wants`, the plane's sources that this viewer shows or would show, has changed."""
+        if now >= self._says_until:
+            self._tiles, self._changed, self._says_until = None, True, float("inf")
         seen = (scene.version, speaker)
         if not self._changed and seen == self._seen and self.allocator.settled:
             return False

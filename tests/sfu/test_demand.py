@@ -7,44 +7,58 @@ from dataclasses import replace
 from hypothesis import given
 from hypothesis import strategies as st
 
-from sfu.demand import LINGER, TRIAL, Demand
+from sfu.demand import AWAIT, LINGER, TRIAL, Demand
 from sfu.ledger import Ledger, Present, label
 from sfu.plane import SourceStats
 from sfu.scene import STEADY, steady
+
+ALL = ("q", "h", "f")
 
 
 def test_everything_is_sent_at_first_and_the_lowest_always() -> None:
     demand = Demand(("q", "h", "f"))
     assert demand.active == ("q", "h", "f")
-    assert not demand.update((), 0.0)
-    assert not demand.update((), TRIAL - 0.1)
-    assert demand.update((), TRIAL)
+    assert not demand.update((), ALL, 0.0)
+    assert not demand.update((), ALL, TRIAL - 0.1)
+    assert demand.update((), ALL, TRIAL)
     assert demand.active == ("q",)
 
 
 def test_what_somebody_had_lingers_longer() -> None:
     demand = Demand(("q", "h", "f"))
-    demand.update({"f"}, 0.0)
-    demand.update((), 1.0)
-    assert demand.update((), 1.0 + TRIAL) and demand.active == ("q", "f")
-    assert not demand.update((), 0.9 + LINGER)
-    assert demand.update((), 1.0 + LINGER) and demand.active == ("q",)
+    demand.update({"f"}, ALL, 0.0)
+    demand.update((), ALL, 1.0)
+    assert demand.update((), ALL, 1.0 + TRIAL) and demand.active == ("q", "f")
+    assert not demand.update((), ALL, 0.9 + LINGER)
+    assert demand.update((), ALL, 1.0 + LINGER) and demand.active == ("q",)
 
 
 def test_what_is_wanted_again_is_sent_at_once() -> None:
     demand = Demand(("q", "h", "f"))
-    demand.update((), 0.0)
-    demand.update((), LINGER)
-    assert demand.update({"f"}, LINGER + 0.01)
+    demand.update((), ALL, 0.0)
+    demand.update((), ALL, LINGER)
+    assert demand.update({"f"}, ALL, LINGER + 0.01)
     assert demand.active == ("q", "f")
+
+
+def test_what_does_not_come_is_made_up_for_by_the_next_smaller() -> None:
+    demand = Demand(ALL)
+    demand.update({"f"}, ALL, 0.0)
+    demand.update({"f"}, ALL, TRIAL)
+    assert demand.active == ("q", "f")
+    demand.update({"f"}, ("q",), TRIAL + 1)
+    assert not demand.update({"f"}, ("q",), TRIAL + 0.9 + AWAIT)
+    assert demand.update({"f"}, ("q",), TRIAL + 1 + AWAIT) and demand.active == ALL
+    assert demand.update({"f"}, ALL, 20.0) is False
+    assert demand.update({"f"}, ALL, 20.0 + LINGER) and demand.active == ("q", "f")
 
 
 def test_somebody_who_turns_away_for_a_moment_pauses_nothing() -> None:
     demand = Demand(("q", "h", "f"))
-    demand.update({"h", "f"}, 0.0)
+    demand.update({"h", "f"}, ALL, 0.0)
     for step in range(100):
         wanted = {"f"} if step % 4 == 0 else set()
-        demand.update(wanted | {"h"}, step * LINGER / 5)
+        demand.update(wanted | {"h"}, ALL, step * LINGER / 5)
         assert demand.active == ("q", "h", "f")
 
 
@@ -54,7 +68,7 @@ def test_what_is_wanted_is_active_whatever_came_before(steps: list[tuple[set[str
     for wanted, wait in steps:
         now += wait
         before = demand.active
-        assert demand.update(wanted, now) == (demand.active != before)
+        assert demand.update(wanted, ALL, now) == (demand.active != before)
         assert wanted | {"q"} <= set(demand.active)
 
 

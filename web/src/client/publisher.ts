@@ -138,7 +138,10 @@ export class Publisher {
     if (!step || !camera) return;
     this.relieved.set(new Set([...this.relieved.get(), step]));
     if (step === 'cheaper') {
+      // An m-line of its own: on the old one the encodings' SSRCs stay, and browsers no longer say which is which.
       camera.shed.clear();
+      camera.transceiver?.stop();
+      camera.transceiver = null;
       void this.negotiate();
     } else {
       const rids = ridsOf(camera.transceiver!.sender.getParameters());
@@ -272,9 +275,15 @@ export class Publisher {
   private tune(slot: Slot): void {
     this.change(slot, (parameters) => {
       const rids = ridsOf(parameters);
-      // The smallest is always sent, and all of them until the server has said what is wanted.
-      const wanted = rids.filter((rid, i) => i === 0 || ((slot.wanted?.has(rid) ?? true) && !slot.shed.has(rid)));
-      return activate(parameters, new Set(wanted));
+      // The smallest is always sent, and all of them until the server has said what is wanted. What this computer cannot
+      // manage is made up for by the next smaller one.
+      const wanted = new Set(rids.slice(0, 1));
+      rids.forEach((rid, i) => {
+        if (!(slot.wanted?.has(rid) ?? true)) return;
+        while (slot.shed.has(rids[i]!) && i > 0) i -= 1;
+        wanted.add(rids[i]!);
+      });
+      return activate(parameters, wanted);
     });
   }
 
