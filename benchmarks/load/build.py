@@ -24,7 +24,8 @@ def compiled(source: str, *, shared: bool = False) -> Path:
     if compiler is None:
         raise CannotBuild("no C compiler (cc) is installed")
     path = SOURCES / source
-    parts = [path.read_bytes(), (SOURCES / "load/srtp.h").read_bytes(), platform.node().encode(), repr(FLAGS).encode()]
+    headers = [header.read_bytes() for header in sorted((SOURCES / "load").glob("*.h"))]
+    parts = [path.read_bytes(), *headers, platform.node().encode(), repr(FLAGS).encode()]
     name = f"{path.stem}-{hashlib.sha256(b''.join(parts)).hexdigest()[:16]}{'.so' if shared else ''}"
     folder = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "consilium-benchmarks"
     target = folder / name

@@ -16,6 +16,7 @@ from sfu.rtp import pack_fixed_header
 
 BUCKETS = 200_000
 KEYFRAME_EVERY = 60
+NO_KEYS = SessionKeys(b"", b"")
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,7 +42,7 @@ def _library() -> ctypes.CDLL:
     pointer, integer, text = ctypes.c_void_p, ctypes.c_int, ctypes.c_char_p
     for name, result, arguments in (
         ("load_new", pointer, [integer]),
-        ("load_add", integer, [pointer, integer, ctypes.c_uint32, text, integer, text]),
+        ("load_add", integer, [pointer, integer, ctypes.c_uint32, text, integer, text, integer, text, text]),
         ("load_verify", None, [pointer, ctypes.c_uint]),
         ("load_reset", None, [pointer]),
         ("load_counters", None, [pointer, integer, pointer]),
@@ -104,9 +105,22 @@ class Receiver:
             raise MemoryError("no receiver")
         self.count = 0
 
-    def add(self, sock: socket.socket, ssrc: int, keys: SessionKeys) -> int:
-        """Takes over reading the socket; what comes with this SSRC is the viewer's media. Returns its number."""
-        index = self._library.load_add(self._handle, sock.fileno(), ssrc, keys.key, len(keys.key), keys.salt)
+    def add(
+        self,
+        sock: socket.socket,
+        ssrc: int,
+        keys: SessionKeys,
+        twcc: int | None = None,
+        feedback: SessionKeys = NO_KEYS,
+    ) -> int:
+        """Takes over reading the socket; what comes with this SSRC is the viewer's media. Returns its number.
+
+        `twcc` is the id of the transport-wide sequence number's extension; `feedback` then seals the answers to it.
+        """
+        media = (keys.key, len(keys.key), keys.salt)
+        index = self._library.load_add(
+            self._handle, sock.fileno(), ssrc, *media, twcc or 0, feedback.key, feedback.salt
+        )
         if index < 0:
             raise OSError("the receiver is full or cannot read this socket")
         self.count += 1

@@ -15,13 +15,14 @@
 #include <time.h>
 #include <unistd.h>
 
-#include "srtp.h"
+#include "twcc.h"
 
 #define BATCH 32
 #define PACKET 2048
 #define HEAD 14 /* descriptor, frame tag, number, time */
 #define BUCKETS 200000 /* of a microsecond each; the last holds whatever took longer */
 #define LONGEST 1500
+#define SWEEP 10000000u /* ns between looks for viewers whose feedback is due */
 
 /* Shared with Python: eight bytes each, in this order. */
 struct counters {
@@ -34,6 +35,7 @@ struct viewer {
     struct gcm gcm;
     struct rollover rollover;
     struct counters counters;
+    struct twcc twcc;
 };
 
 struct load {
@@ -72,11 +74,25 @@ static void check(struct load *load, struct viewer *viewer, uint8_t *packet, int
     load->delays[micro < BUCKETS ? micro : BUCKETS - 1]++;
 }
 
+static void tell(struct viewer *viewer, uint64_t now) {
+    uint8_t message[PACKET];
+    int length = twcc_message(&viewer->twcc, viewer->ssrc, message);
+    if (length) send(viewer->fd, message, (size_t)length, MSG_DONTWAIT);
+    viewer->twcc.told = now;
+}
+
 static void take(struct load *load, struct viewer *viewer, uint8_t *packet, int length, uint64_t arrival) {
     struct counters *counters = &viewer->counters;
     int header = rtp_header(packet, length);
     /* STUN, DTLS and RTCP (whose second byte is 192 to 223) are not media. */
-    if (header < 0 || (packet[1] >= 192 && packet[1] <= 223) || read32(packet + 8) != viewer->ssrc) {
+    int media = header >= 0 && !(packet[1] >= 192 && packet[1] <= 223);
+    /* Retransmissions and padding have numbers of the transport too. */
+    int number = media && viewer->twcc.id ? twcc_number(packet, header, viewer->twcc.id) : -1;
+    if (number >= 0 && twcc_note(&viewer->twcc, (uint16_t)number, arrival)) {
+        tell(viewer, now_ns(CLOCK_MONOTONIC));
+        twcc_note(&viewer->twcc, (uint16_t)number, arrival);
+    }
+    if (!media || read32(packet + 8) != viewer->ssrc) {
         counters->other++;
         return;
     }
@@ -116,6 +132,7 @@ static void *receive(void *argument) {
     struct iovec parts[BATCH];
     struct epoll_event events[256];
     unsigned epoch = 0;
+    uint64_t swept = 0;
     memset(messages, 0, sizeof messages);
     for (int i = 0; i < BATCH; i++) {
         parts[i].iov_base = packets[i];
@@ -145,6 +162,13 @@ static void *receive(void *argument) {
                 if (got < BATCH) break;
             }
         }
+        uint64_t now = now_ns(CLOCK_MONOTONIC);
+        if (now - swept < SWEEP) continue;
+        swept = now;
+        for (int i = 0; i < atomic_load(&load->count); i++) {
+            struct viewer *viewer = &load->viewers[i];
+            if (viewer->twcc.pending && now - viewer->twcc.told >= EVERY) tell(viewer, now);
+        }
     }
     return 0;
 }
@@ -162,14 +186,20 @@ struct load *load_new(int capacity) {
     return load;
 }
 
-/* Takes over reading `fd`, whose media has this SSRC and is sealed with this key. Returns its number, or -1. */
-int load_add(struct load *load, int fd, uint32_t ssrc, const uint8_t *key, int key_length, const uint8_t *salt) {
+/* Takes over reading `fd`, whose media has this SSRC and is sealed with this key. Where `twcc` is not 0 it is the id of
+ * the header extension with transport-wide numbers, and feedback is sent on `fd`, sealed with the second key. Returns
+ * the viewer's number, or -1. */
+int load_add(struct load *load, int fd, uint32_t ssrc, const uint8_t *key, int key_length, const uint8_t *salt,
+             int twcc, const uint8_t *feedback_key, const uint8_t *feedback_salt) {
     int index = atomic_load(&load->count), on = 1;
     if (index >= load->capacity) return -1;
     struct viewer *viewer = &load->viewers[index];
     viewer->fd = fd;
     viewer->ssrc = ssrc;
     if (gcm_init(&viewer->gcm, key, key_length, salt, 0)) return -1;
+    viewer->twcc.id = twcc;
+    viewer->twcc.sender = 2; /* reports go out under 1, with an index of their own */
+    if (twcc && gcm_init(&viewer->twcc.seal, feedback_key, key_length, feedback_salt, 1)) return -1;
     setsockopt(fd, SOL_SOCKET, SO_TIMESTAMPNS, &on, sizeof on);
     atomic_store(&load->count, index + 1);
     struct epoll_event event = {.events = EPOLLIN, .data.u32 = (uint32_t)index};
@@ -192,7 +222,10 @@ void load_delays(struct load *load, uint32_t *out) { memcpy(out, load->delays, B
 void load_free(struct load *load) {
     atomic_store(&load->stopping, 1);
     pthread_join(load->thread, 0);
-    for (int i = 0; i < load->count; i++) EVP_CIPHER_CTX_free(load->viewers[i].gcm.ctx);
+    for (int i = 0; i < load->count; i++) {
+        EVP_CIPHER_CTX_free(load->viewers[i].gcm.ctx);
+        EVP_CIPHER_CTX_free(load->viewers[i].twcc.seal.ctx);
+    }
     close(load->poll);
     free(load->viewers);
     free(load->delays);

@@ -13,7 +13,7 @@ from typing import Protocol
 from benchmarks.load.generator import Counters, Publisher, Receiver
 from benchmarks.load.keys import session_keys
 from sfu import sdp
-from sfu.capabilities import extension_ids, wanted_extensions
+from sfu.capabilities import TRANSPORT_CC_URI, extension_ids, wanted_extensions
 from sfu.client import ClientTrack, MediaClient
 from sfu.dtls import PROFILES
 from sfu.interface import TrackLabel
@@ -110,7 +110,10 @@ class Viewer:
         if peer is None or peer.keys is None or len(self.media.received) != 1:
             raise ConnectionError(f"one stream was expected, not {len(self.media.received)}")
         self._ssrc = next(iter(self.media.received))
-        self.index = self._receiver.add(_hand_over(peer), self._ssrc, session_keys(peer.keys.rx))
+        # The answer took every extension of the offer, so this one is in use where it was offered.
+        twcc = sdp.extensions(sdp.parse(offer).media[0]).get(TRANSPORT_CC_URI)
+        keys, feedback = session_keys(peer.keys.rx), session_keys(peer.keys.tx, "rtcp")
+        self.index = self._receiver.add(_hand_over(peer), self._ssrc, keys, twcc, feedback)
 
     def report(self) -> None:
         """Sends a receiver report of the time since the last one."""
