@@ -24,16 +24,17 @@ RID_URI = "urn:ietf:params:rtp-hdrext:sdes:rtp-stream-id"
 REPAIRED_RID_URI = "urn:ietf:params:rtp-hdrext:sdes:repaired-rtp-stream-id"
 DEPENDENCY_DESCRIPTOR_URI = "https://aomediacodec.github.io/av1-rtp-spec/#dependency-descriptor-rtp-header-extension"
 
-AUDIO_EXTENSIONS = (MID_URI, AUDIO_LEVEL_URI, ABS_SEND_TIME_URI)
-VIDEO_EXTENSIONS = (MID_URI, ABS_SEND_TIME_URI)
+AUDIO_EXTENSIONS = (MID_URI, AUDIO_LEVEL_URI, ABS_SEND_TIME_URI, TRANSPORT_CC_URI)
+VIDEO_EXTENSIONS = (MID_URI, ABS_SEND_TIME_URI, TRANSPORT_CC_URI)
 SIMULCAST_EXTENSIONS = (RID_URI, REPAIRED_RID_URI)
 DESCRIBED_CODECS = ("AV1", "H264")
 """Whose layers only the dependency descriptor tells; VP8 and VP9 have payload descriptors of their own."""
 LOWEST_SPATIAL = ("AV1",)
 """Subscribers get the lowest spatial layer only: they are not sent dependency descriptors, without which Chromium
 decodes nothing of AV1 with several (docs/quirks.md)."""
-VIDEO_FEEDBACK = ("nack", "nack pli", "ccm fir", "goog-remb")
-AUDIO_FEEDBACK = ("nack",)
+TRANSPORT_CC = "transport-cc"
+VIDEO_FEEDBACK = ("nack", "nack pli", "ccm fir", "goog-remb", TRANSPORT_CC)
+AUDIO_FEEDBACK = ("nack", TRANSPORT_CC)
 
 # In-band error correction and silence suppression: cheap resilience, and silence costs nothing to forward.
 OPUS_ANSWER = {"minptime": "10", "useinbandfec": "1", "usedtx": "1"}
@@ -117,6 +118,8 @@ def wanted_extensions(kind: Kind) -> tuple[str, ...]:
 def publish_extensions(kind: Kind, chosen: Chosen | None, simulcast: bool) -> tuple[str, ...]:
     """URIs that we take from a publisher: those that tell encodings and layers apart only where there are some."""
     wanted = wanted_extensions(kind)
+    if chosen is not None and TRANSPORT_CC not in chosen.feedback:
+        wanted = tuple(uri for uri in wanted if uri != TRANSPORT_CC_URI)
     if simulcast:
         wanted += SIMULCAST_EXTENSIONS
     if chosen is not None and chosen.codec.name in DESCRIBED_CODECS:

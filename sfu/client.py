@@ -10,7 +10,7 @@ import asyncio
 import contextlib
 import time
 from collections.abc import Awaitable, Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from sfu import sdp
 from sfu.capabilities import (
@@ -18,6 +18,8 @@ from sfu.capabilities import (
     MID_URI,
     REPAIRED_RID_URI,
     RID_URI,
+    TRANSPORT_CC,
+    TRANSPORT_CC_URI,
     Chosen,
     choose,
     extension_ids,
@@ -272,7 +274,10 @@ class MediaClient:
             sending = self._receives and media.direction in ("sendonly", "sendrecv")
             lines = transport_attributes(peer.local("active"), candidates=False)
             lines += [("mid", media.mid), ("recvonly" if sending else "inactive", None)]
-            lines += [("extmap", f"{number} {uri}") for uri, number in sdp.extensions(media).items()]
+            # It does not tell when packets come, so that it must not say so.
+            chosen = replace(chosen, feedback=tuple(f for f in chosen.feedback if f != TRANSPORT_CC))
+            known = [(uri, number) for uri, number in sdp.extensions(media).items() if uri != TRANSPORT_CC_URI]
+            lines += [("extmap", f"{number} {uri}") for uri, number in known]
             lines += codec_attributes(chosen)
             answer.media.append(Media(media.kind, 9, media.protocol, media.formats, lines))
             ssrc, rtx_ssrc = sdp.ssrcs(media)

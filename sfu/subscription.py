@@ -15,6 +15,8 @@ from sfu import sdp
 from sfu.capabilities import (
     AUDIO_LEVEL_URI,
     MID_URI,
+    TRANSPORT_CC,
+    TRANSPORT_CC_URI,
     VIDEO_FEEDBACK,
     Chosen,
     extension_ids,
@@ -31,7 +33,7 @@ ANSWER_TIMEOUT = 15.0
 MAX_UNANSWERED = 4
 
 # No abs-send-time: nobody would use it, and without it a header block serves all packets.
-EXTENSION_IDS = {AUDIO_LEVEL_URI: 1, MID_URI: 4}
+EXTENSION_IDS = {AUDIO_LEVEL_URI: 1, TRANSPORT_CC_URI: 3, MID_URI: 4}
 _PAYLOAD_TYPES = {"OPUS": (111, None), "VP8": (96, 97), "VP9": (98, 99), "H264": (102, 103), "AV1": (106, 107)}
 _H264_BASELINE = (104, 105)
 _PLACEHOLDER = Codec("OPUS", 48000, 2)
@@ -90,7 +92,7 @@ def payload_types(codec: Codec) -> tuple[int, int | None]:
 def shape(codec: Codec, kind: Kind) -> Chosen:
     """How we offer a codec."""
     number, rtx = payload_types(codec)
-    return Chosen(codec, number, rtx, () if kind == "audio" else VIDEO_FEEDBACK)
+    return Chosen(codec, number, rtx, (TRANSPORT_CC,) if kind == "audio" else VIDEO_FEEDBACK)
 
 
 class Subscription:
@@ -279,8 +281,11 @@ def _accept(slot: Slot, media: Media) -> Accepted | None:
     if outgoing is None or slot.state != "live" or media.direction not in ("recvonly", "sendrecv"):
         return None
     agreed = {p.number: p for p in sdp.codecs(media)}
-    if outgoing.chosen.payload_type not in agreed:
+    payload = agreed.get(outgoing.chosen.payload_type)
+    if payload is None:
         return None
     rtx = outgoing.chosen.rtx in agreed
     extensions = extension_ids(sdp.extensions(media), wanted_extensions(slot.kind))
+    if TRANSPORT_CC not in payload.feedback:
+        extensions = replace(extensions, transport_cc=None)
     return Accepted(slot.mid, replace(outgoing), rtx, extensions)

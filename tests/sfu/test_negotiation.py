@@ -31,7 +31,7 @@ def test_browser_offer_gets_one_codec_per_line_in_our_order(browser: str) -> Non
     assert [c.name for c in sdp.codecs(audio)] == ["OPUS"]
     assert sdp.codecs(audio)[0].parameters == {"minptime": "10", "useinbandfec": "1", "usedtx": "1"}
     assert [c.name for c in sdp.codecs(video)] == ["VP9", "RTX"]
-    assert sdp.codecs(video)[0].feedback == {"nack", "nack pli", "ccm fir", "goog-remb"}
+    assert sdp.codecs(video)[0].feedback == {"nack", "nack pli", "ccm fir", "goog-remb", "transport-cc"}
     assert (audio.direction, video.direction) == ("recvonly", "recvonly")
     assert audio.port == video.port == 9
     assert sdp.has(answer.attributes, "ice-lite")
