@@ -167,7 +167,9 @@ static void *receive(void *argument) {
         swept = now;
         for (int i = 0; i < atomic_load(&load->count); i++) {
             struct viewer *viewer = &load->viewers[i];
-            if (viewer->twcc.pending && now - viewer->twcc.told >= EVERY) tell(viewer, now);
+            if (!viewer->twcc.pending) continue;
+            if (!viewer->twcc.told) viewer->twcc.told = now;
+            if (now - viewer->twcc.told >= EVERY) tell(viewer, now);
         }
     }
     return 0;

@@ -36,9 +36,11 @@ def pair() -> Iterator[tuple[socket.socket, socket.socket]]:
 
 async def _taken(receiver: Receiver, viewer: int, datagrams: int) -> Counters:
     """The viewer's counters once it has taken that many datagrams, whatever they were."""
-    async with asyncio.timeout(10):
-        while (counters := receiver.counters(viewer)).packets + counters.other < datagrams:
-            await asyncio.sleep(0.005)
+    for _ in range(2000):
+        counters = receiver.counters(viewer)
+        if counters.packets + counters.other >= datagrams:
+            break
+        await asyncio.sleep(0.005)
     return counters
 
 
@@ -98,12 +100,15 @@ async def test_a_viewer_tells_when_packets_arrived(pair: tuple[socket.socket, so
         packet = RtpPacket(96, number, 0, 9, payload=bytes(20), extension_profile=profile, extension=block)
         theirs.send(sealed.protect(packet.serialize()))
     opened = _libsrtp(outbound, "AEAD_AES_128_GCM", Policy.SSRC_ANY_INBOUND)
-    messages = parse_compound(opened.unprotect_rtcp(await asyncio.to_thread(theirs.recv, 2000)))
+    told: dict[int, bool] = {}
+    while sum(told.values()) < 4:  # in one message, or in two where the machine was slow
+        [feedback] = parse_compound(opened.unprotect_rtcp(await asyncio.to_thread(theirs.recv, 2000)))
+        assert isinstance(feedback, TransportFeedback)
+        assert feedback.media == 9
+        came = {offset for offset, _ in feedback.arrivals}
+        told |= {(feedback.base + offset) & 0xFFFF: offset in came for offset in range(feedback.count)}
     receiver.close()
-    [feedback] = messages
-    assert isinstance(feedback, TransportFeedback)
-    assert (feedback.media, feedback.base, feedback.count) == (9, 65534, 5)
-    assert [offset for offset, _ in feedback.arrivals] == [0, 1, 3, 4]
+    assert told == {65534: True, 65535: True, 0: False, 1: True, 2: True}
 
 
 async def test_the_bare_loop_forwards_to_every_subscriber() -> None:
