@@ -10,6 +10,9 @@ from sfu.plane import PlanePacket
 LULL = 1.5
 """An encoding that brings nothing for so many seconds does not flow. Browsers pause encodings without a word."""
 
+LAG = 0.6
+"""The same while another encoding brings something: all are made of the same pictures."""
+
 SETTLE = 1.0
 """A better encoding counts when it has flowed for so many seconds: browsers try one for a moment and give it up."""
 
@@ -30,13 +33,14 @@ class Flows:
 
     def sample(self, count: Callable[[str], int], now: float) -> bool:
         """Totals of packets as of `now`. True where `best` is another one than before."""
+        flowed = {source: self.flows(source, now) for source in self._flows}
         for source, flow in self._flows.items():
             packets = count(source)
             if packets != flow.packets:
                 flow.packets = packets
-                if now - flow.last > LULL:
-                    flow.since = now
                 flow.last = now
+                if not flowed[source]:
+                    flow.since = now
         before = self.best
         flowing = [source for source in self._flows if self.flows(source, now)]
         settled = [s for s in flowing if s == before or now - self._flows[s].since >= SETTLE]
@@ -46,7 +50,9 @@ class Flows:
 
     def flows(self, source: str, now: float) -> bool:
         """Whether it has brought something lately."""
-        return now - self._flows[source].last <= LULL
+        last = self._flows[source].last
+        newest = max(flow.last for flow in self._flows.values())
+        return now - last <= LULL and newest - last <= LAG
 
 
 class Follow:

@@ -132,10 +132,14 @@ def test_a_better_encoding_counts_once_it_has_settled() -> None:
 
     assert run(0.1, "q", "h") == "q"
     assert [run(t / 10, "q", "h", "f") for t in (2, 5, 10, 11, 12)] == ["q", "q", "q", "h", "f"]
-    assert run(2.0, "q") == "f", "a moment of silence is no end"
-    assert run(3.0, "q") == "q"
-    assert not flows.flows("f", 3.0) and flows.flows("q", 3.0)
-    assert run(9.0) == "q"
+    assert run(1.7, "q") == "f", "a moment of silence is no end"
+    assert run(1.9, "q") == "q"
+    assert not flows.flows("f", 1.9) and flows.flows("q", 1.9)
+    assert run(2.5, "q", "h", "f") == "q", "those that come back must settle anew"
+    assert [run(t / 10, "q", "h", "f") for t in (30, 34, 36, 40, 45)] == ["q", "q", "f", "f", "f"]
+    assert run(5.5) == "f"
+    assert flows.flows("f", 5.9), "silence of all is longer in meaning something"
+    assert run(9.0) == "f" and not flows.flows("f", 9.0)
 
 
 def test_a_followed_picture_moves_at_a_key_frame_and_leaves_a_gap_after_a_torn_frame() -> None:
