@@ -199,7 +199,7 @@ class SfuRoom:
     def add_tap(self, tap: Tap, video: bool = True) -> None:
         """`track_opened` is called for the tracks already there. One that wants `video` keeps every camera's best
         encoding coming."""
-        self._tracks.add_tap(tap)
+        self._tracks.add_tap(tap, video)
         if video and tap not in self._video_taps:
             self._video_taps.append(tap)
 

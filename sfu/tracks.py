@@ -81,6 +81,8 @@ class RoomTracks:
         self._times: dict[str, TrackTiming] = {}
         self._sampled = float("-inf")
         self._taps: list[Tap] = []
+        self._watching: list[Tap] = []
+        """Those of them that want video."""
 
     def __len__(self) -> int:
         return len(self._tracks)
@@ -115,8 +117,8 @@ class RoomTracks:
         ]
 
     def tapped(self, track: str) -> bool:
-        """Whether some tap sees it."""
-        return bool(self._taps) and track in self._tracks
+        """Whether some tap gets its packets."""
+        return track in self._tracks and bool(self._receivers(self._tracks[track].track))
 
     def set_muted(self, track: str, muted: bool) -> None:
         """Muted tracks reach nobody, taps included. An unmuted video asks for a key frame."""
@@ -131,11 +133,13 @@ class RoomTracks:
                     self._edge.plane.request_keyframe(source, self._edge.clock())
         self._tell("track_muted", track, muted, self._clock.now())
 
-    def add_tap(self, tap: Tap) -> None:
-        """The tracks already there are told to it at once."""
+    def add_tap(self, tap: Tap, video: bool = True) -> None:
+        """The tracks already there are told to it at once. Without `video` it gets packets of audio only."""
         if tap in self._taps:
             return
         self._taps.append(tap)
+        if video:
+            self._watching.append(tap)
         now = self._clock.now()
         for entry in self._tracks.values():
             track = entry.track
@@ -146,12 +150,16 @@ class RoomTracks:
 
     def remove_tap(self, tap: Tap) -> None:
         """Unknown ones are ignored. It is told nothing more."""
-        if tap in self._taps:
-            self._taps.remove(tap)
-        if not self._taps:
-            for entry in self._tracks.values():
+        for taps in (self._taps, self._watching):
+            if tap in taps:
+                taps.remove(tap)
+        for entry in self._tracks.values():
+            if not self._receivers(entry.track):
                 self._detach(entry, entry.tapped)
                 entry.follow.shown = entry.follow.target = None
+
+    def _receivers(self, track: PublishedTrack) -> list[Tap]:
+        return self._watching if track.info.kind == "video" else self._taps
 
     def opened(self, track: PublishedTrack) -> None:
         """Negotiated; nothing flows yet."""
@@ -204,7 +212,7 @@ class RoomTracks:
 
     def _attach(self, entry: _Entry) -> None:
         """Taps the best encoding, besides the one that is shown until the best has a key frame."""
-        if not entry.track.live or not self._taps:
+        if not entry.track.live or not self._receivers(entry.track):
             return
         best = entry.flows.best
         entry.follow.target = best
@@ -247,7 +255,8 @@ class RoomTracks:
                 )
             )
         if batch:
-            self._tell("packets", batch)
+            for tap in tuple(self._receivers(entry.track)):
+                self._guard(tap.packets, batch)
             self._detach(entry, entry.tapped - {entry.follow.shown, entry.follow.target, source})
 
     def _tell(self, method: str, *arguments: object) -> None:

@@ -69,6 +69,22 @@ async def test_viewers_and_taps_follow_the_best_encoding_that_flows(
         assert b.media_ms >= a.media_ms
 
 
+async def test_a_tap_that_wants_no_video_gets_none(join: Join, events: Recorded, room: SfuRoom) -> None:
+    ana = join("ana")
+    listener, watcher = Listener(events), Listener(events)
+    room.add_tap(listener, video=False)
+    await ana.publish([CAMERA, MICROPHONE])
+    camera, microphone = ana.tracks["0"], ana.tracks["1"]
+    async with encoding(ana, "q"), voice(ana, "1"):
+        await events.until(lambda: len(listener.packets_of(microphone)) > 5)
+        room.add_tap(watcher)
+        await events.until(lambda: len(watcher.packets_of(camera)) > 5 and len(watcher.packets_of(microphone)) > 5)
+        room.remove_tap(watcher)
+        heard = len(listener.packets_of(microphone))
+        await events.until(lambda: len(listener.packets_of(microphone)) > heard + 5)
+    assert listener.packets_of(camera) == []
+
+
 async def test_muting_a_simulcast_track_mutes_every_encoding(join: Join, events: Recorded, room: SfuRoom) -> None:
     ana, ben = join("ana"), join("ben")
     ben.listen()
