@@ -27,6 +27,7 @@ from signaling.settings import Settings, SettingsError
 
 SOON = datetime.timedelta(days=14)
 ROUND_TRIP_WITHIN = 5.0
+ANSWER_WITHIN = 3.0
 LOCAL_NAMES = ("localhost", "")
 
 
@@ -41,7 +42,7 @@ def local_url(settings: Settings) -> str:
 def _session() -> aiohttp.ClientSession:
     # Our own server on our own machine: its certificate is looked at by `certificate`, not here.
     return aiohttp.ClientSession(
-        connector=aiohttp.TCPConnector(ssl=False), timeout=aiohttp.ClientTimeout(total=10), trust_env=False
+        connector=aiohttp.TCPConnector(ssl=False), timeout=aiohttp.ClientTimeout(total=ANSWER_WITHIN), trust_env=False
     )
 
 
