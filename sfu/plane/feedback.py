@@ -9,6 +9,8 @@ from sfu.rtcp import MAX_REPORTS, Nack, Pli, ReceiverReport, Remb, Report, RtcpP
 INTERVAL = 1.0
 ARRIVALS_EVERY = 0.05
 NACKS_AT_ONCE = 200
+MOST_TOLD = 0.25
+"""Beyond this more error correction costs more than it saves."""
 ALIVE = 2.0
 """A source silent for longer gets no report."""
 
@@ -69,6 +71,17 @@ def send_reports(transport: Transport, sources: dict[str, Incoming], now: float)
         transport.send_compound(packets)
 
 
+def _worst_listener(source: Incoming) -> float:
+    """The most that any listener loses of it, bounded.
+
+    Opus adds forward error correction only for loss that it is told of (RFC 6716, section 2.1.7), and a publisher hears
+    of its own link alone. One that estimates its bandwidth by these reports is spared: it would send less instead.
+    """
+    if source.spec.extensions.transport_cc is None:
+        return 0.0
+    return min(MOST_TOLD, max((sink.fraction_lost for sink in source.live), default=0.0))
+
+
 def _reception(transport: Transport, now: float) -> list[RtcpPacket]:
     since = transport.reported_at
     reports: list[Report] = []
@@ -80,7 +93,8 @@ def _reception(transport: Transport, now: float) -> list[RtcpPacket]:
         numbering, reception = source.numbering, source.reception
         wanted, missed = reception.interval(numbering.highest)
         loss = missed / wanted if wanted else 0.0
-        reports.append(reception.report(source.ssrc, numbering.highest, numbering.wire_highest(), loss, now))
+        told = max(loss, _worst_listener(source)) if source.spec.kind == "audio" else loss
+        reports.append(reception.report(source.ssrc, numbering.highest, numbering.wire_highest(), told, now))
         if source.spec.kind == "video":
             ssrcs.append(source.ssrc)
             expected += wanted

@@ -267,6 +267,25 @@ def test_the_publisher_hears_how_its_stream_arrives(net, plane, kit):
     assert remb.ssrcs == (2222,) and remb.bitrate < 2_500_000
 
 
+@pytest.mark.parametrize("transport_cc", [3, None])
+def test_a_voice_is_told_of_the_worst_listeners_loss_unless_it_would_send_less(net, plane, kit, transport_cc):
+    publisher, near, far = net.join("p"), net.join("near"), net.join("far")
+    extensions = ExtensionIds(mid=4, audio_level=1, transport_cc=transport_cc)
+    plane.add_source("p", kit.audio(extensions=extensions))
+    plane.add_sink("near", kit.sink("mic", "a"))
+    plane.add_sink("far", kit.sink("mic", "b"))
+    for n in range(30):
+        publisher.send(kit.opus(n), n * 0.02)
+    near.send_rtcp(0.6, ReceiverReport(7, (Report(5000, 0.02, 1, 29, 0, 0, 0),)))
+    far.send_rtcp(0.6, ReceiverReport(8, (Report(5000, 0.1, 3, 29, 0, 0, 0),)))
+    publisher.clear()
+    for n in range(30, 60):
+        publisher.send(kit.opus(n), n * 0.02)
+    plane.tick(1.3)
+    report = next(packet.reports[0] for packet in publisher.got(ReceiverReport) if packet.reports)
+    assert report.fraction_lost == pytest.approx(0.1 if transport_cc else 0.0, abs=0.01) and report.lost == 0
+
+
 def test_remb_follows_the_cap(net, plane, kit):
     publisher, _ = start(net, plane, kit)
     plane.set_bitrate("p", 800_000)
