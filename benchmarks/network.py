@@ -114,10 +114,12 @@ def _up(shape: Shape) -> Shape:
 # --- from what the page noted to figures ----------------------------------------------------------
 
 
-def freezes(frames: Sequence[float]) -> list[float]:
-    """Gaps in ms that count as freezes, from the times in ms at which frames were shown: longer than three times the
-    mean of the 30 before, and than that mean and 150 ms."""
-    gaps = [after - before for before, after in itertools.pairwise(frames)]
+def freezes(frames: Sequence[float], began: float, end: float) -> list[float]:
+    """Gaps in ms that count as freezes, from the times in ms at which frames were shown and that of the end: longer
+    than three times the mean of the 30 before, and than that mean and 150 ms. No picture at all is one long freeze."""
+    gaps = [after - before for before, after in itertools.pairwise([*frames, end])]
+    if len(gaps) < 2:
+        return [end - began]
     found = []
     for at, gap in enumerate(gaps):
         before = gaps[max(0, at - 30) : at]
@@ -142,7 +144,7 @@ def figures(samples: Sequence[dict[str, Any]], frames: Sequence[float]) -> dict[
     """One condition's JSON, from the samples and frame times (ms) of its duration."""
     began = samples[0]["at"] / 1000
     took = samples[-1]["at"] / 1000 - began
-    frozen = freezes(frames)
+    frozen = freezes(frames, samples[0]["at"], samples[-1]["at"])
     heights: list[tuple[float, int, int]] = []
     for sample in samples:
         video = sample.get("video", {})
@@ -211,9 +213,12 @@ async def _enter(browser: Browser, link: str, name: str, camera: bool) -> Page:
     await page.add_init_script(WATCH)
     await page.goto(link)
     await page.fill('[data-testid="name"]', name)
-    if not camera:
-        for device in ("camera", "microphone"):
-            await page.click(f'[data-testid="prejoin-{device}"]')
+    for device in ("camera", "microphone"):
+        button = f'[data-testid="prejoin-{device}"]'
+        await page.wait_for_selector(f'{button}[aria-pressed="true"]')  # it has opened
+        if not camera:
+            await page.click(button)
+            await page.wait_for_selector(f'{button}[aria-pressed="false"]')
     await page.click('[data-testid="join"]')
     await page.wait_for_selector('[data-testid="stage"]')
     return page
@@ -273,7 +278,7 @@ async def run_condition(condition: Condition, viewer: Page, source: Page, link: 
     if len(marks) == 3:
         dropped, restored = marks[1], marks[2]
         found |= recovery(samples, dropped, restored)
-        late = freezes([at for at in frames if at >= dropped])
+        late = freezes([at for at in frames if at >= dropped], dropped, samples[-1]["at"])
         found["max_freeze_ms"] = round(max(late, default=0.0))
     print(f"network: {condition.name}: {found}", file=sys.stderr)
     return found

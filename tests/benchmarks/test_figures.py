@@ -17,12 +17,20 @@ from benchmarks.soak import slope
 
 def test_a_gap_of_half_a_second_at_thirty_frames_is_a_freeze() -> None:
     shown = [n * 33.0 for n in range(60)]
-    assert freezes(shown + [at + 533.0 for at in shown[-1:]]) == [533.0]
+    assert freezes([*shown, shown[-1] + 533.0], 0.0, shown[-1] + 540.0) == [533.0]
 
 
 def test_a_late_frame_is_no_freeze() -> None:
     shown = [n * 33.0 for n in range(60)]
-    assert freezes([*shown, shown[-1] + 150.0]) == []
+    assert freezes([*shown, shown[-1] + 150.0], 0.0, shown[-1] + 151.0) == []
+
+
+def test_a_picture_that_stops_is_frozen_until_the_end() -> None:
+    assert freezes([n * 33.0 for n in range(60)], 0.0, 59 * 33.0 + 4000) == [4000.0]
+
+
+def test_no_picture_at_all_is_one_long_freeze() -> None:
+    assert freezes([], 1000.0, 31_000.0) == [30_000.0]
 
 
 def _samples(heights: list[int], frames_per_second: float) -> list[dict[str, Any]]:
@@ -47,7 +55,7 @@ def test_resolution_over_time_and_concealment_are_told() -> None:
     samples = _samples([180] * 4 + [720] * 5, 30)
     for n, sample in enumerate(samples):
         sample["audio"] = {"totalSamplesReceived": n * 12000, "concealedSamples": n * 600}
-    found = figures(samples, [n * 33.0 for n in range(60)])
+    found = figures(samples, [n * 33.0 for n in range(61)])
     assert [(change["at_s"], change["height"]) for change in found["resolution"]] == [(0.0, 180), (1.0, 720)]
     assert found["audio_concealed_share"] == 0.05
     assert found["max_freeze_ms"] == 0
