@@ -30,12 +30,13 @@ SLACK = 1.35
 MARGIN = 0.15
 """What a step up must leave free, as a share of its cost."""
 
-HOLD, MAX_HOLD = 2.0, 8.0
-"""Seconds that an estimate must have held before it is spent; doubled each time that a rise was taken back."""
+EAGER, HOLD, MAX_HOLD = 0.5, 2.0, 8.0
+"""Seconds that an estimate must have held before it is spent: at first, once bandwidth was short, and at most. Doubled
+each time that a rise was taken back."""
 
-REGRET, FORGIVE = 6.0, 60.0
+REGRET, FORGIVE = 6.0, 90.0
 """A fall within so many seconds of a rise means that the rise was a mistake: the hold and the margin double. After so
-many seconds without another mistake it is forgotten."""
+many seconds without another fall all is forgotten."""
 
 HEADROOM = 1.05
 """`wanted` asks for a little more than is needed, so that the estimate can pass the margin."""
@@ -168,15 +169,15 @@ def _cost(encoding: Encoding, spatial: int, temporal: int) -> float:
 class Allocator:
     """Decides for one viewer. Give it every new estimate, and ask again when something changed or after a moment."""
 
-    __slots__ = ("_budget", "_estimate", "_held", "_hold", "_minima", "_regretted", "_rose")
+    __slots__ = ("_budget", "_estimate", "_fell", "_held", "_hold", "_minima", "_rose")
 
     def __init__(self) -> None:
         self._estimate: float | None = None
         self._budget: float | None = None
         self._minima: deque[tuple[float, float]] = deque()
         self._held: dict[str, Key] = {}
-        self._hold = HOLD
-        self._rose = self._regretted = float("-inf")
+        self._hold = EAGER
+        self._rose = self._fell = float("-inf")
 
     @property
     def estimate(self) -> float | None:
@@ -205,7 +206,7 @@ class Allocator:
 
     @property
     def _margin(self) -> float:
-        return MARGIN * min(2.0, self._hold / HOLD)
+        return MARGIN * min(2.0, max(1.0, self._hold / HOLD))
 
     def _catch_up(self, now: float) -> None:
         """Raises the budget to the least estimate of the last moments."""
@@ -274,11 +275,12 @@ class Allocator:
             return
         # A smaller tile, or an encoding that its publisher ended, is no fall.
         fell = any(held[name] < before.get(name, held[name]) for name in short)
-        if fell and now - self._rose <= REGRET:
-            self._hold = min(MAX_HOLD, self._hold * 2)
-            self._regretted = now
+        if fell:
+            mistake = now - self._rose <= REGRET
+            self._hold = min(MAX_HOLD, self._hold * 2) if mistake and self._hold >= HOLD else max(HOLD, self._hold)
+            self._fell = now
             self._rose = float("-inf")
         elif any(key > before.get(name, key) for name, key in held.items()):
             self._rose = now
-        elif now - self._regretted > FORGIVE:
-            self._hold = HOLD
+        elif now - self._fell > FORGIVE:
+            self._hold = EAGER
