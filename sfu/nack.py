@@ -1,13 +1,24 @@
-"""Which packets to ask for again (generic NACK, RFC 4585), when, and when to stop asking."""
+"""Which packets to ask for again (generic NACK, RFC 4585), when, and when to stop asking.
+
+How long the sender takes to answer is learnt from what comes: asked again before that, a packet comes twice; much
+later, a picture freezes. How late packets come that were only out of order is learnt in the same way.
+"""
 
 from __future__ import annotations
 
-REORDER = 0.01
-"""A packet this late is only out of order; asking sooner wastes bandwidth."""
+REORDER, MOST_REORDER = 0.01, 0.05
+"""A packet this late is only out of order; asking sooner wastes bandwidth. More where packets overtake each other."""
 
 FIRST_RETRY = 0.04
 BACKOFF = 1.5
 LONGEST_RETRY = 0.2
+"""While nothing is known of the round trip."""
+
+MARGIN, SLACK = 1.25, 0.01
+KNOWN_BACKOFF = 1.25
+MOST_RETRY = 0.4
+"""Once it is known: asked again after this many round trips and seconds."""
+
 MAX_TRIES = 10
 MAX_AGE = 1.0
 MAX_MISSING = 500
@@ -20,28 +31,52 @@ class NackTracker:
     """
 
     def __init__(self) -> None:
-        self.missing: dict[int, tuple[float, float, int]] = {}  # sequence -> (since, ask at, tries), oldest first
+        self.missing: dict[int, tuple[float, float, int, float]] = {}
+        """By sequence, oldest first: missing since, to be asked for at, tries, first asked for at."""
         self.next_due = float("inf")
         self.given_up = 0
+        self.round_trip: float | None = None
+        """From asking to having, as a rule."""
+        self._patience = REORDER
         self._highest = -1
 
-    def received(self, sequence: int, now: float) -> None:
+    def received(self, sequence: int, now: float, repaired: bool = False) -> None:
+        """A packet came, by retransmission where `repaired`."""
         if sequence <= self._highest:
-            self.missing.pop(sequence, None)
+            entry = self.missing.pop(sequence, None)
+            if entry is not None:
+                since, _, tries, asked = entry
+                self._learn(now - since, now - asked if tries else None, repaired)
             return
         if self._highest >= 0 and sequence > self._highest + 1:
             self._open_gap(self._highest + 1, sequence, now)
         self._highest = sequence
+
+    def _learn(self, late: float, answered: float | None, repaired: bool) -> None:
+        if repaired:
+            self._patience = max(REORDER, 0.97 * self._patience)
+            if answered is not None:
+                # The first request may have been lost: what seems to take longer is believed slowly.
+                known = self.round_trip
+                faster = known is None or answered < known
+                self.round_trip = answered if known is None or faster else known + (answered - known) / 16
+        elif answered is None or (self.round_trip is not None and answered < 0.5 * self.round_trip):
+            self._patience = max(self._patience, min(MOST_REORDER, 1.1 * late))
 
     def _open_gap(self, start: int, end: int, now: float) -> None:
         if len(self.missing) + end - start > MAX_MISSING:
             self.given_up += len(self.missing) + end - start
             self.missing.clear()
             return
-        ask = now + REORDER
+        ask = now + self._patience
         self.next_due = min(self.next_due, ask)
         for sequence in range(start, end):
-            self.missing[sequence] = (now, ask, 0)
+            self.missing[sequence] = (now, ask, 0, 0.0)
+
+    def _wait(self, tries: int) -> float:
+        if self.round_trip is None:
+            return min(LONGEST_RETRY, FIRST_RETRY * BACKOFF**tries)
+        return min(MOST_RETRY, (MARGIN * self.round_trip + SLACK) * KNOWN_BACKOFF**tries)
 
     def due(self, now: float) -> list[int]:
         """Sequences to ask for now; counts the try and gives up what was asked for too often or is too old."""
@@ -50,14 +85,14 @@ class NackTracker:
         asked: list[int] = []
         gone: list[int] = []
         soonest = float("inf")
-        for sequence, (since, at, tries) in self.missing.items():
+        for sequence, (since, at, tries, first) in self.missing.items():
             if at <= now:
                 if tries >= MAX_TRIES or now - since > MAX_AGE:
                     gone.append(sequence)
                     continue
                 asked.append(sequence)
-                at = now + min(LONGEST_RETRY, FIRST_RETRY * BACKOFF**tries)
-                self.missing[sequence] = (since, at, tries + 1)
+                at = now + self._wait(tries)
+                self.missing[sequence] = (since, at, tries + 1, first if tries else now)
             soonest = min(soonest, at)
         for sequence in gone:
             del self.missing[sequence]

@@ -121,7 +121,7 @@ class Incoming:
         if not self.history.add(packet):
             return "duplicate"
         if nack is not None:
-            nack.received(number, now)
+            nack.received(number, now, repaired)
         self._packets += 1
         self._bytes += len(payload)
         if descriptor is None:

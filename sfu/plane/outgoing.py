@@ -23,6 +23,9 @@ RESEND_BURST = 400.0
 REPEAT_AFTER = 0.02
 """A packet is not sent again sooner than this after the last time."""
 
+LOSSY = 0.05
+"""Loss above which a second retransmission of a packet goes out twice: a third would come too late for many."""
+
 SEALED = 256
 REPORTS_KEPT = 8
 NTP_EPOCH = 2_208_988_800
@@ -56,6 +59,8 @@ class Outgoing(Course):
         self._tokens = RESEND_BURST
         self._tokens_at = float("-inf")
         self._resent: dict[int, float] = {}
+        self.urgent = False
+        """What `may_resend` allowed last should go out twice."""
 
     def render(self, packet: MediaPacket, placed: Placed, now: float, counted: int = 0) -> bytes:
         """The RTP packet under the sink's own names; `counted` is its transport sequence number."""
@@ -111,7 +116,7 @@ class Outgoing(Course):
         if self._tokens < 1:
             return False
         self._tokens -= 1
-        self._resent.pop(number, None)
+        self.urgent = self._resent.pop(number, None) is not None and self.fraction_lost > LOSSY
         self._resent[number] = now
         if len(self._resent) > 2 * SEALED:
             del self._resent[next(iter(self._resent))]

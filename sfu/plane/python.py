@@ -313,6 +313,9 @@ class PythonPlane:
                 if sending is not None:
                     sink.retransmissions += 1
                     self._out += sending.again(sink, data, now)
+                    if sink.urgent:
+                        data = sink.render_rtx(packet, placed, feed.time_offset, now)
+                        self._out += sending.again(sink, data, now)
                     continue
                 try:
                     sealed = sink.transport.srtp.seal_rtp(data)
