@@ -92,7 +92,7 @@ class Selector:
         """Whether to forward a packet that comes in order. One without a descriptor (padding) is left out."""
         if keyframe:
             self.start(time)
-        elif time > self._time:
+        elif time != self._time:
             self._time = time
             self._goal = (self.wanted_spatial, self.wanted_temporal)
             self._limit(min(self.spatial, self.wanted_spatial), min(self.temporal, self.wanted_temporal))

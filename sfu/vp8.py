@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from sfu.descriptor import ALL, Descriptor
 
+_BARE, _KEY = Descriptor(), Descriptor(fresh=True, raises=ALL)
+
 
 def describe(payload: bytes) -> Descriptor | None:
     """None for a truncated one."""
@@ -42,14 +44,7 @@ def describe(payload: bytes) -> Descriptor | None:
         return None
     # The frame tag's first bit, in the first packet of a frame: after a key frame nothing depends on what was before.
     key = payload[0] & 0x17 == 0x10 and payload[position] & 0x01 == 0
-    return Descriptor(
-        temporal=temporal,
-        fresh=key,
-        raises=ALL if key else -1,
-        sync=sync,
-        picture=picture,
-        picture_at=picture_at,
-        picture_bits=bits,
-        tl0=tl0,
-        tl0_at=tl0_at,
-    )
+    if not payload[0] & 0x80:
+        return _KEY if key else _BARE
+    # By position: once per packet, names would double the cost.
+    return Descriptor(0, temporal, False, key, ALL if key else -1, sync, picture, picture_at, bits, tl0, tl0_at)

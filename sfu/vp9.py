@@ -39,15 +39,7 @@ def describe(payload: bytes) -> Descriptor | None:
     if size <= position:
         return None
     fresh = not first & 0x40
-    return Descriptor(
-        spatial=spatial,
-        temporal=temporal,
-        end=bool(first & 0x04),
-        fresh=fresh,
-        raises=ALL if up or (fresh and spatial == 0) else -1,
-        picture=picture,
-        picture_at=picture_at,
-        picture_bits=bits,
-        tl0=tl0,
-        tl0_at=tl0_at,
-    )
+    raises = ALL if up or (fresh and spatial == 0) else -1
+    end = bool(first & 0x04)
+    # By position: once per packet, names would double the cost.
+    return Descriptor(spatial, temporal, end, fresh, raises, False, picture, picture_at, bits, tl0, tl0_at)
