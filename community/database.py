@@ -14,7 +14,7 @@ from sqlalchemy import event
 from sqlalchemy.engine import make_url
 from sqlalchemy.ext.asyncio import AsyncEngine, AsyncSession, async_sessionmaker, create_async_engine
 
-HEAD = "0001"
+HEAD = "0002"
 """The newest migration; tests/community checks that it is what the scripts say."""
 
 

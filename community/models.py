@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from datetime import UTC, datetime
 
-from sqlalchemy import DateTime, ForeignKey, MetaData, String, Text, TypeDecorator, UniqueConstraint
+from sqlalchemy import JSON, DateTime, ForeignKey, MetaData, String, Text, TypeDecorator, UniqueConstraint
 from sqlalchemy.engine import Dialect
 from sqlalchemy.orm import DeclarativeBase, Mapped, mapped_column
 
@@ -122,3 +122,18 @@ class AuditRow(Base):
     actor: Mapped[str] = mapped_column(String(80))
     act: Mapped[str] = mapped_column(String(40))
     subject: Mapped[str | None] = mapped_column(String(80))
+
+
+class GlossaryRow(Base):
+    """A term. `scope` is a room's id, or empty for the whole organisation; `translations` map a language to a text."""
+
+    __tablename__ = "glossary"
+    __table_args__ = (UniqueConstraint("scope", "language", "term"),)
+    id: Mapped[str] = mapped_column(String(32), primary_key=True)
+    scope: Mapped[str] = mapped_column(String(64))
+    language: Mapped[str] = mapped_column(String(16))
+    term: Mapped[str] = mapped_column(String(120))
+    kind: Mapped[str] = mapped_column(String(16))
+    aliases: Mapped[list[str]] = mapped_column(JSON)
+    translations: Mapped[dict[str, str]] = mapped_column(JSON)
+    created_at: Mapped[datetime] = mapped_column(Utc)

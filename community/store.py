@@ -5,6 +5,7 @@ from __future__ import annotations
 from community.audit import Audit
 from community.chat import Chat
 from community.database import Database
+from community.glossary import Glossary
 from community.links import Links
 from community.members import Members
 from community.recordings import Recordings
@@ -18,6 +19,7 @@ class Store:
         self.database = Database(url)
         self.audit = Audit(self.database)
         self.chat = Chat(self.database)
+        self.glossary = Glossary(self.database)
         self.links = Links(self.database)
         self.members = Members(self.database)
         self.recordings = Recordings(self.database)
