@@ -201,6 +201,8 @@ class Allocator:
         while minima and minima[-1][1] >= estimate:
             minima.pop()
         minima.append((now, estimate))
+        while len(minima) > 1 and minima[1][0] <= now - MAX_HOLD:
+            minima.popleft()
         if self._budget is None or estimate < self._budget:
             self._budget = estimate
 

@@ -13,6 +13,9 @@ from sfu.subscriber import Subscriber
 UNSEEN = (160, 90)
 """The size at which a track comes before the viewer has said how it shows it."""
 
+NOTABLE = 0.02
+"""A share by which an estimate must have moved to be worth a new decision."""
+
 SAYS = 1.5
 """Seconds within which a page says what it shows; who has not said it by then is no page and gets everything."""
 
@@ -30,6 +33,12 @@ class Viewer:
         self._changed = True
         self._seen: tuple[int, str | None] = (-1, None)
         self._wanted = 0.0
+        self._decided = 0.0
+
+    @property
+    def _full(self) -> bool:
+        """Whether it gets all that it shows: more bandwidth changes nothing then."""
+        return not self.allocation.reduced
 
     def show(self, tiles: Sequence[Tile]) -> None:
         """What the viewer's page shows from now on."""
@@ -41,18 +50,24 @@ class Viewer:
 
     def on_event(self, event: PlaneEvent, now: float) -> None:
         """An estimate of the way to the viewer."""
-        if isinstance(event, BandwidthEstimate):
-            self.allocator.estimated(event.bits_per_second, now)
+        if not isinstance(event, BandwidthEstimate):
+            return
+        estimate = event.bits_per_second
+        self.allocator.estimated(estimate, now)
+        if estimate < self.allocation.spent:
             self._changed = True
+        elif not self._full:
+            self._changed = self._changed or abs(estimate - self._decided) > NOTABLE * self._decided
 
     def update(self, scene: Scene, speaker: str | None, now: float) -> bool:
         """True when `wants`, the plane's sources that this viewer shows or would show, has changed."""
         if now >= self._says_until:
             self._tiles, self._changed, self._says_until = None, True, float("inf")
         seen = (scene.version, speaker)
-        if not self._changed and seen == self._seen and self.allocator.settled:
+        if not self._changed and seen == self._seen and (self._full or self.allocator.settled):
             return False
         self._changed, self._seen = False, seen
+        self._decided = self.allocator.estimate or 0.0
         watched = [
             self._watch(scene, track, speaker)
             for track in self.subscriber.tracks

@@ -285,4 +285,5 @@ def test_noisy_rates_of_the_layers_do_not_make_pictures_flap(seed: int, estimate
         decided = allocator.allocate(tracks, 40_000, step * 0.2)
         switches += before is not None and decided.targets != before
         before = decided.targets
-    assert switches <= 6  # in two minutes
+    # Two mistakes (up and down again each), then a minute and a half of patience; and once more at most.
+    assert switches <= 9  # in two minutes
