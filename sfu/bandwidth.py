@@ -21,7 +21,7 @@ from sfu.sendlog import Outcome, SendLog
 from sfu.twcc import TransportFeedback
 
 START = 1_000_000.0
-FLOOR = 30_000.0
+FLOOR = 60_000.0
 CEILING = 50_000_000.0
 
 DECREASE = 0.85
@@ -32,6 +32,9 @@ HEADROOM, HEADROOM_BITS = 1.5, 10_000.0
 
 IDLE_DECREASE = 0.7
 """On an overuse without much of a queue, when far less is sent than the estimate."""
+
+PROVEN = 0.5
+"""After so many seconds without change what arrives without a queue is believed, if it is more than the estimate."""
 
 DRAIN_QUEUE, DRAINED = 0.06, 0.03
 SUDDEN_QUEUE = 0.1
@@ -148,6 +151,8 @@ class DelayRate:
             return
         if usage == "normal" and now - self._acted > round_trip:
             self._increase(acked, round_trip, passed)
+            if queue < DRAINED and acked > self.estimate and now - self._acted > PROVEN:
+                self.estimate = min(acked, CEILING)
 
     def _decrease(self, queue: float, acked: float, now: float) -> None:
         if not acked:
@@ -224,6 +229,12 @@ class BandwidthEstimator:
     def overused_at(self) -> float:
         """When there was last an overuse, by delay or by loss."""
         return self.delay.overused_at
+
+    def probed(self, rate: float, clean: bool, now: float) -> None:
+        """A probe has shown that the path takes this much now; where it was `clean`, whatever was lost before."""
+        if clean and rate > self.estimate:
+            self.loss.forget()
+        self.delay.probed(rate, now)
 
     def sent(self, size: int, now: float, cluster: int = 0) -> int:
         """A packet leaves; gives its transport sequence number, to be cut to 16 bits."""

@@ -69,6 +69,12 @@ class LossModel:
         self._packets = self._lost = self._octets = 0
         self._update(acked, ceiling)
 
+    def forget(self) -> None:
+        """The path is another one now."""
+        self._observations.clear()
+        self.estimate = float("inf")
+        self.loss = 0.0
+
     def _update(self, acked: float, ceiling: float) -> None:
         weight, total, missing = 1.0, 0.0, 0.0
         for _, arrived, lost in reversed(self._observations):

@@ -9,6 +9,7 @@ as far as rates go: a longer queue raises the rate. A queue that is full all the
 from __future__ import annotations
 
 from collections import deque
+from collections.abc import Callable
 from typing import Generic, Literal, TypeVar
 
 Packet = TypeVar("Packet")
@@ -21,7 +22,7 @@ FACTOR = 2.5
 BURST = 0.04
 LEAST_BURST = 12_000.0
 """Bytes that may always leave at once."""
-DRAIN = 0.25
+DRAIN = 0.5
 MOST_PACKETS = 1024
 MOST_OCTETS = 1_500_000
 
@@ -92,6 +93,20 @@ class Pacer(Generic[Packet]):
                 self.octets -= size
                 out.append(packet)
         return out
+
+    def discard(self, unwanted: Callable[[Packet], bool]) -> list[Packet]:
+        """Takes out what need not leave any more."""
+        gone: list[Packet] = []
+        for queue in self._queues:
+            for _ in range(len(queue)):
+                entry = queue.popleft()
+                if unwanted(entry[2]):
+                    gone.append(entry[2])
+                    self.count -= 1
+                    self.octets -= entry[1]
+                else:
+                    queue.append(entry)
+        return gone
 
     def spent(self, size: int, now: float) -> None:
         """Bytes that left besides: padding."""

@@ -17,7 +17,7 @@ FIRST, STEP = 3.0, 2.0
 WORTH = 1.05
 """No probing for less than this over the estimate."""
 
-LEAST_TIME, MOST_TIME = 0.05, 0.3
+LEAST_TIME, MOST_TIME = 0.055, 0.3
 """The more jitter there is the longer it takes to see a rate through it."""
 LEAST_OCTETS = 1500
 LEAST_PACKETS = 5
@@ -25,9 +25,13 @@ RESULT_TIME = 1.0
 """After its last packet and a round trip, a cluster whose feedback has not come by then has failed."""
 
 SOONEST, LATEST = 1.0, 4.0
+AGAIN = 0.4
+PROGRESS = 1.2
+"""A cluster that fell short, but showed this many times the estimate, is followed by another soon."""
 GOOD = 0.9
 """Of the rate that was tried; less is a failure, though what was shown is believed."""
 
+CLEAN = 0.95
 FULL = 0.9
 UTILISED = 0.95
 
@@ -35,11 +39,25 @@ UTILISED = 0.95
 class Cluster:
     """A probe under way: `number` marks its packets, `rate` is tried until `octets` have left."""
 
-    __slots__ = ("arrived", "count", "left", "number", "octets", "rate", "sent", "sent_at", "sizes", "started")
+    __slots__ = (
+        "arrived",
+        "count",
+        "estimate",
+        "left",
+        "number",
+        "octets",
+        "rate",
+        "sent",
+        "sent_at",
+        "sizes",
+        "started",
+    )
 
-    def __init__(self, number: int, rate: float, jitter: float, now: float) -> None:
+    def __init__(self, number: int, rate: float, estimate: float, jitter: float, now: float) -> None:
         self.number = number
         self.rate = rate
+        self.estimate = estimate
+        """As it was before."""
         self.octets = max(LEAST_OCTETS, int(rate * min(MOST_TIME, max(LEAST_TIME, 4 * jitter)) / 8))
         self.started = now
         self.sent_at: float | None = None
@@ -70,8 +88,9 @@ class Cluster:
         came_rate = _rate([self.arrived[index] for index in order], sizes)
         if sent_rate <= 0 or came_rate <= 0:
             return None
-        shown = UTILISED * came_rate if came_rate < FULL * sent_rate else min(sent_rate, came_rate)
-        return min(shown, self.rate)
+        if came_rate >= FULL * sent_rate and sent_rate >= FULL * self.rate:
+            return self.rate  # what is missing is how exactly so few packets can tell
+        return min(self.rate, UTILISED * came_rate, sent_rate)
 
 
 def _rate(times: list[float], sizes: list[int]) -> float:
@@ -93,12 +112,14 @@ def _rate(times: list[float], sizes: list[int]) -> float:
 class Prober:
     """Asked on every tick (`due`), told of what left (`sent`) and of feedback (`outcome`)."""
 
-    __slots__ = ("_next_at", "_number", "_pause", "_waiting", "cluster", "failures", "successes")
+    __slots__ = ("_next_at", "_number", "_pause", "_waiting", "clean", "cluster", "failures", "successes")
 
     def __init__(self) -> None:
         self.cluster: Cluster | None = None
         """The one whose packets are leaving."""
         self.successes = self.failures = 0
+        self.clean = False
+        """Hardly anything of the last cluster with a result was lost."""
         self._waiting: Cluster | None = None
         self._number = 0
         self._next_at = float("-inf")
@@ -128,7 +149,7 @@ class Prober:
             return None
         rate = min(wanted, estimate * (STEP if self.successes else FIRST))
         self._number = self._number % 0xFFFF + 1
-        self.cluster = Cluster(self._number, rate, jitter, now)
+        self.cluster = Cluster(self._number, rate, estimate, jitter, now)
         return self.cluster
 
     def sent(self, size: int, now: float) -> None:
@@ -169,17 +190,22 @@ class Prober:
         shown = present.rate_shown()
         if shown is None:
             return None
+        self.clean = len(present.sizes) >= CLEAN * present.count
         if shown >= GOOD * present.rate:
             self._waiting = None
             self.successes += 1
             self._pause = SOONEST
             self._next_at = now
         else:
-            self._fail(now)
+            self._fail(now, shown >= PROGRESS * present.estimate)
         return shown
 
-    def _fail(self, now: float) -> None:
+    def _fail(self, now: float, progress: bool = False) -> None:
         self._waiting = self.cluster = None
         self.failures += 1
+        if progress:
+            self._pause = SOONEST
+            self._next_at = now + AGAIN
+            return
         self._next_at = now + self._pause
         self._pause = min(LATEST, 2 * self._pause)

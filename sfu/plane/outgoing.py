@@ -27,6 +27,7 @@ LOSSY = 0.05
 """Loss above which a second retransmission of a packet goes out twice: a third would come too late for many."""
 
 SEALED = 256
+ABANDONED = 1024
 REPORTS_KEPT = 8
 NTP_EPOCH = 2_208_988_800
 
@@ -59,6 +60,8 @@ class Outgoing(Course):
         self._tokens = RESEND_BURST
         self._tokens_at = float("-inf")
         self._resent: dict[int, float] = {}
+        self.abandoned: dict[int, None] = {}
+        """Numbers, cut to 16 bits, of packets that never left: a key frame came first."""
         self.urgent = False
         """What `may_resend` allowed last should go out twice."""
 
@@ -121,6 +124,12 @@ class Outgoing(Course):
         if len(self._resent) > 2 * SEALED:
             del self._resent[next(iter(self._resent))]
         return True
+
+    def abandon(self, number: int) -> None:
+        """The packet has not left and need not: requests for it are not answered."""
+        self.abandoned[number & 0xFFFF] = None
+        if len(self.abandoned) > ABANDONED:
+            del self.abandoned[next(iter(self.abandoned))]
 
     def keep(self, number: int, sealed: bytes) -> None:
         """For sinks without RTX: the bytes as they left."""

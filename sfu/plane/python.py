@@ -305,7 +305,7 @@ class PythonPlane:
                     continue
                 feed, pictures, sequence = origin
                 packet = feed.source.history.get(sequence)
-                if packet is None or not sink.may_resend(number, now):
+                if packet is None or number in sink.abandoned or not sink.may_resend(number, now):
                     continue
                 placed = (number, *feed.late(packet, pictures))
                 data = sink.render_rtx(packet, placed, feed.time_offset, now)

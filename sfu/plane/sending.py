@@ -33,6 +33,13 @@ PADDING = 255
 
 MOST_LOSS = 0.5
 
+REPAIR_SHARE, REPAIR_BURST, LEAST_REPAIR = 0.35, 0.5, 6000.0
+"""Of the estimate, what retransmissions may take, and so many seconds of that, or bytes, at once. Where much more is
+asked for the path is full, and answers would keep it so."""
+
+SETTLING = 1.0
+"""Until the first probes are over, or for so many seconds, the estimate is where we start, not what was found."""
+
 
 class Held:
     """A packet that waits to leave, sealed and numbered only then. `number` is the sink's own, -1 if a repetition."""
@@ -58,6 +65,9 @@ class Sending:
         self._send = send
         self._drop = drop
         self._repeated = 0
+        self._repairs = LEAST_REPAIR
+        self._repairs_at = 0.0
+        self._heard_at: float | None = None
 
     @property
     def heard(self) -> bool:
@@ -69,6 +79,13 @@ class Sending:
         """Of the estimate, what is left for media beside the retransmissions that loss makes necessary."""
         return self.estimator.estimate * (1 - min(MOST_LOSS, self.estimator.loss.loss))
 
+    def settled(self, now: float) -> bool:
+        """Whether the estimate is worth telling."""
+        if self._heard_at is None or not self.estimator.acked.rate:
+            return False
+        tried = self.prober.successes + self.prober.failures > 0 and self.prober.idle
+        return tried or self.estimator.overused_at > 0 or now - self._heard_at > SETTLING
+
     def delay(self, now: float) -> float:
         return self._pacer.delay(now)
 
@@ -76,9 +93,13 @@ class Sending:
 
     def media(self, sink: Outgoing, packet: MediaPacket, placed: Placed, now: float) -> int:
         number = sink.newest = placed[0]
+        if sink.abandoned:
+            sink.abandoned.pop(number & 0xFFFF, None)
         sink.packets += 1
         sink.octets += len(placed[2])
         size = len(placed[2]) + OVERHEAD
+        if sink.video and packet.keyframe and self._pacer.count:
+            self._forgo(sink)
         kind: Class = VIDEO if sink.video else AUDIO
         if self._admit(kind, size, now):
             return self._leave(sink, number, sink.render(packet, placed, now, self._count(sink, size, now)), now)
@@ -86,9 +107,28 @@ class Sending:
 
     def again(self, sink: Outgoing, data: bytes, now: float) -> int:
         """A retransmission, rendered."""
+        if self.heard and not self._may_repair(len(data), now):
+            self._drop("repair_budget")
+            return 0
         if self._admit(RETRANSMISSION, len(data), now):
             return self._leave(sink, -1, self._numbered(sink, data, now), now)
         return self._hold(RETRANSMISSION, len(data), Held(sink, -1, data), now)
+
+    def _may_repair(self, size: int, now: float) -> bool:
+        rate = REPAIR_SHARE * self.estimator.estimate / 8
+        gained = (now - self._repairs_at) * rate
+        self._repairs = min(max(LEAST_REPAIR, REPAIR_BURST * rate), self._repairs + gained)
+        self._repairs_at = now
+        if self._repairs < size:
+            return False
+        self._repairs -= size
+        return True
+
+    def _forgo(self, sink: Outgoing) -> None:
+        """A key frame comes: what still waits of the pictures before it would only delay it."""
+        for held in self._pacer.discard(lambda held: held.sink is sink):
+            if held.number >= 0:
+                sink.abandon(held.number)
 
     def _admit(self, kind: Class, size: int, now: float) -> bool:
         return not self.heard or self._pacer.admit(kind, size, now)
@@ -130,8 +170,10 @@ class Sending:
     def feedback(self, message: TransportFeedback, now: float) -> int:
         outcome = self.estimator.feedback(message, now)
         shown = self.prober.outcome(outcome, self.estimator.detector.usage == "over", now)
+        if self._heard_at is None and self.heard:
+            self._heard_at = now
         if shown is not None:
-            self.estimator.delay.probed(shown, now)
+            self.estimator.probed(shown, self.prober.clean, now)
         self._pacer.set_estimate(self.estimator.estimate)
         return self._release(now)
 

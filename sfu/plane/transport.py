@@ -106,16 +106,17 @@ class Transport:
             self.sending = Sending(self, self._send, self._drop)
             self._measured = None
 
-    @property
-    def estimate(self) -> float | None:
-        """What the subscriber can take, in bit/s; None before it has told anything."""
+    def estimate(self, now: float) -> float | None:
+        """What the subscriber can take, in bit/s; None before it has told enough."""
         if self.sending is not None and self.sending.heard:
+            if not self.sending.settled(now):
+                return None
             return self.sending.available
         return float(self.remb) if self.remb is not None else None
 
     def news(self, now: float) -> float | None:
         """The estimate, where it has changed and it is time to tell."""
-        estimate = self.estimate
+        estimate = self.estimate(now)
         at, told = self._told
         if estimate is None or now - at < NEWS or abs(estimate - told) <= CHANGE * told:
             return None
@@ -127,7 +128,7 @@ class Transport:
         packets = sum(sink.packets for sink in sinks)
         loss = sum(sink.packets * sink.fraction_lost for sink in sinks) / packets if packets else 0.0
         round_trip = min((s.round_trip for s in sinks if s.round_trip is not None), default=None)
-        sending, estimate = self.sending, self.estimate
+        sending, estimate = self.sending, self.estimate(now)
         feedback: Literal["twcc", "remb", "none"] = "none" if estimate is None else "remb"
         if sending is not None and sending.heard:
             feedback, loss = "twcc", sending.estimator.loss.loss

@@ -154,7 +154,7 @@ class Flow:
         outcome = self.estimator.feedback(message, now)
         shown = self.prober.outcome(outcome, self.estimator.detector.usage == "over", now)
         if shown is not None:
-            self.estimator.delay.probed(shown, now)
+            self.estimator.probed(shown, self.prober.clean, now)
         self.pacer.set_estimate(self.estimator.estimate)
 
     def rate(self, since, until):
