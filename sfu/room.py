@@ -255,6 +255,7 @@ class SfuRoom:
                 if entry.viewer.update(self._scene, self._speaker, now):
                     self._wanted.subtract(before)
                     self._wanted.update(entry.viewer.wants)
+                    self._demanded = float("-inf")
         if now - self._demanded >= DEMAND_EVERY:
             self._demanded = now
             self._demand(now)
