@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import msgspec
 
+from captioning.guard import Doubt
+
 
 class Caption(msgspec.Struct, frozen=True, rename="camel", omit_defaults=False):
     """Idempotent by (`segment`, `language`, `revision`): a receiver keeps the highest revision and drops the rest.
@@ -11,7 +13,8 @@ class Caption(msgspec.Struct, frozen=True, rename="camel", omit_defaults=False):
     `stable` will not change any more, `tail` may, until `final`. Times are room time in milliseconds.
     `source` is the language spoken, `language` that of the text; they are equal in an original.
     `engine` names what translated (``firefox``, ``whisper``), None in an original; `pivot` is the language it went
-    through, if any. `confidence` is 0 to 1. BCP 47 tags throughout.
+    through, if any. `confidence` is 0 to 1. BCP 47 tags throughout. `guard` says what a final translation may have
+    wrong: show the original beside it.
     """
 
     segment: str
@@ -28,3 +31,4 @@ class Caption(msgspec.Struct, frozen=True, rename="camel", omit_defaults=False):
     engine: str | None = None
     pivot: str | None = None
     confidence: float | None = None
+    guard: list[Doubt] = []

@@ -8,6 +8,8 @@ from __future__ import annotations
 
 import msgspec
 
+from captioning.guard import Doubt
+
 
 class Message(msgspec.Struct, array_like=True, frozen=True, tag=True):
     """Base of all messages."""
@@ -101,7 +103,7 @@ class Words(Message, frozen=True):
 
 
 class Translation(Message, frozen=True):
-    """The utterance in a language somebody reads. `engine` and `pivot` as in `captioning.caption.Caption`."""
+    """The utterance in a language somebody reads. `engine`, `pivot` and `guard` as in `captioning.caption.Caption`."""
 
     stream: str
     utterance: int
@@ -113,6 +115,7 @@ class Translation(Message, frozen=True):
     final: bool
     engine: str
     pivot: str | None
+    guard: list[Doubt] = []
 
 
 class Done(Message, frozen=True):

@@ -315,7 +315,8 @@ class Recogniser:
             route = self._translator.route(source, base(reader))
             result = None
             if route is not None and text and (final or not route.english_first):
-                result = self._translator.translate(text, route, english)
+                guarded = {"spoken": source, "read": base(reader)} if final else {}
+                result = self._translator.translate(text, route, english, **guarded)
             shown = reader in utterance.translated
             if route is None or (result is None and not (final and shown)):
                 continue
@@ -328,10 +329,11 @@ class Recogniser:
                     end_ms,
                     source,
                     reader,
-                    result or "",
+                    result.text if result is not None else "",
                     final,
                     route.engine,
                     route.pivot,
+                    list(result.doubts) if result is not None else [],
                 )
             )
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections import OrderedDict
 
 from captioning.caption import Caption
+from captioning.guard import Doubt
 
 KEPT = 100
 """Finished segments kept for a late joiner."""
@@ -33,6 +34,7 @@ class Segments:
         engine: str | None = None,
         pivot: str | None = None,
         confidence: float | None = None,
+        guard: list[Doubt] | None = None,
     ) -> Caption | None:
         """The next revision; None when it would say nothing new, or come after the final."""
         languages = self._newest.setdefault(segment, {})
@@ -58,6 +60,7 @@ class Segments:
             engine=engine,
             pivot=pivot,
             confidence=confidence,
+            guard=guard or [],
         )
         languages[language] = caption
         while len(self._newest) > self._kept:

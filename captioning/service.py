@@ -282,6 +282,7 @@ class RoomCaptions:
                 final=said.final,
                 engine=said.engine,
                 pivot=said.pivot,
+                guard=said.guard,
             )
         )
 

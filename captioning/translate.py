@@ -13,6 +13,8 @@ from pathlib import Path
 from typing import Literal, Protocol
 
 from captioning.agreement import plain
+from captioning.guard import Doubt, check, doubts
+from captioning.retry import ways
 
 LONGEST = 1_200
 """Characters; an utterance has a few hundred at most, and a model's time grows with the text."""
@@ -44,6 +46,14 @@ class Route:
     @property
     def pivot(self) -> str | None:
         return "en" if len(self.legs) + self.english_first > 1 else None
+
+
+@dataclass(frozen=True, slots=True)
+class Translated:
+    """A translation; `doubts` say why it must be shown with the original beside it."""
+
+    text: str
+    doubts: tuple[Doubt, ...] = ()
 
 
 class Translator:
@@ -81,25 +91,56 @@ class Translator:
         routes = (self.route(source, target) for target in targets)
         return any(route.english_first for route in routes if route is not None)
 
-    def translate(self, text: str, route: Route, english: str | None = None) -> str | None:
-        """The translation, or None when there is none worth showing (then the original stands)."""
-        if route.english_first:
-            if not english:
-                self.counters["translations_missing"] += 1
-                return None
-            current = english
-        else:
-            current = text
-        for source, target in route.legs:
-            current = self._leg(current, source, target)
-        if not current:
+    def translate(
+        self, text: str, route: Route, english: str | None = None, *, spoken: str = "", read: str = ""
+    ) -> Translated | None:
+        """The translation, or None when there is none worth showing (then the original stands).
+
+        With both languages given it is compared with the original (`captioning.guard`), tried again in other ways while
+        something is wrong, and marked with what stays wrong."""
+        if route.english_first and not english:
+            self.counters["translations_missing"] += 1
+            return None
+        start = english if route.english_first and english else text
+        result = Translated(self._legs([start], route))
+        if spoken and read:
+            result = self._guarded(text, start, result.text, route, spoken, read)
+        if not result.text:
             self.counters["translations_empty"] += 1
             return None
-        words = text.split()
-        if len(words) >= COPIED_FROM and [plain(w) for w in words] == [plain(w) for w in current.split()]:
+        if copied(text, result.text):
             self.counters["translations_copied"] += 1
             return None
-        return current
+        return result
+
+    def _guarded(self, text: str, start: str, current: str, route: Route, spoken: str, read: str) -> Translated:
+        self.counters["translations_guarded"] += 1
+        best, findings = current, check(text, current, spoken, read)
+        if findings and route.legs:
+            self.counters["translations_retried"] += 1
+            for pieces in ways(start, route.legs[0][0]):
+                other = self._legs(pieces, route)
+                left = check(text, other, spoken, read)
+                if len(left) < len(findings):
+                    best, findings = other, left
+                if not findings:
+                    self.counters["translations_mended"] += 1
+                    break
+        marks = doubts(findings)
+        if marks:
+            self.counters["translations_marked"] += 1
+            for mark in marks:
+                self.counters[f"translations_marked_{mark}"] += 1
+        return Translated(best, marks)
+
+    def _legs(self, pieces: list[str], route: Route) -> str:
+        """Every piece through all legs, joined."""
+        done = []
+        for piece in pieces:
+            for source, target in route.legs:
+                piece = self._leg(piece, source, target)
+            done.append(piece)
+        return " ".join(filter(None, done))
 
     def _leg(self, text: str, source: str, target: str) -> str:
         if not text or len(text) > LONGEST:
@@ -120,6 +161,12 @@ class Translator:
         if len(self._cache) > CACHED:
             self._cache.popitem(last=False)
         return result
+
+
+def copied(text: str, translation: str) -> bool:
+    """Whether the engine gave back what it got."""
+    words = [plain(word) for word in text.split()]
+    return len(words) >= COPIED_FROM and words == [plain(word) for word in translation.split()]
 
 
 def load_pair(folder: Path) -> SentenceTranslator:

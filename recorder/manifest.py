@@ -28,7 +28,8 @@ class Struct(msgspec.Struct, rename="camel", kw_only=True, frozen=True):
 class Cue(Struct, kw_only=True, frozen=True):
     """Final words of one segment in one language; the highest `revision` of (segment, language) counts.
 
-    `source` is the language spoken, `language` that of `text`. Times are room time in milliseconds.
+    `source` is the language spoken, `language` that of `text`. Times are room time in milliseconds. `guard` says what a
+    translation may have wrong (`captioning.guard.Doubt`).
     """
 
     segment: str
@@ -39,6 +40,7 @@ class Cue(Struct, kw_only=True, frozen=True):
     start: float
     end: float
     text: str
+    guard: list[str] = []
 
 
 class Person(Struct, kw_only=True, frozen=True):
@@ -66,7 +68,8 @@ class Track(Struct, kw_only=True, frozen=True):
 
 
 class Line(Struct, kw_only=True, frozen=True):
-    """A transcript segment: who said what, in every language there is. Times in milliseconds of the recording."""
+    """A transcript segment: who said what, in every language there is. Times in milliseconds of the recording. `guard`
+    says, by language, what a translation may have wrong."""
 
     segment: str
     participant: str
@@ -75,6 +78,7 @@ class Line(Struct, kw_only=True, frozen=True):
     start: float
     end: float
     texts: dict[str, str]
+    guard: dict[str, list[str]] = {}
 
 
 class ChatLine(Struct, kw_only=True, frozen=True):

@@ -11,6 +11,8 @@ from recorder.manifest import Cue, Line
 
 LINE = 42
 LINES = 2
+MARK = "[?]"
+"""Before a translation that may be wrong, in every format."""
 MIN_MS = 1_000
 MAX_MS = 7_000
 _LANGUAGE = re.compile(r"[A-Za-z]{2,3}(-[A-Za-z0-9]{2,8})*")  # becomes part of a file name
@@ -18,12 +20,14 @@ _LANGUAGE = re.compile(r"[A-Za-z]{2,3}(-[A-Za-z0-9]{2,8})*")  # becomes part of 
 
 @dataclass(frozen=True, slots=True)
 class Shown:
-    """One caption on the screen: at most two lines, for one to seven seconds; ms of the recording."""
+    """One caption on the screen: at most two lines, for one to seven seconds; ms of the recording. `note` goes beside
+    it in formats that can hold one."""
 
     start: int
     end: int
     speaker: str
     text: str
+    note: str = ""
 
 
 def latest(cues: Iterable[Cue]) -> list[Cue]:
@@ -58,9 +62,11 @@ def wrap(text: str) -> list[str]:
     return lines
 
 
-def recue(cue: Cue, speaker: str, origin: float, duration: float) -> list[Shown]:
-    """A segment as captions of readable length: time is shared out by characters."""
-    lines = wrap(cue.text)
+def recue(cue: Cue, speaker: str, origin: float, duration: float, original: str = "") -> list[Shown]:
+    """A segment as captions of readable length: time is shared out by characters. A translation with doubts begins with
+    `MARK`, and its first caption's note has the doubts and the `original`."""
+    note = f"check ({', '.join(cue.guard)}); {cue.source}: {original}" if cue.guard else ""
+    lines = wrap(f"{MARK} {cue.text}" if cue.guard else cue.text)
     blocks = ["\n".join(lines[at : at + LINES]) for at in range(0, len(lines), LINES)]
     start = min(max(0.0, cue.start - origin), duration)
     end = min(max(start + MIN_MS, cue.end - origin), max(duration, start + 1))
@@ -71,17 +77,21 @@ def recue(cue: Cue, speaker: str, origin: float, duration: float) -> list[Shown]
         begins = start + (end - start) * done / total
         done += len(block)
         ends = start + (end - start) * done / total
-        shown.append(Shown(round(begins), max(round(begins) + 1, round(min(ends, begins + MAX_MS))), speaker, block))
+        ends = max(round(begins) + 1, round(min(ends, begins + MAX_MS)))
+        shown.append(Shown(round(begins), ends, speaker, block, "" if shown else note))
     return shown
 
 
 def captions(cues: Iterable[Cue], names: Mapping[str, str], origin: float, duration: float) -> dict[str, list[Shown]]:
     """Captions by language, in order of time. `cues` as `latest` gives them; what ended before `origin` is left out."""
     result: dict[str, list[Shown]] = {}
+    cues = list(cues)
+    originals = {cue.segment: cue.text for cue in cues if cue.language == cue.source}
     for cue in cues:
         if cue.end > origin and cue.start < origin + duration:
             name = names.get(cue.participant, "")
-            result.setdefault(cue.language, []).extend(recue(cue, name, origin, duration))
+            shown_cues = recue(cue, name, origin, duration, originals.get(cue.segment, ""))
+            result.setdefault(cue.language, []).extend(shown_cues)
     for shown in result.values():
         shown.sort(key=lambda one: (one.start, one.end))
     return result
@@ -95,6 +105,7 @@ def transcript(cues: Iterable[Cue], names: Mapping[str, str], origin: float, dur
             continue
         known = lines.get(cue.segment)
         texts = {**(known.texts if known else {}), cue.language: cue.text.strip()}
+        guard = {**(known.guard if known else {}), **({cue.language: cue.guard} if cue.guard else {})}
         start = max(0.0, cue.start - origin)
         lines[cue.segment] = Line(
             segment=cue.segment,
@@ -104,6 +115,7 @@ def transcript(cues: Iterable[Cue], names: Mapping[str, str], origin: float, dur
             start=known.start if known else start,
             end=known.end if known else min(max(start, cue.end - origin), duration),
             texts=texts,
+            guard=guard,
         )
     return sorted(lines.values(), key=lambda line: line.start)
 
@@ -112,6 +124,8 @@ def document(shown: Iterable[Shown], language: str) -> str:
     """A WebVTT file (https://www.w3.org/TR/webvtt1/) with voice spans. Text is escaped: it came from people."""
     parts = [f"WEBVTT\n\nNOTE language: {_tag(language)}\n"]
     for number, one in enumerate(shown, 1):
+        if one.note:
+            parts.append(f"NOTE {_escape(one.note)}\n")
         parts.append(f"{number}\n{_clock(one.start)} --> {_clock(one.end)}\n{payload(one)}\n")
     return "\n".join(parts)
 

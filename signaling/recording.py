@@ -209,5 +209,6 @@ class RoomRecording:
                     start=caption.start,
                     end=caption.end,
                     text=text,
+                    guard=[str(doubt) for doubt in caption.guard],
                 )
             )

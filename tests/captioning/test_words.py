@@ -14,8 +14,9 @@ from captioning.decode import OpusDecoder
 from captioning.guards import compression_ratio, doubtful, looping
 from captioning.language import SpokenLanguage, base
 from captioning.messages import Done, Packet, to_server
+from captioning.retry import ungrouped, ways
 from captioning.segment import Segments
-from captioning.translate import LONGEST, Route, Translator
+from captioning.translate import LONGEST, Route, Translated, Translator
 from captioning.whisper import DRAFT_WINDOWS, FULL_WINDOWS, window_for
 
 
@@ -100,7 +101,7 @@ def test_a_translation_that_is_empty_copied_broken_or_too_long_is_not_shown_and_
         translator = Translator({("en", "pt"): fake}, False)
         route = translator.route("en", "pt")
         assert route is not None
-        return translator.translate(text, route), translator
+        return (translated.text if (translated := translator.translate(text, route)) else None), translator
 
     sentence = "She has no pain today."
     assert of(Fake("Ela não tem dor hoje."), sentence)[0] == "Ela não tem dor hoje."
@@ -120,7 +121,7 @@ def test_the_same_sentence_is_translated_once() -> None:
     translator = Translator({("en", "pt"): fake}, False)
     route = translator.route("en", "pt")
     assert route is not None
-    assert [translator.translate("Yes.", route) for _ in range(3)] == ["Sim."] * 3
+    assert [translator.translate("Yes.", route) for _ in range(3)] == [Translated("Sim.")] * 3
     assert fake.calls == 1
 
 
@@ -224,3 +225,50 @@ def test_windows_leave_room_behind_the_speech() -> None:
     assert window_for(14.0, FULL_WINDOWS) == 20
     assert window_for(2.0, DRAFT_WINDOWS) == 6
     assert window_for(99.0, DRAFT_WINDOWS) == 30
+
+
+class Script:
+    """A translator that gives the answers of its table, and what it was asked otherwise."""
+
+    def __init__(self, answers: dict[str, str]) -> None:
+        self.answers = answers
+
+    def translate_long(self, text: str) -> str:
+        return self.answers.get(text, text)
+
+
+def test_a_translation_with_a_wrong_number_is_tried_again_and_mended() -> None:
+    script = Script({"Of 7,162 patients.": "De 7,162 pacientes.", "Of 7162 patients.": "De 7162 pacientes."})
+    translator = Translator({("en", "pt"): script}, False)
+    route = Route(False, (("en", "pt"),))
+    assert translator.translate("Of 7,162 patients.", route) == Translated("De 7,162 pacientes."), (
+        "interims are not held"
+    )
+    mended = translator.translate("Of 7,162 patients.", route, spoken="en", read="pt")
+    assert mended == Translated("De 7162 pacientes.")
+    assert (translator.counters["translations_mended"], translator.counters["translations_marked"]) == (1, 0)
+
+
+def test_a_translation_that_stays_wrong_is_marked_and_counted() -> None:
+    translator = Translator({("en", "pt"): Fake("Dê 50 mg de morfina.")}, False)
+    result = translator.translate("Give 5 mg of morphine.", Route(False, (("en", "pt"),)), spoken="en", read="pt")
+    assert result == Translated("Dê 50 mg de morfina.", ("dose",))
+    assert translator.counters["translations_marked"] == translator.counters["translations_marked_dose"] == 1
+
+
+def test_what_went_through_english_is_compared_with_what_was_said() -> None:
+    pairs = {("pt", "en"): Fake("Take 15 mg."), ("en", "de"): Fake("Nehmen Sie 15 mg.")}
+    translator = Translator(dict(pairs), False)
+    route = translator.route("pt", "de")
+    assert route is not None
+    result = translator.translate("Tome 1,5 mg.", route, spoken="pt", read="de")
+    assert result is not None and result.doubts == ("dose",)
+
+
+def test_the_ways_to_ask_again_are_few_and_different() -> None:
+    text = "We saw 1,500 of them, and then, because it was late and we were tired, went home."
+    asked = [tuple(pieces) for pieces in ways(text, "en")]
+    assert asked[0] == ("We saw 1500 of them, and then, because it was late and we were tired, went home.",)
+    assert len(asked) == len(set(asked)) == 3
+    assert list(ways("Yes", "en")) == []
+    assert ungrouped("1.500 mg, 1.500,5 e 12.5", "pt") == "1500 mg, 1.500,5 e 12.5"

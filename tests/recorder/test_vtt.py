@@ -113,3 +113,18 @@ def test_overlapping_captions_are_told_apart_when_flattened() -> None:
         (0, 2_500, "Ann: one\nBob: two"),
         (2_500, 4_000, "three"),
     ]
+
+
+def test_a_translation_that_may_be_wrong_is_marked_and_has_its_original_beside_it() -> None:
+    said = cue("Give 5 mg --> now.", 0, 3_000)
+    wrong = Cue(
+        segment="s", revision=1, participant="ann", source="en", language="pt", start=0, end=3_000, text="Dê 50 mg já.",
+        guard=["dose"],
+    )  # fmt: skip
+    shown = captions([said, wrong], NAMES, 0, 10_000)
+    assert shown["en"][0].note == "" and shown["pt"][0].text == "[?] Dê 50 mg já."
+    text = document(shown["pt"], "pt")
+    assert "NOTE check (dose); en: Give 5 mg --&gt; now." in text
+    assert [c.text for c in webvtt.from_buffer(io.StringIO(text))] == ["[?] Dê 50 mg já."]
+    (line,) = transcript([said, wrong], NAMES, 0, 10_000)
+    assert line.guard == {"pt": ["dose"]} and line.texts["pt"] == "Dê 50 mg já."

@@ -17,6 +17,7 @@ const caption = (change: Partial<Caption>): Caption => ({
   engine: null,
   pivot: null,
   confidence: null,
+  guard: [],
   ...change,
 });
 const texts = (captions: Captions) => captions.lines.get().map((line) => `${line.stable}|${line.tail}`);
@@ -91,4 +92,14 @@ test.each([
   ['one two three', 'one', null],
 ] as const)('correction of %j by %j', (before, after, words) => {
   expect(correction(before, after)).toEqual(words);
+});
+
+test('hands on what a translation may have wrong, and nothing of it for originals', () => {
+  const captions = new Captions();
+  captions.read('pt');
+  captions.apply(caption({ language: 'en', stable: 'Give 5 mg.', final: true, revision: 1 }));
+  captions.apply(caption({ language: 'pt', stable: 'Dê 50 mg.', final: true, revision: 1, guard: ['dose'] }));
+  expect(captions.lines.get()[0]).toMatchObject({ guard: ['dose'], original: 'Give 5 mg.' });
+  captions.read(null);
+  expect(captions.lines.get()[0]).toMatchObject({ guard: [], original: null });
 });

@@ -21,6 +21,8 @@ export interface Line {
   corrected: readonly number[] | null;
   /** The words as spoken, when `stable` is a translation. */
   original: string | null;
+  /** What the translation may have wrong; then the original belongs beside it. */
+  guard: Caption['guard'];
 }
 
 interface Entry {
@@ -163,6 +165,7 @@ export class Captions {
       final: caption.final,
       corrected: shown.corrected,
       original: translated && original ? [original.caption.stable, original.caption.tail].filter(Boolean).join(' ') : null,
+      guard: translated ? caption.guard : [],
     };
   }
 }

@@ -19,7 +19,8 @@ export type Source = "microphone" | "camera" | "screen" | "screen-audio";
  * `stable` will not change any more, `tail` may, until `final`. Times are room time in milliseconds.
  * `source` is the language spoken, `language` that of the text; they are equal in an original.
  * `engine` names what translated (``firefox``, ``whisper``), None in an original; `pivot` is the language it went
- * through, if any. `confidence` is 0 to 1. BCP 47 tags throughout.
+ * through, if any. `confidence` is 0 to 1. BCP 47 tags throughout. `guard` says what a final translation may have
+ * wrong: show the original beside it.
  */
 export interface Caption {
   segment: string;
@@ -36,6 +37,7 @@ export interface Caption {
   engine: string | null;
   pivot: string | null;
   confidence: number | null;
+  guard: ("copied" | "date" | "dose" | "drug" | "empty" | "length" | "loop" | "negation" | "number" | "percentage" | "side" | "unit")[];
 }
 
 /** Whether words can be had now, and in which languages they can be read. `problem` says why not. */
