@@ -2,7 +2,7 @@
 
 `PipeTransport` starts the worker itself and speaks over a socket pair: frames of a 32-bit length (big-endian) and
 msgpack. The server's side never blocks. Another way to travel needs only the two protocols here, `Transport` and
-`Duplex`.
+`Duplex`; `captioning.bus_redis` is one.
 """
 
 from __future__ import annotations
@@ -40,6 +40,8 @@ class Transport(Protocol):
     again."""
 
     pid: int | None
+    shared: bool
+    """Whether what is behind it serves others too and looks after itself: losing it says nothing about our audio."""
 
     async def start(self, receive: Callable[[ToServer], None], lost: Callable[[str], None]) -> None: ...
     def send(self, message: ToWorker) -> None: ...
@@ -99,6 +101,8 @@ class FrameSocket:
 
 class PipeTransport(asyncio.Protocol):
     """Starts ``python -m captioning.worker`` and speaks to it. `settings` is the JSON it is given."""
+
+    shared = False
 
     def __init__(self, settings: bytes, threads: int) -> None:
         self._settings = settings

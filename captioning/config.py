@@ -23,6 +23,8 @@ class CaptionConfig:
     threads: int = 1
     workers: int = 1
     niceness: int = 10
+    redis_url: str = ""
+    """Where workers on other machines listen; then none is started here."""
 
     def __post_init__(self) -> None:
         if not 1 <= self.threads <= 64:

@@ -68,6 +68,12 @@ class CloseStream(Message, frozen=True):
     stream: str
 
 
+class Drop(Message, frozen=True):
+    """Forget the stream without another word: somebody else has it now."""
+
+    stream: str
+
+
 class Stop(Message, frozen=True):
     """Leave. Nothing more is expected."""
 
@@ -145,7 +151,7 @@ class Beat(Message, frozen=True):
     counters: dict[str, int]
 
 
-ToWorker = OpenStream | Audio | SetLanguage | SetReaders | Flush | CloseStream | Stop
+ToWorker = OpenStream | Audio | SetLanguage | SetReaders | Flush | CloseStream | Drop | Stop
 ToServer = Ready | Failed | Words | Translation | Done | Closed | Beat
 
 encoder = msgspec.msgpack.Encoder()

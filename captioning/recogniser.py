@@ -20,6 +20,7 @@ from captioning.messages import (
     Closed,
     CloseStream,
     Done,
+    Drop,
     Flush,
     OpenStream,
     SetLanguage,
@@ -114,6 +115,10 @@ class Recogniser:
                         self._changes(name, stream, stream.flush(), now)
                         stream.closing = True
                         self._leave(name, stream)
+                case Drop(name):
+                    if self._streams.pop(name, None) is not None:
+                        del self._packet_at[name], self._done_at[name]
+                        self._scheduler.forget(name)
 
     def idle(self, now: float) -> None:
         """Call every 50 ms or so: ends utterances of speakers who stopped sending, and reports silence as done."""
@@ -274,7 +279,8 @@ class Recogniser:
         self._counters["finals" if text else "finals_empty"] += 1
         with self._lock:
             del stream.pending[utterance.number]
-            self._done_at[job.stream] = clock()
+            if self._streams.get(job.stream) is stream:
+                self._done_at[job.stream] = clock()
             self._send(Done(job.stream, utterance.number + 1, utterance.end_ms))
             self._leave(job.stream, stream)
 

@@ -44,8 +44,8 @@ class CaptionService:
         """Returns at once; models load in the worker processes. What goes wrong there is in `status`."""
         if not self.config.enabled or self._supervisors:
             return
-        for index in range(self.config.workers):
-            supervisor = Supervisor(self._transport(index), self._receive, _nothing)
+        for transport in self._transports():
+            supervisor = Supervisor(transport, self._receive, _nothing)
             supervisor.start()
             self._supervisors.append(supervisor)
 
@@ -116,8 +116,12 @@ class CaptionService:
         for supervisor in self._supervisors:
             supervisor.set_readers(room, languages)
 
-    def _transport(self, index: int) -> Transport:
+    def _transports(self) -> list[Transport]:
         config = self.config
+        if config.redis_url:
+            from captioning.bus_redis_server import RedisTransport
+
+            return [RedisTransport(config.redis_url)]
         settings = {
             "models": str(config.models),
             "model": config.model,
@@ -126,7 +130,7 @@ class CaptionService:
             "threads": config.threads,
             "niceness": config.niceness,
         }
-        return PipeTransport(msgspec.json.encode(settings), config.threads)
+        return [PipeTransport(msgspec.json.encode(settings), config.threads) for _ in range(config.workers)]
 
     def _receive(self, message: ToServer) -> None:
         if isinstance(message, Words | Translation | Done | Closed):

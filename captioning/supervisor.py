@@ -43,6 +43,8 @@ SILENT = 15.0
 """Seconds without a heartbeat, or on one decode, after which a worker is ended."""
 LOADING = 180.0
 FIRST_DELAY, LAST_DELAY = 0.25, 30.0
+LAST_DELAY_SHARED = 5.0
+"""Asking whether others are back costs less than starting a process."""
 TRIES = 3
 
 
@@ -237,7 +239,7 @@ class Supervisor:
             self.beat = None
             self._before["worker_restarts"] += 1
             if was_ready:
-                self._tries += 1
+                self._tries += not self._transport.shared
                 self.problem = None
             elif self.problem is None:
                 self.problem = f"the caption worker does not start: {reason}"
@@ -246,7 +248,7 @@ class Supervisor:
                 delay = FIRST_DELAY
             log.warning("caption worker: %s; next start in %.1f s", reason, delay)
             await asyncio.sleep(delay)
-            delay = min(delay * 2, LAST_DELAY)
+            delay = min(delay * 2, LAST_DELAY_SHARED if self._transport.shared else LAST_DELAY)
 
     async def _live(self) -> str:
         """One life of the worker; returns why it ended."""

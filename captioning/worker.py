@@ -9,6 +9,7 @@ from __future__ import annotations
 import argparse
 import logging
 import os
+import signal
 import sys
 import threading
 import time
@@ -138,6 +139,23 @@ def main(arguments: list[str] | None = None) -> int:
         return serve(FrameSocket(options.fd), settings)
     except (ConnectionError, KeyboardInterrupt):
         return 0  # the server is gone, and with it the reason to be here
+    except Exception:
+        log.exception("the worker failed")
+        return 3
+
+
+def listen(url: str, name: str, settings: Settings) -> int:
+    """A worker for servers on other machines, by Redis. Raises ValueError for a URL that is none."""
+    from captioning.bus_redis_worker import RedisDuplex
+
+    logging.basicConfig(stream=sys.stderr, format="%(asctime)s %(name)s %(levelname)s %(message)s")
+    stay_offline()
+    duplex = RedisDuplex(url, name)
+    for number in (signal.SIGTERM, signal.SIGINT):
+        signal.signal(number, lambda *_: duplex.leaving.set())
+    os.nice(settings.niceness)
+    try:
+        return serve(duplex, settings)
     except Exception:
         log.exception("the worker failed")
         return 3

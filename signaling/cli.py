@@ -164,6 +164,34 @@ def doctor(
         raise typer.Exit(1)
 
 
+@app.command("caption-worker")
+def caption_worker(
+    redis: Annotated[
+        str,
+        typer.Option("--redis", help="The servers' Redis.  [default: captions.redis_url]", show_default=False),
+    ] = "",
+    name: Annotated[str, typer.Option("--name", help="To tell it from others in logs.  [default: host name]")] = "",
+    config: ConfigFile = None,
+) -> None:
+    """Recognise and translate for Consilium servers on any machine, by Redis, until it is ended.
+
+    Models, device and threads come from the settings of this machine. Several may run; when one dies, others go on.
+    A password is better kept in CONSILIUM_CAPTIONS_REDIS_URL than on the command line.
+    """
+    from captioning import worker
+
+    settings = _settings(config)
+    words = settings.captions
+    url = redis or words.redis_url
+    if not url.startswith(("redis://", "rediss://", "unix://")):
+        fail("--redis must be a URL that begins with redis://, rediss:// or unix://")
+    place = worker.Settings(models=str(_folder(config)), model=words.model, device=words.device, threads=words.threads)
+    try:
+        worker.leave(worker.listen(url, name, place))
+    except ValueError as error:
+        fail(f"--redis cannot be used: {error}")
+
+
 @app.command()
 def token(
     room: Annotated[str, typer.Argument(help="The room's id, as in /r/ID.")],

@@ -60,6 +60,7 @@ def caption_config(settings: Settings) -> CaptionConfig:
         device=words.device,
         threads=words.threads,
         workers=words.workers,
+        redis_url=words.redis_url,
     )
 
 

@@ -76,6 +76,13 @@ class Captions(Table, frozen=True, kw_only=True):
     workers: Annotated[int, _text("Caption worker processes.", ge=1, le=64)] = 1
     threads: Annotated[int, _text("Threads per worker process.", ge=1, le=64)] = 1
     device: Annotated[Literal["auto", "cpu", "cuda"], _text("Where the speech model runs.")] = "auto"
+    redis_url: Annotated[
+        str,
+        _text(
+            "Leave the work to `consilium caption-worker` processes on any machines, by this Redis: "
+            "`rediss://user:password@host:6379/0`. Empty: workers of our own."
+        ),
+    ] = ""
     languages: Annotated[
         list[str],
         _text("Only these are offered for reading, for example `en, pt`. Empty: all that the installed models give."),
@@ -330,7 +337,7 @@ def _check(row: Setting, value: Any, where: str) -> None:
     try:
         msgspec.convert({key: value}, SECTIONS[owner] if owner else Settings)
     except msgspec.ValidationError:
-        shown = "(hidden)" if key in ("secret", "token", "url") else repr(value)
+        shown = "(hidden)" if key in ("secret", "token", "url", "redis_url") else repr(value)
         raise SettingsError(f"{where} = {shown} is not allowed: it must be {allowed(row.type)}") from None
 
 
@@ -357,6 +364,11 @@ def _together(settings: Settings) -> None:
                 raise SettingsError(f"{name} = {value!r} is not allowed: with tls.mode = files it must be a file")
     if settings.turn.urls and not settings.turn.secret:
         raise SettingsError("turn.secret = '' is not allowed: with turn.urls it must be the server's shared secret")
+    redis_url = settings.captions.redis_url
+    if redis_url and not redis_url.startswith(("redis://", "rediss://", "unix://")):
+        raise SettingsError(
+            "captions.redis_url = (hidden) is not allowed: it must begin with redis://, rediss:// or unix://"
+        )
     for url in settings.turn.urls:
         if not url.startswith(("turn:", "turns:", "stun:")):
             raise SettingsError(f"turn.urls = {url!r} is not allowed: it must begin with turn:, turns: or stun:")

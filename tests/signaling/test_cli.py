@@ -32,7 +32,19 @@ def own_folder(tmp_path, monkeypatch):
 
 @pytest.mark.parametrize(
     "command",
-    ["", "serve", "demo", "models", "models list", "models pull", "models verify", "doctor", "token", "export"],
+    [
+        "",
+        "serve",
+        "demo",
+        "models",
+        "models list",
+        "models pull",
+        "models verify",
+        "doctor",
+        "token",
+        "export",
+        "caption-worker",
+    ],
 )
 def test_help(command):
     result = runner.invoke(app, [*command.split(), "--help"])

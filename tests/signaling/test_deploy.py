@@ -138,10 +138,13 @@ async def test_a_meeting_and_its_replay_go_through_nginx(open_house, tmp_path):
 
 
 @pytest.mark.skipif(shutil.which("systemd-analyze") is None, reason="systemd is not installed")
-def test_the_unit_is_one_that_systemd_understands(tmp_path):
-    unit = (DEPLOY / "consilium.service").read_text()
-    assert "/opt/consilium/bin/consilium" in unit
-    (tmp_path / "consilium.service").write_text(unit.replace("/opt/consilium/bin/consilium", "/bin/true"))
-    command = ["systemd-analyze", "verify", "--man=no", str(tmp_path / "consilium.service")]
+def test_the_units_are_such_that_systemd_understands(tmp_path):
+    files = []
+    for name in ("consilium.service", "consilium-captions@.service"):
+        unit = (DEPLOY / name).read_text()
+        assert "/opt/consilium/bin/consilium" in unit
+        files.append(tmp_path / name.replace("@", "@1"))
+        files[-1].write_text(unit.replace("/opt/consilium/bin/consilium", "/bin/true"))
+    command = ["systemd-analyze", "verify", "--man=no", *map(str, files)]
     result = subprocess.run(command, capture_output=True, text=True, timeout=30)
-    assert "consilium.service" not in result.stderr, result.stderr
+    assert "consilium" not in result.stderr, result.stderr
