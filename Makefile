@@ -78,7 +78,7 @@ fmt: $(VENV)/dev.stamp ## Format the Python code
 	$(BIN)/ruff check --fix . && $(BIN)/ruff format .
 
 bench: $(VENV)/dev.stamp web/static/index.html tools ## Run every benchmark
-	@for name in start join room captions forwarding recording; do echo "== $$name"; $(BIN)/python -m benchmarks $$name --json || exit 1; done
+	@for name in start join room captions forwarding fanout network recording; do echo "== $$name"; $(BIN)/python -m benchmarks $$name --json || exit 1; done
 
 clean: ## Forget everything that was installed or built (not your data)
 	rm -rf $(VENV) web/node_modules web/static .mypy_cache .ruff_cache .pytest_cache .hypothesis

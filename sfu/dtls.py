@@ -116,7 +116,9 @@ class DtlsSession:
         """
         parameters = RTCDtlsParameters([RTCDtlsFingerprint(algorithm=a, value=v) for a, v in self._peer])
         try:
-            await asyncio.wait_for(self._transport.start(parameters), HANDSHAKE_TIMEOUT)
+            # Not wait_for: Python 3.11's loses a cancellation that comes as the handshake completes.
+            async with asyncio.timeout(HANDSHAKE_TIMEOUT):
+                await self._transport.start(parameters)
         except TimeoutError:
             return False
         keys, pump = self._transport.keys, self._transport._task
