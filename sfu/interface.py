@@ -28,10 +28,12 @@ class SfuConfig:
 
 @dataclass(frozen=True)
 class TrackLabel:
-    """What the publisher says the m-line `mid` carries."""
+    """What the publisher says the m-line `mid` carries; `width` and `height` of its largest encoding, 0 for unknown."""
 
     mid: str
     source: TrackSource
+    width: int = 0
+    height: int = 0
 
 
 @dataclass(frozen=True)

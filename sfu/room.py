@@ -135,7 +135,11 @@ class SfuRoom:
         by_mid = {label.mid: label.source for label in labels}
         if len(by_mid) != len(labels):
             raise SdpError("two track labels name the same mid")
-        return self._participants[participant].publisher.publish(sdp, by_mid)
+        published = self._participants[participant].publisher.publish(sdp, by_mid)
+        for said in labels:
+            if said.mid in published.tracks and said.width > 0 and said.height > 0:
+                self._scene.sizes[published.tracks[said.mid]] = said.width, said.height
+        return published
 
     def subscribe(self, participant: str) -> None:
         """Starts sending offers; once started, offers again (the last one may have been lost)."""
@@ -370,6 +374,7 @@ class SfuRoom:
 
     def _removed(self, track: TrackInfo) -> None:
         self._demands.pop(track.id, None)
+        self._scene.sizes.pop(track.id, None)
         self._measured = float("-inf")
         for source in self._handled.pop(track.id, ()):
             self._edge.handlers.pop(source, None)

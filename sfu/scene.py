@@ -23,7 +23,7 @@ FADE = 0.98
 """What is left of a remembered peak at each measurement."""
 
 FULL = (1280, 720)
-"""The size of a camera's largest encoding. Publishers do not tell; what they send at most is 720 lines."""
+"""The size of a camera's largest encoding where its publisher did not tell it."""
 
 NOMINAL = 1_500_000.0
 """Bit/s of a camera's largest encoding before it was measured; each smaller one has a third."""
@@ -43,13 +43,15 @@ class _Memory:
 
 
 class Scene:
-    """`encodings` by track id, `audio` in bit/s that must be set aside for all voices of the room."""
+    """`encodings` by track id, `audio` in bit/s that must be set aside for all voices of the room. `sizes` of
+    pictures are what their publishers said, by track id."""
 
     def __init__(self) -> None:
         self.version = 0
         self.encodings: dict[str, tuple[Encoding, ...]] = {}
         self.tracks: dict[str, PublishedTrack] = {}
         self.audio = 0.0
+        self.sizes: dict[str, tuple[int, int]] = {}
         self._memory: dict[str, _Memory] = {}
 
     def measure(self, found: Iterable[tuple[PublishedTrack, Sequence[EncodingState]]], now: float) -> None:
@@ -74,6 +76,7 @@ class Scene:
 
     def _encodings(self, track: PublishedTrack, states: Sequence[EncodingState], now: float) -> tuple[Encoding, ...]:
         single, camera = len(states) == 1, track.info.source == "camera"
+        full = self.sizes.get(track.info.id, FULL if camera else (0, 0))
         made = []
         for place, state in enumerate(reversed(states)):
             nominal = IDLE if single else NOMINAL / 3**place
@@ -85,10 +88,9 @@ class Scene:
             elif now - memory.since >= SETTLE:
                 memory.rates = steady(memory.rates, state.rates)
                 memory.peak = max(memory.peak * FADE, sum(memory.rates.values()), nominal)
-            width, height = (FULL[0] >> place, FULL[1] >> place) if camera else (0, 0)
             # The peak is in steps, as it would otherwise be news at each fading.
             expected = max(nominal, float(round(memory.peak, -5)))
-            made.append(Encoding(state.source, width, height, memory.rates, expected, active))
+            made.append(Encoding(state.source, full[0] >> place, full[1] >> place, memory.rates, expected, active))
         return tuple(reversed(made))
 
 

@@ -28,10 +28,12 @@ class Value(msgspec.Struct, rename="camel", kw_only=True, frozen=True):
 
 
 class TrackLabel(Value, kw_only=True, frozen=True):
-    """What the client says an m-line of its offer carries."""
+    """What the client says an m-line of its offer carries; of a picture also its full size in pixels."""
 
     mid: Id
     source: Source
+    width: Pixels | None = None
+    height: Pixels | None = None
 
 
 class Track(Value, kw_only=True, frozen=True):

@@ -35,7 +35,7 @@ async def publish(room: Room, me: Participant, message: protocol.PublishOffer) -
     for label in message.tracks:
         if not me.may(TO_PUBLISH[label.source]):
             raise Refusal("not-allowed", f"you may not publish {label.source}", label.mid)
-    labels = [TrackLabel(mid=label.mid, source=label.source) for label in message.tracks]
+    labels = [TrackLabel(t.mid, t.source, t.width or 0, t.height or 0) for t in message.tracks]
     try:
         published = await room.media.publish(me.id, message.sdp, labels)
     except SdpError as error:

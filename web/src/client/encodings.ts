@@ -24,9 +24,19 @@ const SINGLE: Record<Exclude<Source, 'camera'>, Encoding> = {
 /** What the encoder should care about: text of a screen stays sharp, a face moves smoothly, a voice is understood. */
 export const HINTS: Record<Source, string> = { microphone: 'speech', camera: 'motion', screen: 'detail', 'screen-audio': '' };
 
+/**
+ * How many sizes a camera of this size is worth. Chromium silently leaves out the last of a list that is too long: three need 960
+ * pixels of width, two need 480.
+ */
+export function sizesOf(settings: { width?: number; height?: number }): number {
+  const longer = Math.max(settings.width ?? 1280, settings.height ?? 0);
+  return longer >= 960 ? 3 : longer >= 480 ? 2 : 1;
+}
+
 /** The encodings to ask for, the best guess first: what a browser refuses is followed by something plainer. */
-export function encodingsFor(source: Source): RTCRtpEncodingParameters[][] {
-  const wanted: Encoding[] = source === 'camera' ? CAMERA : [SINGLE[source]];
+export function encodingsFor(source: Source, sizes = 3): RTCRtpEncodingParameters[][] {
+  const camera = sizes > 1 ? CAMERA.slice(-sizes) : [{ maxBitrate: 500_000, maxFramerate: 30, scalabilityMode: 'L1T2' }];
+  const wanted: Encoding[] = source === 'camera' ? camera : [SINGLE[source]];
   const plain = wanted.map(({ scalabilityMode: _, ...rest }) => rest);
   const one = source === 'camera' ? { maxBitrate: 1_500_000, maxFramerate: 30 } : plain[0]!;
   return [wanted, plain, [one]].map((list) => list.map((encoding) => ({ ...encoding })));

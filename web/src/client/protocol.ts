@@ -129,10 +129,12 @@ export interface Track {
   muted: boolean;
 }
 
-/** What the client says an m-line of its offer carries. */
+/** What the client says an m-line of its offer carries; of a picture also its full size in pixels. */
 export interface TrackLabel {
   mid: string;
   source: Source;
+  width?: number | null;
+  height?: number | null;
 }
 
 /** Somebody in the lobby; seen by those who may admit. */

@@ -2,7 +2,7 @@
  * What we send: one RTCPeerConnection, one sendonly m-line per source, offers made here. Muting a microphone disables its track;
  * a camera that is off gives its device back and returns through replaceTrack, so neither needs a new offer.
  */
-import { activate, encodingsFor, HINTS, preferResolution, ridsOf } from './encodings';
+import { activate, encodingsFor, HINTS, preferResolution, ridsOf, sizesOf } from './encodings';
 import type { Source, TrackLabel } from './protocol';
 import { Recovery } from './recovery';
 import { CpuRelief } from './relief';
@@ -28,6 +28,8 @@ interface Slot {
   wanted: ReadonlySet<string> | null;
   /** Encodings that this computer cannot manage. */
   shed: Set<string>;
+  /** How many sizes the m-line was made for. */
+  sizes: number;
   /** Changes of the sender's parameters, one after the other: each must start from what the one before left. */
   tuning: Promise<void>;
 }
@@ -72,6 +74,11 @@ export class Publisher {
     slot.track = track;
     slot.muted = muted;
     track.enabled = !muted;
+    const sizes = source === 'camera' ? sizesOf(track.getSettings?.() ?? {}) : slot.sizes;
+    if (sizes !== slot.sizes) {
+      slot.sizes = sizes;
+      this.renew(slot);
+    }
     if (slot.transceiver && slot.active) {
       await slot.transceiver.sender.replaceTrack(track);
       this.tellMuted(slot);
@@ -138,10 +145,8 @@ export class Publisher {
     if (!step || !camera) return;
     this.relieved.set(new Set([...this.relieved.get(), step]));
     if (step === 'cheaper') {
-      // An m-line of its own: on the old one the encodings' SSRCs stay, and browsers no longer say which is which.
       camera.shed.clear();
-      camera.transceiver?.stop();
-      camera.transceiver = null;
+      this.renew(camera);
       void this.negotiate();
     } else {
       const rids = ridsOf(camera.transceiver!.sender.getParameters());
@@ -184,7 +189,7 @@ export class Publisher {
   private slot(source: Source): Slot {
     let slot = this.slots.get(source);
     if (!slot) {
-      slot = { source, track: null, muted: false, active: false, transceiver: null, id: null, wanted: null, shed: new Set(), tuning: Promise.resolve() };
+      slot = { source, track: null, muted: false, active: false, transceiver: null, id: null, wanted: null, shed: new Set(), sizes: 3, tuning: Promise.resolve() };
       this.slots.set(source, slot);
     }
     return slot;
@@ -219,7 +224,9 @@ export class Publisher {
     const labels: TrackLabel[] = [];
     for (const slot of this.slots.values()) {
       const mid = slot.transceiver?.mid;
-      if (slot.active && mid != null) labels.push({ mid, source: slot.source });
+      if (!slot.active || mid == null) continue;
+      const { width, height } = slot.track?.kind === 'video' ? slot.track.getSettings() : {};
+      labels.push({ mid, source: slot.source, ...(width && height && { width: Math.round(width), height: Math.round(height) }) });
     }
     const answer = await this.channel.offer(pc.localDescription!.sdp, labels);
     if (pc !== this.pc) return; // Rebuilt meanwhile.
@@ -247,7 +254,7 @@ export class Publisher {
       return;
     }
     const kind = AUDIO.has(slot.source) ? 'audio' : 'video';
-    for (const sendEncodings of encodingsFor(slot.source)) {
+    for (const sendEncodings of encodingsFor(slot.source, slot.sizes)) {
       try {
         slot.transceiver = pc.addTransceiver(slot.track ?? kind, { direction: 'sendonly', sendEncodings });
         break;
@@ -259,6 +266,12 @@ export class Publisher {
     this.preferCodecs(slot);
     if (slot.source === 'screen') this.change(slot, (parameters) => (preferResolution(parameters), true));
     await slot.tuning; // Firefox wants parameters set before the first offer.
+  }
+
+  /** Gives a source an m-line of its own: on the old one the encodings' SSRCs stay, and browsers no longer say which is which. */
+  private renew(slot: Slot): void {
+    slot.transceiver?.stop();
+    slot.transceiver = null;
   }
 
   private preferCodecs(slot: Slot): void {

@@ -1,6 +1,6 @@
 import { expect, test } from 'vitest';
 import { advice, measures } from '../room/connection';
-import { activate, encodingsFor, ridsOf } from './encodings';
+import { activate, encodingsFor, ridsOf, sizesOf } from './encodings';
 import type { Quality } from './protocol';
 import { Reception } from './reception';
 import { CpuRelief, PATIENCE } from './relief';
@@ -30,6 +30,16 @@ test('a camera asks for three sizes, then for less where a browser refuses, and 
   expect(one).toHaveLength(1);
   expect(encodingsFor('camera')[0]![0]).not.toBe(best![0]);
   expect(encodingsFor('screen')[0]).toHaveLength(1);
+});
+
+test('a small camera is sent in as many sizes as the browser really gives', () => {
+  expect([sizesOf({ width: 1280, height: 720 }), sizesOf({ width: 720, height: 1280 }), sizesOf({ width: 640, height: 480 }), sizesOf({ width: 320, height: 240 })]).toEqual([3, 3, 2, 1]);
+  expect(sizesOf({})).toBe(3);
+  expect(encodingsFor('camera', 2)[0]!.map(({ rid, scaleResolutionDownBy }) => [rid, scaleResolutionDownBy])).toEqual([
+    ['h', 2],
+    ['f', 1],
+  ]);
+  expect(encodingsFor('camera', 1)[0]!.map(({ rid }) => rid)).toEqual([undefined]);
 });
 
 test('a processor that cannot keep up sheds a size first, then the codec, then is left in peace', () => {
