@@ -10,10 +10,10 @@ import time
 from collections import Counter, deque
 from collections.abc import Callable, Coroutine
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, TypeVar
 
 import redis.asyncio
-from redis.exceptions import RedisError
+from redis.exceptions import RedisError, ResponseError
 
 from captioning import bus_redis as bus
 from captioning.bus_redis import Head, Job, Sign
@@ -40,6 +40,8 @@ from captioning.messages import (
 )
 
 log = logging.getLogger("captioning")
+
+T = TypeVar("T")
 
 LOOK_EVERY = 0.5
 KEEP_EVERY = 10.0
@@ -98,14 +100,20 @@ class RedisTransport:
         )
         out = bus.words(self._session)
         try:
-            last = await self._client.xadd(out, {b"m": b""})
-            await self._client.expire(out, bus.KEPT)
-            with contextlib.suppress(redis.exceptions.ResponseError):  # it is there
-                await self._client.xgroup_create(bus.JOBS, bus.GROUP, id="0", mkstream=True)
+            last = await _within(self._begin(self._client, out), bus.CONNECT_WITHIN + bus.ANSWER_WITHIN)
         except (RedisError, OSError, ValueError) as error:
             raise OSError(self._reason(error)) from None
         for work in (self._write(), self._read(out, last), self._look()):
             self._tasks.append(asyncio.get_running_loop().create_task(self._guard(work), name="captions-redis"))
+
+    @staticmethod
+    async def _begin(client: Any, out: str) -> bytes:
+        """Makes what must be there; returns the place to read from."""
+        last: bytes = await client.xadd(out, {b"m": b""})
+        await client.expire(out, bus.KEPT)
+        with contextlib.suppress(ResponseError):  # it is there
+            await client.xgroup_create(bus.JOBS, bus.GROUP, id="0", mkstream=True)
+        return last
 
     def _reason(self, error: BaseException) -> str:
         return f"Redis at {bus.shown(self._url)}: {error}"
@@ -116,7 +124,8 @@ class RedisTransport:
         except (RedisError, OSError) as error:
             self._end(self._reason(error))
         except Exception as error:
-            log.exception("the Redis transport failed")
+            if self._lost is not None:
+                log.exception("the Redis transport failed")
             self._end(f"{type(error).__name__}: {error}")
 
     def _end(self, reason: str) -> None:
@@ -143,31 +152,35 @@ class RedisTransport:
         """Leaves; what this session has in Redis goes too, at once or when it expires."""
         self._lost = None
         tasks, self._tasks = self._tasks, []
-        # More than once: redis-py may take a cancellation for its own timeout and go on.
+        client, self._client = self._client, None
+        # More than once: redis-py has been seen to lose a cancellation and go on. Without a client the loops end too.
         pending = set(tasks)
-        while pending:
+        for _ in range(5):
             for task in pending:
                 task.cancel()
-            _, pending = await asyncio.wait(pending, timeout=0.1)
-        client, self._client = self._client, None
-        if client is None:
-            return
+            if pending:
+                _, pending = await asyncio.wait(pending, timeout=0.1)
+        if client is not None:
+            with contextlib.suppress(RedisError, OSError):
+                await _within(self._forget(client), 1.0)
+
+    async def _forget(self, client: Any) -> None:
         keys = [bus.words(self._session)]
         keys += [key for voice in self._voices.values() for key in (bus.head(voice.job), bus.voice(voice.job))]
-        with contextlib.suppress(RedisError, OSError, TimeoutError):
-            async with asyncio.timeout(1):
-                await client.delete(*keys)
-        with contextlib.suppress(RedisError, OSError):
+        try:
+            await client.delete(*keys)
+        finally:
             await client.aclose()
 
     # --- what we say ---
 
     async def _write(self) -> None:
-        while True:
+        client = self._client
+        while client is self._client:
             await self._news.wait()
             self._news.clear()
             while self._queue:
-                pipe = self._client.pipeline(transaction=False)
+                pipe = client.pipeline(transaction=False)
                 audio: list[tuple[int, _Voice, float]] = []
                 size = count = 0
                 while self._queue and count < BATCH:
@@ -228,15 +241,16 @@ class RedisTransport:
     # --- what workers say ---
 
     async def _read(self, out: str, last: bytes) -> None:
-        while True:
-            found = await self._client.xread({out: last}, count=500, block=1000)
+        client = self._client
+        while client is self._client:
+            found = await client.xread({out: last}, count=500, block=1000)
             for _, entries in found:
                 for number, fields in entries:
                     last = number
                     self._hear(fields)
                 milliseconds, _, count = last.partition(b"-")
                 minid = milliseconds + b"-%d" % int(count)
-                await self._client.xtrim(out, minid=minid, approximate=True)
+                await client.xtrim(out, minid=minid, approximate=True)
 
     def _hear(self, fields: dict[bytes, bytes]) -> None:
         claim = fields.get(b"w", b"")
@@ -268,7 +282,8 @@ class RedisTransport:
     async def _look(self) -> None:
         began = kept = time.monotonic()
         ready = False
-        while True:
+        client = self._client
+        while client is self._client:
             now = time.monotonic()
             alive = await self._alive(now)
             if alive and not ready:
@@ -313,6 +328,18 @@ class RedisTransport:
             pipe.expire(bus.head(voice.job), bus.KEPT)
             pipe.expire(bus.voice(voice.job), bus.KEPT)
         await pipe.execute()
+
+
+async def _within(work: Coroutine[Any, Any, T], seconds: float) -> T:
+    """The result, or TimeoutError. Whoever waits can be cancelled whatever the work does with its own cancellation."""
+    task = asyncio.get_running_loop().create_task(work)
+    try:
+        done, _ = await asyncio.wait({task}, timeout=seconds)
+    finally:
+        task.cancel()  # nothing, where it is done
+    if not done:
+        raise TimeoutError(f"no answer within {seconds:.0f} s")
+    return task.result()
 
 
 def _together(beats: list[Beat]) -> Beat:
