@@ -393,14 +393,14 @@ async def test_no_word_is_lost_when_a_worker_and_then_redis_die(model_folder: Pa
                     await asyncio.sleep(0.02)
             workers[("a", "b").index(owner)].send_signal(signal.SIGKILL)
             room.send("t", packets[half:])
-            await room.until(lambda: len(missing(CLIPS["en-round.opus"], room.text("en"))) <= 2, 40)
+            await room.until(lambda: len(missing(CLIPS["en-round.opus"], room.text("en"))) <= 2, 60)
             await room.until(lambda: bool(room.finals("pt")))
 
             await server.kill()
             await eventually(lambda: service.status().state != "ready", 10)
             room.send("t", clip("en-dose.opus"))
             await server.start()
-            await room.until(lambda: "morphine" in room.text("en").lower(), 40)
+            await room.until(lambda: "morphine" in room.text("en").lower(), 60)
             await room.room.close()
             segments = [caption.segment for caption in room.finals("en")]
             assert len(segments) == len(set(segments))

@@ -119,7 +119,7 @@ async def test_people_meet_through_the_relay_alone(server: ServerProcess, relay:
     };
     """
     used = """
-    async () => Promise.all(window.__connections.filter((one) => one.connectionState === 'connected').map(async (one) => {
+    async () => Promise.all(window.__connections.filter((it) => it.connectionState === 'connected').map(async (one) => {
       const report = await one.getStats();
       const transport = [...report.values()].find((entry) => entry.type === 'transport');
       return report.get(report.get(transport.selectedCandidatePairId).localCandidateId).candidateType;
