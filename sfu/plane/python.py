@@ -311,7 +311,6 @@ class PythonPlane:
                 data = sink.render_rtx(packet, placed, feed.time_offset, now)
                 sending = sink.transport.sending
                 if sending is not None:
-                    sink.retransmissions += 1
                     self._out += sending.again(sink, data, now)
                     if sink.urgent:
                         data = sink.render_rtx(packet, placed, feed.time_offset, now)

@@ -110,6 +110,7 @@ class Sending:
         if self.heard and not self._may_repair(len(data), now):
             self._drop("repair_budget")
             return 0
+        sink.retransmissions += 1
         if self._admit(RETRANSMISSION, len(data), now):
             return self._leave(sink, -1, self._numbered(sink, data, now), now)
         return self._hold(RETRANSMISSION, len(data), Held(sink, -1, data), now)

@@ -166,3 +166,25 @@ def test_feedback_about_the_future_and_the_forgotten_past_tells_nothing():
         outcome = log.match(TransportFeedback(1, 2, base & 0xFFFF, 5, 0, 0, ((0, 1), (4, 2))))
         assert not outcome.sent and not outcome.lost
     assert log.outstanding == 100 * SIZE
+
+
+@pytest.mark.parametrize(
+    ("body", "base", "missing", "count"),
+    [
+        # Chromium 156, its first message; then two at five percent loss, of one-bit and two-bit vectors.
+        ("000000080437420020087800000001000100", 0, set(), 8),
+        ("02d2001304376e2cbff9c550bc0100010100010a8203020101021401", 722, {11, 12, 14}, 19),
+        ("02e5001104376f2dbff72003c41d09020108020a8901010101010001", 741, {10}, 17),
+        # Firefox ESR 153.
+        ("0012001400107b0220142c00000008000100000000008d01000000000000", 18, set(), 20),
+        ("04bc00100010c45e20109e010300000000008102000101000101", 1212, set(), 16),
+    ],
+)
+def test_messages_recorded_from_browsers(body, base, missing, count):
+    message = parse_feedback(1, 2, bytes.fromhex(body))
+    assert (message.base, message.count) == (base, count)
+    there = dict(message.arrivals)
+    assert set(range(count)) - set(there) == missing
+    ticks = list(there.values())
+    assert all(0 <= at < 4000 for at in ticks), "within a second of the reference time"
+    assert parse_compound(message.serialize()) == [message]
