@@ -164,9 +164,9 @@ async def _measure(only: list[str] | None, most: int) -> dict[str, Any]:
 
 
 def drawn(figures: dict[str, Any]) -> str:
-    """The server's CPU over the number of viewers."""
+    """The server's CPU over the number of viewers, as far as all were served."""
     lines = [
-        Line(name, [(0.0, 0.0)] + [(point["viewers"], 100 * point["cpu"]) for point in server["curve"]])
+        Line(name, [(p["viewers"], 100 * p["cpu"]) for p in server["curve"] if p["loss"] <= LOSS])
         for name, server in figures["servers"].items()
     ]
     title = "CPU of one core by viewers of one 1.5 Mbit/s stream"

@@ -29,7 +29,7 @@ from benchmarks.figures import spread
 from benchmarks.load.build import CannotBuild
 from benchmarks.load.contenders import Absent, Contender, Direct, JanusRoom, Limit, Ours
 from benchmarks.load.janus import installed
-from benchmarks.load.process import cores, cpu_ns, go_first, load_average
+from benchmarks.load.process import cores, cpu_ns, go_first, load_average, waited_ns
 from benchmarks.load.webrtc import cheapest_profile_only
 
 SETTLE = 0.15
@@ -153,15 +153,18 @@ async def delays(contenders: list[Contender], found: dict[str, Results]) -> dict
         # At a higher rate each packet costs less, so half load takes a second look.
         rate = min(FASTEST, 0.5e9 / (raw * case.subscribers))
         contender.receiver.verify(8)
-        load = 0.0
+        load = waiting = 0.0
         fifty: list[float] = []
         ninety_nine: list[float] = []
         for number in range(DELAY_ROUNDS + 1):
             await contender.receiver.reset()
             used, began = contender.process.cpu_ns(), asyncio.get_running_loop().time()
+            waited = waited_ns(contender.process.pid)
             packets = int(rate * DELAY_SECONDS / case.burst) * case.burst
             await contender.publisher.send(packets, burst=case.burst, size=case.payload, rate=rate)
-            load = (contender.process.cpu_ns() - used) / 1e9 / (asyncio.get_running_loop().time() - began)
+            took = asyncio.get_running_loop().time() - began
+            load = (contender.process.cpu_ns() - used) / 1e9 / took
+            waiting = (waited_ns(contender.process.pid) - waited) / 1e9 / took
             await asyncio.sleep(SETTLE)
             if number == 0:
                 rate = min(FASTEST, rate * 0.5 / max(0.05, load))
@@ -175,6 +178,7 @@ async def delays(contenders: list[Contender], found: dict[str, Results]) -> dict
             "p99": spread(ninety_nine)["median"],
             "p99_min": min(ninety_nine),
             "load": round(load, 2),
+            "waited": round(waiting, 3),
             "packets_per_second_out": round(rate * case.subscribers),
             "lost_last_round": lost,
         }
