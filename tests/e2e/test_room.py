@@ -60,6 +60,26 @@ async def test_a_closed_lid_opens_again_without_a_reload(server: ServerProcess) 
         assert await ben.run("return window.__not_reloaded === true")
 
 
+SLOW_DEVICES = """
+const open = navigator.mediaDevices.getUserMedia.bind(navigator.mediaDevices);
+const ready = new Promise((resolve) => (window.__devices_ready = resolve));
+navigator.mediaDevices.getUserMedia = (wanted) => ready.then(() => open(wanted));
+"""
+
+
+async def test_who_joins_before_the_camera_has_opened_is_seen_and_heard_once_it_has(server: ServerProcess) -> None:
+    async with chromium() as browser:
+        ana, ben = await new_person(browser, server.url), await new_person(browser, server.url)
+        assert isinstance(ben.page, Page)
+        await ben.page.add_init_script(SLOW_DEVICES)
+        await ana.join(server.links["host"], "Ana")
+        await ben.join(server.links["guest"], "Ben")
+        await ana.until("return document.querySelectorAll('[data-testid=\"tile\"]').length === 2")
+        await ben.run("window.__devices_ready()")
+        await ana.sees(1)
+        await ana.hears(1)
+
+
 async def test_chat_hand_and_mute_reach_the_others(server: ServerProcess) -> None:
     async with chromium() as browser:
         ana, ben = await new_person(browser, server.url), await new_person(browser, server.url)

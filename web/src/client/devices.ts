@@ -83,11 +83,14 @@ export function watchDevices(changed: () => void): () => void {
   return () => devices?.removeEventListener?.('devicechange', changed);
 }
 
+/** What came of opening devices; a camera that nobody wants is null. */
+export interface Opened {
+  microphone: MediaStreamTrack | DeviceProblem;
+  camera: MediaStreamTrack | DeviceProblem | null;
+}
+
 /** Opens microphone and camera with one question to the person; what one lacks does not keep the other back. */
-export async function openBoth(
-  microphone: string | null,
-  camera: string | null,
-): Promise<{ microphone: MediaStreamTrack | DeviceProblem; camera: MediaStreamTrack | DeviceProblem }> {
+export async function openBoth(microphone: string | null, camera: string | null): Promise<Opened> {
   try {
     const stream = await media().getUserMedia({
       audio: { ...wanted(microphone, false), echoCancellation: true, noiseSuppression: true, autoGainControl: true, channelCount: { ideal: 1 } },

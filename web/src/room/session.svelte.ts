@@ -16,6 +16,8 @@ export type Panel = 'chat' | 'people' | 'transcript';
 export interface LocalMedia {
   microphone: MediaStreamTrack | null;
   camera: MediaStreamTrack | null;
+  /** What was still being opened when the person joined. */
+  later: Promise<devices.Opened> | null;
 }
 
 /** Words for a refused or lost request. */
@@ -53,6 +55,7 @@ export class Session {
   readonly sharing = $derived(this.published.screen !== undefined);
   readonly recording = $derived(this.state.room?.recording ?? null);
   private readonly stops: (() => void)[] = [];
+  private closed = false;
 
   constructor(options: { url: string; grant: string; name: string; spoken: string | null; reads: string | null }, media: LocalMedia) {
     this.room = new Room(options);
@@ -87,6 +90,7 @@ export class Session {
     });
     if (media.microphone) void this.begin('microphone', media.microphone, !preferences.microphoneOn);
     if (media.camera) void this.begin('camera', media.camera, false);
+    if (media.later) void this.follow(media.later, media);
     this.room.enter();
   }
 
@@ -234,7 +238,21 @@ export class Session {
   }
 
   close(): void {
+    this.closed = true;
     for (const stop of this.stops.splice(0)) stop();
+  }
+
+  /** Devices that open only now: somebody joined before the camera was there, or before answering the browser's question. */
+  private async follow(opening: Promise<devices.Opened>, already: LocalMedia): Promise<void> {
+    const opened = await opening;
+    for (const kind of ['microphone', 'camera'] as const) {
+      const result = opened[kind];
+      const unwanted = this.closed || already[kind] !== null || this.published[kind] !== undefined || (kind === 'camera' && !preferences.cameraOn);
+      if (result === null) continue;
+      if (typeof result === 'string') toast(`${t(`device.${kind}`)}: ${t(`device.${result}`)}`, { kind: 'error' });
+      else if (unwanted) result.stop();
+      else void this.begin(kind, result, kind === 'microphone' && !preferences.microphoneOn);
+    }
   }
 
   private async open(kind: 'microphone' | 'camera', open: () => Promise<MediaStreamTrack>): Promise<void> {
