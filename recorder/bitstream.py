@@ -27,17 +27,6 @@ class CodecConfig:
     height: int
     record: bytes
 
-    def parameter_sets(self) -> bytes:
-        """H.264 only: SPS and PPS of the avcC record as length-prefixed NAL units, to put before a key frame."""
-        sps = int.from_bytes(self.record[6:8], "big")
-        units, offset = [self.record[8 : 8 + sps]], 8 + sps
-        count, offset = self.record[offset], offset + 1
-        for _ in range(count):
-            size = int.from_bytes(self.record[offset : offset + 2], "big")
-            units.append(self.record[offset + 2 : offset + 2 + size])
-            offset += 2 + size
-        return b"".join(len(unit).to_bytes(4, "big") + unit for unit in units)
-
 
 class Bits:
     """Most significant bit first; reading past the end raises `BitstreamError`."""

@@ -6,10 +6,9 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Literal
 
-import msgspec
-
 from recorder import events, playlist, vtt
 from recorder.events import AnyEvent
+from recorder.index import INDEX, Index, IndexedTrack
 from recorder.manifest import (
     MANIFEST,
     VERSION,
@@ -17,41 +16,15 @@ from recorder.manifest import (
     Manifest,
     Person,
     Speech,
-    Struct,
     Track,
     content_type,
     save,
-    write_atomically,
 )
-from recorder.parts import Group, MediaFileInfo
 from recorder.pipeline import AudioTrack, Pipeline, VideoTrack
-from recorder.playlist import TrackIndex
-from recorder.programme import Source, Span, edit
+from recorder.publish import PENDING, mark, publish
 from recorder.writer import journal_path
 
-INDEX = "index.json"
-
 State = Literal["complete", "repaired", "failed"]
-
-
-class IndexedTrack(Struct, kw_only=True, frozen=True):
-    """A video track's files and groups, for export."""
-
-    index: int
-    files: list[MediaFileInfo]
-    groups: list[Group]
-
-
-class Index(Struct, kw_only=True, frozen=True):
-    """What lies where, for export; not served. `origin` is the recording's start in room time."""
-
-    origin: float
-    mix: MediaFileInfo
-    tracks: list[IndexedTrack]
-
-
-def load_index(folder: Path) -> Index:
-    return msgspec.json.decode((folder / INDEX).read_bytes(), type=Index)
 
 
 def conclude(
@@ -62,20 +35,15 @@ def conclude(
     assert isinstance(began, events.Began)
     origin = began.at
     video = {index: track for index, track in pipeline.tracks.items() if isinstance(track, VideoTrack)}
-    sources = [
-        Source(
-            index,
-            track.opened.participant,
-            track.opened.source == "screen",
-            [Span(group.start, group.end) for group in track.parts.groups],
-        )
-        for index, track in video.items()
+    tracks = [_track(index, track, duration) for index, track in pipeline.tracks.items()]
+    speakers = speeches(
+        [(event.at - origin, event.participant) for event in log if isinstance(event, events.Spoke)], duration
+    )
+    indexed = [
+        IndexedTrack(index=index, files=track.parts.files, groups=track.parts.groups) for index, track in video.items()
     ]
-    spoke = [(event.at - origin, event.participant) for event in log if isinstance(event, events.Spoke)]
-    shots = edit(sources, spoke, duration)
-    indices = {index: TrackIndex(track.parts.files, track.parts.groups) for index, track in video.items()}
-    mix = TrackIndex([pipeline.mixer.info], pipeline.mixer.groups)
-    names = playlist.write(folder, indices, shots, mix)
+    index = Index(origin=origin, mix=pipeline.mixer.info, tracks=indexed)
+    names = publish(folder, index, pipeline.mixer.groups, tracks, speakers, duration)
 
     people = {event.participant: event.name for event in log if isinstance(event, events.Named)}
     cues = vtt.latest(event.cue for event in log if isinstance(event, events.Said))
@@ -85,13 +53,8 @@ def conclude(
         (folder / name).write_text(vtt.document(shown, language), encoding="utf-8")
         captions[language] = name
 
-    tracks = [_track(index, track, duration) for index, track in pipeline.tracks.items()]
-    names += [name for track in tracks for name in track.files if name not in names]
+    names += [name for track in tracks for name in track.files]
     names += captions.values()
-    indexed = [
-        IndexedTrack(index=index, files=track.parts.files, groups=track.parts.groups) for index, track in video.items()
-    ]
-    write_atomically(folder / INDEX, msgspec.json.encode(Index(origin=origin, mix=pipeline.mixer.info, tracks=indexed)))
     files = {name: content_type(name) for name in dict.fromkeys(names)}
     manifest = Manifest(
         version=VERSION,
@@ -114,12 +77,15 @@ def conclude(
             for event in log
             if isinstance(event, events.Wrote)
         ],
-        speakers=speeches(spoke, duration),
+        speakers=speakers,
+        pending=[index for index, track in video.items() if track.depacketiser and not track.playable],
         master=playlist.MASTER,
         files=files,
         bytes=sum((folder / name).stat().st_size for name in files),
     )
     save(folder, manifest)
+    if manifest.pending:
+        mark(folder, 0)
     _tidy(folder, manifest, pipeline)
     return manifest
 
@@ -158,5 +124,5 @@ def _tidy(folder: Path, manifest: Manifest, pipeline: Pipeline) -> None:
         if track.playable:
             journal_path(folder, index).unlink(missing_ok=True)
     for path in folder.iterdir():
-        if path.is_file() and path.name not in manifest.files and path.name not in (MANIFEST, INDEX):
+        if path.is_file() and path.name not in manifest.files and path.name not in (MANIFEST, INDEX, PENDING):
             path.unlink()

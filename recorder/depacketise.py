@@ -7,6 +7,8 @@ worth asking for.
 
 from __future__ import annotations
 
+import base64
+import contextlib
 import dataclasses
 from dataclasses import dataclass
 
@@ -205,17 +207,23 @@ class Vp8(Depacketiser):
 class H264(Depacketiser):
     """RFC 6184, packetisation mode 1 (single NAL unit, STAP-A, FU-A). Samples are length-prefixed (AVCC).
 
-    Parameter sets go into the config, not the samples; the config changes when they do.
+    Parameter sets go into the config, which changes when they do, and before each key frame as well: a player that
+    reads on over a change of the init segment (libavformat does) still finds them.
     """
 
-    def __init__(self) -> None:
+    def __init__(self, parameter_sets: str = "") -> None:
+        """`parameter_sets` as in the SDP (sprop-parameter-sets)."""
         super().__init__()
+        self._units: list[bytes] = []
         self._sps = b""
         self._pps: dict[int, bytes] = {}
         self._config: CodecConfig | None = None
+        for text in parameter_sets[:1000].split(","):
+            with contextlib.suppress(ValueError, IndexError):  # BitstreamError is a ValueError
+                self._unit(base64.b64decode(text, validate=True))
 
     def _start(self) -> None:
-        self._units: list[bytes] = []
+        self._units = []
         self._fragment: bytearray | None = None
 
     def _add(self, payload: bytes) -> None:
@@ -267,7 +275,8 @@ class H264(Depacketiser):
             raise BitstreamError("the picture's first slice is missing")
         if key and self._config is None:
             self._config = h264_config(self._sps, list(self._pps.values()))
-        data = b"".join(len(unit).to_bytes(4, "big") + unit for unit in self._units)
+        sets = [self._sps, *self._pps.values()] if key else []
+        data = b"".join(len(unit).to_bytes(4, "big") + unit for unit in [*sets, *self._units])
         return key, self._config if key else None, data
 
 
@@ -351,4 +360,6 @@ def depacketiser(codec: Codec) -> Depacketiser | None:
     """The one for a negotiated codec; None for a codec we do not know."""
     kinds: dict[str, type[Depacketiser]] = {"VP9": Vp9, "VP8": Vp8, "H264": H264, "AV1": Av1, "OPUS": Opus}
     kind = kinds.get(codec.name.upper())
+    if kind is H264:
+        return H264(codec.parameters.get("sprop-parameter-sets", ""))
     return kind() if kind else None

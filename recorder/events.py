@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 from datetime import datetime
+from pathlib import Path
 
 import msgspec
 
+from recorder.journal import bodies
 from recorder.manifest import Cue
 from recorder.parts import MediaFileInfo
 from sfu.taps import Codec, Kind, TrackInfo, TrackSource
@@ -98,3 +100,14 @@ _decoder: msgspec.json.Decoder[AnyEvent] = msgspec.json.Decoder(AnyEvent)
 
 def decode(body: bytes) -> AnyEvent:
     return _decoder.decode(body)
+
+
+def read_log(folder: Path) -> list[AnyEvent]:
+    """A recording's event journal as far as it is whole."""
+    log: list[AnyEvent] = []
+    for body in bodies(folder / "journal" / "events"):
+        try:
+            log.append(decode(body))
+        except msgspec.DecodeError:
+            continue
+    return log

@@ -1,10 +1,11 @@
 """One file to keep: MKV, MP4 or WebM with the programme, the mix, and every caption language as a subtitle track.
 
 Nothing is transcoded. Video is one stream, the programme, when all that it shows is in one codec: decoders take a new
-size at a key frame (VP9, VP8, AV1 carry theirs in the stream; H.264 gets its parameter sets before each key frame).
+size at a key frame (VP9, VP8, AV1 carry theirs in the stream; H.264 has its parameter sets before each key frame).
 When participants sent different codecs no container stream can hold both, so each video track becomes a stream of its
 own and the one that was shown longest is the default. VP8 fits MKV and WebM only, H.264 MKV and MP4 only: tracks that a
-container cannot hold are left out, and it is an `ExportError` when none is left.
+container cannot hold are left out, and it is an `ExportError` when none is left. VP8 goes as it came where that gives
+one stream; otherwise its VP9 copy does, once that is made.
 
 Subtitles: SubRip in MKV, tx3g (mov_text) in MP4, WebVTT in WebM; each with its language and name.
 
@@ -13,26 +14,25 @@ An export runs in a process of its own at low priority (``python -m recorder.exp
 
 from __future__ import annotations
 
-import asyncio
 import contextlib
 import heapq
 import os
 import sys
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from fractions import Fraction
 from pathlib import Path
 from typing import Any, Literal
 
 import av
 
-from recorder import vtt
-from recorder.conclude import load_index
+from recorder import child, vtt
+from recorder.index import load_index
 from recorder.languages import name_of
 from recorder.manifest import Cue, Manifest, folder, load
 from recorder.mix import Mixer
 from recorder.parts import scan
 from recorder.playlist import FILLER, dark_frame
-from recorder.programme import Shot, Source, edit
+from recorder.programme import Shot, Source, changes, edit
 from recorder.tracks import Frame, StoredTrack, stored_tracks
 
 Format = Literal["mkv", "mp4", "webm"]
@@ -53,40 +53,33 @@ class ExportError(ValueError):
     """The recording cannot be had in this format; the message says why."""
 
 
-async def export(root: Path, recording: str, format: Format, destination: Path) -> Path:
-    """Writes `destination` (complete or not at all) and returns it. Raises RecordingNotFound, ExportError, OSError."""
+async def export(
+    root: Path, recording: str, format: Format, destination: Path, tell: Callable[[float], None] = lambda part: None
+) -> Path:
+    """Writes `destination` (complete or not at all) and returns it; `tell` is given the part done, 0 to 1.
+
+    Raises RecordingNotFound, ExportError, OSError.
+    """
     load(root, recording)
     if format not in _MUXER:
         raise ExportError(f"Unknown format {format!r}: choose mkv, mp4 or webm.")
-    arguments = (sys.executable, "-m", "recorder.export", str(root), recording, format, str(destination))
-    process = await asyncio.create_subprocess_exec(
-        *arguments,
-        stdin=asyncio.subprocess.DEVNULL,
-        stdout=asyncio.subprocess.DEVNULL,
-        stderr=asyncio.subprocess.PIPE,
-        env=os.environ | {"PYTHONPATH": os.pathsep.join(filter(None, sys.path))},
-    )
-    try:
-        async with asyncio.timeout(_TIMEOUT_S):
-            _, errors = await process.communicate()
-    finally:
-        if process.returncode is None:
-            process.kill()
-            await process.wait()
-    lines = errors.decode(errors="replace").strip().splitlines()
-    if process.returncode == 2:
-        raise ExportError(lines[-1] if lines else "The export failed.")
-    if process.returncode != 0:
-        raise OSError(f"export failed: {lines[-1] if lines else process.returncode}")
+    arguments = str(root), recording, format, str(destination)
+    status, words = await child.run("recorder.export", *arguments, tell=tell, limit_s=_TIMEOUT_S)
+    if status == 2:
+        raise ExportError(words or "The export failed.")
+    if status != 0:
+        raise OSError(f"export failed: {words or status}")
     return destination
 
 
-def write(root: Path, recording: str, format: Format, destination: Path) -> None:
+def write(
+    root: Path, recording: str, format: Format, destination: Path, tell: Callable[[float], None] = lambda part: None
+) -> None:
     """The export itself, blocking."""
     temporary = destination.with_name(destination.name + ".part")
     try:
         with av.open(str(temporary), "w", format=_MUXER[format]) as output:
-            _mux(output, folder(root, recording), load(root, recording), format)
+            _mux(output, folder(root, recording), load(root, recording), format, tell)
         temporary.replace(destination)
     finally:
         temporary.unlink(missing_ok=True)
@@ -96,13 +89,17 @@ Timed = tuple[float, int, Any]
 """Time in ms for interleaving, the stream's index to break ties, the packet."""
 
 
-def _mux(output: Any, path: Path, manifest: Manifest, format: Format) -> None:
+def _mux(output: Any, path: Path, manifest: Manifest, format: Format, tell: Callable[[float], None]) -> None:
     output.metadata["title"] = manifest.title
     streams: list[Iterator[Timed]] = _video(output, path, manifest, format)
     streams.append(_sound(output, path))
     streams += _subtitles(output, manifest, format)
-    for _, _, packet in heapq.merge(*streams, key=lambda timed: timed[:2]):
+    told = 0.0
+    for at, _, packet in heapq.merge(*streams, key=lambda timed: timed[:2]):
         output.mux(packet)
+        if at - told >= 10_000:
+            told = at
+            tell(min(1.0, at / manifest.duration))
 
 
 # --- video ------------------------------------------------------------------------------------------
@@ -110,6 +107,8 @@ def _mux(output: Any, path: Path, manifest: Manifest, format: Format) -> None:
 
 def _video(output: Any, path: Path, manifest: Manifest, format: Format) -> list[Iterator[Timed]]:
     tracks = [track for track in stored_tracks(path, manifest) if track.spans]
+    if "VP8" not in _VIDEO[format] or len({track.kind for track in tracks}) > 1:
+        tracks = [track for track in stored_tracks(path, manifest, copies=True) if track.spans]
     fitting = {track.index: track for track in tracks if track.codec_name in _VIDEO[format]}
     if tracks and not fitting:
         names = ", ".join(sorted({track.codec_name for track in tracks}))
@@ -118,7 +117,7 @@ def _video(output: Any, path: Path, manifest: Manifest, format: Format) -> list[
     shown = {shot.track for shot in shots if shot.track is not None}
     kinds = {fitting[index].kind for index in shown}
     if len(kinds) <= 1:
-        return [_programme(output, path, fitting, shots)]
+        return [_programme(output, path, manifest, fitting, shots)]
     length = {index: sum(shot.end - shot.start for shot in shots if shot.track == index) for index in fitting}
     longest = max(length, key=lambda index: length[index])
     people = {person.id: person.name for person in manifest.people}
@@ -129,36 +128,29 @@ def _video(output: Any, path: Path, manifest: Manifest, format: Format) -> list[
         stream.metadata["title"] = people.get(track.participant, "") + (" (screen)" if track.screen else "")
         if index == longest:
             stream.disposition = av.stream.Disposition.default
-        result.append(_frames(stream, track.frames(0, int(manifest.duration)), _inband([track])))
+        result.append(_frames(stream, track.frames(0, int(manifest.duration))))
     return result
 
 
 def _edit(tracks: dict[int, StoredTrack], manifest: Manifest) -> list[Shot]:
     sources = [Source(track.index, track.participant, track.screen, track.spans) for track in tracks.values()]
-    speakers: list[tuple[float, str | None]] = []
-    for speech in manifest.speakers:
-        if speakers and speakers[-1][0] == speech.start:
-            speakers.pop()
-        speakers += [(speech.start, speech.participant), (speech.end, None)]
-    return edit(sources, speakers, int(manifest.duration))
+    return edit(sources, changes(manifest.speakers), int(manifest.duration))
 
 
-def _programme(output: Any, path: Path, tracks: dict[int, StoredTrack], shots: list[Shot]) -> Iterator[Timed]:
+def _programme(
+    output: Any, path: Path, manifest: Manifest, tracks: dict[int, StoredTrack], shots: list[Shot]
+) -> Iterator[Timed]:
     shown = [tracks[index] for index in dict.fromkeys(shot.track for shot in shots) if index is not None]
     if shown:
         stream = _open_video(output, shown)
     else:
-        with av.open(str(path / FILLER)) as opened:
+        filler = next(name for name in manifest.files if name.startswith(FILLER))
+        with av.open(str(path / filler)) as opened:
             stream = output.add_stream_from_template(opened.streams.video[0], opaque=True)
         stream.time_base = _MS
     stream.metadata["title"] = "Programme"
     dark = not shown or shown[0].codec_name == "VP9"
-    return _frames(stream, _shots(tracks, shots, dark), _inband(shown))
-
-
-def _inband(tracks: list[StoredTrack]) -> bool:
-    """Whether H.264 parameter sets change, so that the container's one record cannot hold them."""
-    return len({config.record for track in tracks for _, config in track.sources if config.name == "H264"}) > 1
+    return _frames(stream, _shots(tracks, shots, dark))
 
 
 def _shots(tracks: dict[int, StoredTrack], shots: list[Shot], dark: bool) -> Iterator[Frame]:
@@ -186,10 +178,9 @@ def _open_video(output: Any, tracks: list[StoredTrack]) -> Any:
     return stream
 
 
-def _frames(stream: Any, frames: Iterator[Frame], inband: bool) -> Iterator[Timed]:
+def _frames(stream: Any, frames: Iterator[Frame]) -> Iterator[Timed]:
     for frame in frames:
-        data = frame.config.parameter_sets() + frame.data if inband and frame.key else frame.data
-        yield frame.time, stream.index, _packet(stream, data, frame.time, frame.duration, frame.key)
+        yield frame.time, stream.index, _packet(stream, frame.data, frame.time, frame.duration, frame.key)
 
 
 def _packet(stream: Any, data: bytes, time: int, duration: int, key: bool, base: Fraction = _MS) -> Any:
@@ -273,7 +264,8 @@ def main(arguments: list[str]) -> int:
     with contextlib.suppress(OSError):
         os.nice(15)
     try:
-        write(Path(root), recording, format, Path(destination))  # type: ignore[arg-type]
+        tell: Callable[[float], None] = lambda part: print(f"{part:.4f}", flush=True)  # noqa: E731
+        write(Path(root), recording, format, Path(destination), tell)  # type: ignore[arg-type]
     except ExportError as error:
         print(error, file=sys.stderr)
         return 2

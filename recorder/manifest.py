@@ -53,7 +53,8 @@ class Person(Struct, kw_only=True, frozen=True):
 class Track(Struct, kw_only=True, frozen=True):
     """One recorded track. `opened` and `closed` in milliseconds; `dropped` counts frames lost or undecodable.
 
-    `files` are its fMP4 files; a VP8 track has none (MP4 cannot hold VP8) and lives on in its journal, for export.
+    `files` are its fMP4 files. Those of a VP8 track are a VP9 copy, made after the recording's end (MP4 cannot hold
+    VP8); what came lives on in its journal, for export.
     """
 
     index: int
@@ -102,7 +103,8 @@ class Manifest(Struct, kw_only=True, frozen=True):
     """A finished recording. `duration` in milliseconds. `files` maps every name that may be served to its content type.
 
     `state` is ``repaired`` when the server died while it ran, ``failed`` when it stopped early (`problem` says why).
-    `captions` maps a language to its WebVTT file; `master` is the playlist to play.
+    `captions` maps a language to its WebVTT file; `master` is the playlist to play. `pending` are the tracks whose
+    pictures browsers cannot play as they came (VP8): they show as dark until they are converted.
     """
 
     version: int
@@ -125,6 +127,7 @@ class Manifest(Struct, kw_only=True, frozen=True):
     master: str
     files: dict[str, str]
     bytes: int
+    pending: list[int] = []
 
 
 @dataclass(frozen=True, slots=True)

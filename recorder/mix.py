@@ -59,6 +59,14 @@ class Voice:
         return (raw / np.float32(32768)).astype(np.float32)
 
 
+def mixed(folder: Path, info: MediaFileInfo) -> list[Group]:
+    """Where the seconds of a finished mix lie."""
+    return [
+        Group(0, one.offset, one.size, one.time // 48, (one.time + one.duration) // 48)
+        for one in scan(folder / info.name, info)
+    ]
+
+
 class Mixer:
     """Sums voices and writes `mix.mp4`. Positions are samples at 48 kHz from the recording's start."""
 

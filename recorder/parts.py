@@ -21,6 +21,9 @@ from recorder.fmp4 import FragmentInfo, Sample, fragment, init_segment, read_fra
 from recorder.journal import write_all
 
 PART_MS = 1000
+FILES_AT_ONCE, FILE_EVERY_MS = 30, 2_000
+"""A track may change its size or codec parameters so often: simulcast does at its start, a browser when short of time.
+More is not a camera, and would be a file each."""
 CAMERA_HOLD_MS = 2000
 """A camera's last picture stays this long when no frame follows; then the track has a gap until its next key frame."""
 
@@ -168,6 +171,7 @@ class VideoParts:
         self._part_start = 0
         self._group: tuple[int, int] | None = None  # offset, start
         self._end = 0
+        self._allowed, self._counted = float(FILES_AT_ONCE), 0
 
     def frame(self, time: int, frame: Frame) -> bool:
         """Takes a frame; False when it is of no use because a key frame must come first."""
@@ -179,6 +183,9 @@ class VideoParts:
         if frame.key and frame.config:
             self._close_group()
             if self._file is None or frame.config != self._config:
+                if not self._may_begin(time):
+                    self.dropped += 1
+                    return False
                 self._begin(frame.config)
         elif self._group is None:
             self.dropped += 1
@@ -203,6 +210,14 @@ class VideoParts:
             if self._file:
                 self._file.close()
                 self._file = None
+
+    def _may_begin(self, time: int) -> bool:
+        self._allowed = min(self._allowed + max(0, time - self._counted) / FILE_EVERY_MS, FILES_AT_ONCE)
+        self._counted = time
+        if self._allowed < 1:
+            return False
+        self._allowed -= 1
+        return True
 
     def _begin(self, config: CodecConfig) -> None:
         if self._file:

@@ -13,6 +13,7 @@ duration is set in place to end with the shot; a frame is in the programme once,
 from __future__ import annotations
 
 import functools
+import itertools
 import os
 import struct
 from collections.abc import Mapping, Sequence
@@ -26,11 +27,13 @@ from av.video.codeccontext import VideoCodecContext
 
 from recorder.bitstream import CodecConfig, vp9_config
 from recorder.fmp4 import DURATION_OFFSET, Sample, read_fragments
+from recorder.index import Trim
+from recorder.manifest import write_atomically
 from recorder.parts import FragmentFile, Group, MediaFileInfo
 from recorder.programme import Shot
 
 MASTER, VIDEO, AUDIO = "master.m3u8", "video.m3u8", "audio.m3u8"
-FILLER = "filler.mp4"
+FILLER = "filler-"
 _FILLER_MS = 2_000
 _AUDIO_FRAGMENTS = 4
 
@@ -71,27 +74,46 @@ def dark_frame() -> tuple[CodecConfig, bytes]:
     return config, data
 
 
-def write(folder: Path, tracks: Mapping[int, TrackIndex], shots: Sequence[Shot], mix: TrackIndex) -> list[str]:
-    """Writes the three playlists (and the filler, if shown). Returns all names they lead to. Raises OSError."""
+def write(
+    folder: Path, tracks: Mapping[int, TrackIndex], shots: Sequence[Shot], mix: TrackIndex
+) -> tuple[list[str], list[Trim]]:
+    """Writes the three playlists (and a filler, if shown). Returns all names they lead to, and what was changed in
+    files. A filler that is there stays: somebody may be playing it. Raises OSError."""
     segments: list[Segment] = []
+    trims: list[Trim] = []
     filler: FragmentFile | None = None
     for shot in shots:
         if shot.track is None:
             config, data = dark_frame()
-            filler = filler or FragmentFile(folder / FILLER, config)
+            filler = filler or FragmentFile(_free(folder), config)
             segments += _fill(filler, data, shot)
         else:
-            segments += _shot(folder, tracks[shot.track], shot)
+            segments += _shot(folder, tracks[shot.track], shot, trims)
     if filler:
         filler.close()
     sound = [
         Segment(mix.files[0], part[0].offset, sum(one.size for one in part), part[0].start, part[-1].end)
         for part in (mix.groups[at : at + _AUDIO_FRAGMENTS] for at in range(0, len(mix.groups), _AUDIO_FRAGMENTS))
     ]
-    (folder / VIDEO).write_text(media_playlist(segments))
-    (folder / AUDIO).write_text(media_playlist(sound))
-    (folder / MASTER).write_text(master_playlist(segments, sound))
-    return [MASTER, VIDEO, AUDIO, *dict.fromkeys(segment.file.name for segment in (*segments, *sound))]
+    write_atomically(folder / VIDEO, media_playlist(segments).encode())
+    write_atomically(folder / AUDIO, media_playlist(sound).encode())
+    write_atomically(folder / MASTER, master_playlist(segments, sound).encode())
+    return [MASTER, VIDEO, AUDIO, *dict.fromkeys(segment.file.name for segment in (*segments, *sound))], trims
+
+
+def _free(folder: Path) -> Path:
+    names = (f"{FILLER}{number}.mp4" for number in itertools.count())
+    return next(path for path in map(folder.joinpath, names) if not path.exists())
+
+
+def restore(folder: Path, trims: Sequence[Trim]) -> None:
+    """Undoes what `write` changed in files. Raises OSError."""
+    for trim in trims:
+        file = os.open(folder / trim.name, os.O_WRONLY | os.O_CLOEXEC)
+        try:
+            os.pwrite(file, struct.pack(">I", trim.duration), trim.offset)
+        finally:
+            os.close(file)
 
 
 def _fill(filler: FragmentFile, data: bytes, shot: Shot) -> list[Segment]:
@@ -104,24 +126,26 @@ def _fill(filler: FragmentFile, data: bytes, shot: Shot) -> list[Segment]:
     return segments
 
 
-def _shot(folder: Path, track: TrackIndex, shot: Shot) -> list[Segment]:
+def _shot(folder: Path, track: TrackIndex, shot: Shot, trims: list[Trim]) -> list[Segment]:
     groups = [group for group in track.groups if shot.start <= group.start < shot.end]
     segments = [Segment(track.files[one.file], one.offset, one.size, one.start, one.end) for one in groups]
     if segments and segments[-1].end != shot.end:
-        segments[-1] = _trim(folder, segments[-1], shot.end)
+        segments[-1], trim = _trim(folder, segments[-1], shot.end)
+        trims.append(trim)
     return segments
 
 
-def _trim(folder: Path, segment: Segment, end: int) -> Segment:
+def _trim(folder: Path, segment: Segment, end: int) -> tuple[Segment, Trim]:
     """The segment ended at `end`: frames after it left out, the last one's duration set to match."""
     file = os.open(folder / segment.file.name, os.O_RDWR | os.O_CLOEXEC)
     try:
         fragments = list(read_fragments(os.pread(file, segment.size, segment.offset), segment.offset))
         last = [one for one in fragments if one.time < end][-1]
-        os.pwrite(file, struct.pack(">I", end - last.time), last.offset + DURATION_OFFSET)
+        trim = Trim(segment.file.name, last.offset + DURATION_OFFSET, last.duration)
+        os.pwrite(file, struct.pack(">I", end - last.time), trim.offset)
     finally:
         os.close(file)
-    return Segment(segment.file, segment.offset, last.offset + last.size - segment.offset, segment.start, end)
+    return Segment(segment.file, segment.offset, last.offset + last.size - segment.offset, segment.start, end), trim
 
 
 def media_playlist(segments: Sequence[Segment]) -> str:
@@ -147,7 +171,7 @@ def media_playlist(segments: Sequence[Segment]) -> str:
 def master_playlist(video: Sequence[Segment], sound: Sequence[Segment]) -> str:
     """One variant. CODECS names the largest picture of the first codec shown; the rest comes with EXT-X-MAP."""
     files = list(dict.fromkeys(segment.file for segment in video))
-    first = next((file.codec_name for file in files if file.name != FILLER), "VP9")
+    first = next((file.codec_name for file in files if not file.name.startswith(FILLER)), "VP9")
     codec = max(
         (file for file in files if file.codec_name == first), key=lambda file: (file.width * file.height, file.codec)
     )

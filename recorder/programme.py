@@ -12,6 +12,8 @@ from bisect import bisect_right
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
+from recorder.manifest import Speech
+
 DWELL_MS = 2_000
 FREEZE_MS = 1_000
 
@@ -61,6 +63,16 @@ class _Availability:
         """The end of the run that covers `time`; None when none does."""
         run = bisect_right(self.starts, time) - 1
         return self.ends[run] if run >= 0 and time < self.ends[run] else None
+
+
+def changes(speeches: Sequence[Speech]) -> list[tuple[float, str | None]]:
+    """(time in ms, active speaker from then on), as `edit` wants it, of who spoke from when to when."""
+    result: list[tuple[float, str | None]] = []
+    for speech in speeches:
+        if result and result[-1][0] == speech.start:
+            result.pop()
+        result += [(speech.start, speech.participant), (speech.end, None)]
+    return result
 
 
 def edit(sources: Iterable[Source], speakers: Sequence[tuple[float, str | None]], duration: int) -> list[Shot]:

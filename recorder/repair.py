@@ -6,11 +6,9 @@ import heapq
 from collections.abc import Iterator
 from pathlib import Path
 
-import msgspec
-
 from recorder import events
 from recorder.conclude import State, conclude
-from recorder.events import AnyEvent
+from recorder.events import AnyEvent, read_log
 from recorder.journal import JournalFile, bodies, room_time, unpack
 from recorder.manifest import MANIFEST, Manifest
 from recorder.parts import MediaFileInfo, captured
@@ -23,17 +21,6 @@ Item = TapPacket | AnyEvent
 
 def needs_repair(folder: Path) -> bool:
     return (folder / "journal" / "events").is_file() and not (folder / MANIFEST).exists()
-
-
-def read_log(folder: Path) -> list[AnyEvent]:
-    """The event journal as far as it is whole."""
-    log: list[AnyEvent] = []
-    for body in bodies(folder / "journal" / "events"):
-        try:
-            log.append(events.decode(body))
-        except msgspec.DecodeError:
-            continue
-    return log
 
 
 def repair(folder: Path) -> Manifest | None:

@@ -33,6 +33,8 @@ from recorder.manifest import (
     load,
     media_file,
 )
+from recorder.preparation import Preparations
+from recorder.publish import PENDING
 from recorder.repair import needs_repair, repair
 from recorder.writer import RESERVE_BYTES, Item, Writer
 from sfu.taps import RoomClock, TapPacket, TrackInfo
@@ -45,12 +47,12 @@ __all__ = [
     "Manifest",
     "MediaFile",
     "Person",
+    "Preparations",
     "Recorder",
     "Recording",
     "RecordingNotFound",
     "Speech",
     "Track",
-    "delete",
     "export",
     "load",
     "media_file",
@@ -199,6 +201,7 @@ class Recorder:
 
     def __init__(self, root: Path) -> None:
         self.root = root
+        self.preparations = Preparations(root)
         self._running: dict[str, Recording] = {}
 
     async def start(self) -> list[str]:
@@ -206,20 +209,27 @@ class Recorder:
         await asyncio.to_thread(self.root.mkdir, parents=True, exist_ok=True)
         repaired: list[str] = []
         for path in await asyncio.to_thread(lambda: sorted(self.root.iterdir())):
-            if path.name in self._running or not needs_repair(path):
+            if path.name in self._running:
                 continue
             try:
-                if await asyncio.to_thread(repair, path):
+                if needs_repair(path) and await asyncio.to_thread(repair, path) is not None:
                     repaired.append(path.name)
             except Exception:
                 log.exception("recording %s could not be repaired", path.name)
+            if (path / PENDING).exists():
+                self.preparations.add(path.name)
         return repaired
 
     async def stop(self) -> None:
-        """Finishes what is running."""
+        """Finishes what is running; what is being converted goes on at the next start."""
         for recording in list(self._running.values()):
             with contextlib.suppress(OSError):
                 await recording.finish()
+        await self.preparations.stop()
+
+    def _finished(self, recording: str) -> None:
+        self._running.pop(recording, None)
+        self.preparations.add(recording)
 
     async def begin(
         self,
@@ -263,14 +273,14 @@ class Recorder:
             return Writer(path, began, clock.now, failed)
 
         writer = await asyncio.to_thread(create)
-        running = Recording(path, writer, clock, request_keyframe, lambda name: self._running.pop(name, None))
+        running = Recording(path, writer, clock, request_keyframe, self._finished)
         self._running[recording] = running
         return running
 
-
-async def delete(root: Path, recording: str) -> None:
-    """Removes a recording and everything of it. Raises RecordingNotFound, OSError."""
-    path = folder(root, recording)
-    if not path.is_dir():
-        raise RecordingNotFound(recording)
-    await asyncio.to_thread(shutil.rmtree, path)
+    async def delete(self, recording: str) -> None:
+        """Removes a finished recording and everything of it. Raises RecordingNotFound, OSError."""
+        await self.preparations.forget(recording)
+        path = folder(self.root, recording)
+        if not path.is_dir():
+            raise RecordingNotFound(recording)
+        await asyncio.to_thread(shutil.rmtree, path)

@@ -35,6 +35,11 @@ class Job:
     path: Path
     state: Literal["queued", "running", "done", "failed"] = "queued"
     problem: str | None = None
+    progress: float = 0.0
+
+    def tell(self, part: float) -> None:
+        """How far it is, 0 to 1."""
+        self.progress = part
 
 
 class Exports:
@@ -79,7 +84,7 @@ class Exports:
             async with self._one:
                 job.state = "running"
                 self._folder.mkdir(parents=True, exist_ok=True)
-                await recorder.export(self._recordings, job.recording, job.format, job.path)
+                await recorder.export(self._recordings, job.recording, job.format, job.path, job.tell)
                 job.state = "done"
         except asyncio.CancelledError:
             job.state, job.problem = "failed", "the server stopped"

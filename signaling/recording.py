@@ -14,7 +14,7 @@ import structlog
 
 from captioning.caption import Caption
 from community.models import RecordingRow
-from recorder.service import Cue, Manifest, Recording
+from recorder.service import Cue, Manifest, Preparations, Recording
 from sfu.taps import RoomClock
 from signaling import protocol
 from signaling.people import Participant
@@ -28,6 +28,10 @@ log = structlog.get_logger("recording")
 
 class RecordingSource(Protocol):
     """`recorder.service.Recorder`."""
+
+    preparations: Preparations
+
+    async def delete(self, recording: str) -> None: ...
 
     async def begin(
         self,

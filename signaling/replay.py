@@ -61,14 +61,22 @@ class NewExport(Body, kw_only=True, frozen=True):
 
 
 class ExportState(Body, kw_only=True, frozen=True):
-    """`url` and `bytes` once it is done, `problem` when it failed."""
+    """`progress` from 0 to 1, `url` and `bytes` once it is done, `problem` when it failed."""
 
     id: str
     format: Literal["mkv", "mp4", "webm"]
     state: Literal["queued", "running", "done", "failed"]
+    progress: float = 0.0
     url: str | None = None
     bytes: int | None = None
     problem: str | None = None
+
+
+class PreparationState(Body, kw_only=True, frozen=True):
+    """`progress` from 0 to 1."""
+
+    state: Literal["queued", "running", "failed", "done"]
+    progress: float
 
 
 def _missing() -> ApiError:
@@ -187,12 +195,31 @@ async def get_media(call: Call) -> web.StreamResponse:
     return web.FileResponse(file.path, headers=headers)
 
 
+@table.add(
+    "GET",
+    "/api/recordings/{recording}/preparation",
+    answer=PreparationState,
+    errors=(404,),
+    access="recording",
+    tag="recordings",
+)
+async def get_preparation(call: Call) -> PreparationState:
+    """How far the pictures are that browsers cannot play as they came (`pending` in the manifest).
+
+    When it is ``done`` the manifest and its playlists show them.
+    """
+    row = await authorised(call)
+    found = call.services.hub.parts.recorder.preparations.get(row.id)
+    return PreparationState(state=found.state if found else "done", progress=round(found.progress, 4) if found else 1.0)
+
+
 def _export(call: Call, job: Job) -> ExportState:
     done = job.state == "done" and job.path.is_file()
     return ExportState(
         id=job.id,
         format=job.format,
         state=job.state,
+        progress=job.progress,
         url=f"/api/recordings/{job.recording}/exports/{job.id}/file" if done else None,
         bytes=job.path.stat().st_size if done else None,
         problem=job.problem,
@@ -280,7 +307,7 @@ async def delete_recording(call: Call) -> Done:
         raise ApiError(409, "not-yet", "stop it first")
     await call.services.exports.forget(row.id)
     try:
-        await recorder.delete(_root(call), row.id)
+        await call.services.hub.parts.recorder.delete(row.id)
     except recorder.RecordingNotFound:
         log.info("the files of a deleted recording were gone already", recording=row.id)
     await store.recordings.delete(row.id)

@@ -1,3 +1,4 @@
+# ruff: noqa: ASYNC110
 """Encoded clips of every codec, their RTP packets, and a recording fed faster than real time."""
 
 from __future__ import annotations
@@ -20,11 +21,12 @@ from aiortc.codecs.vpx import VpxPayloadDescriptor
 
 from benchmarks.recording import Encoded, camera, microphone, opus_clip, vp9_clip, vp9_payloads
 from recorder.bitstream import av1_obus, leb128_bytes
-from recorder.service import Manifest, Recorder, Recording
+from recorder.service import Manifest, Recorder, Recording, load
 from sfu.taps import Codec, TapPacket, TrackInfo
 from tests.scheduling import ordinary_scheduling
 
 RED, GREEN, BLUE = (200, 0, 0), (0, 200, 0), (0, 0, 200)
+MAGENTA, YELLOW = (200, 0, 200), (200, 200, 0)
 START = 1000.0
 _ENCODERS = {
     "H264": ("libx264", {"preset": "ultrafast", "tune": "zerolatency", "profile": "baseline"}),
@@ -190,9 +192,17 @@ class Meeting:
             self.clock.time = max(self.clock.time, at)
             happen()
 
-    async def finish(self, at: float) -> Manifest:
+    async def finish(self, at: float, convert: bool = False) -> Manifest:
+        """As it is when it has ended; with `convert` when VP8 has become VP9 too."""
         self.clock.time = at
-        return await self.recording.finish()
+        manifest = await self.recording.finish()
+        if manifest.pending:
+            async with asyncio.timeout(30):
+                while convert and self.recorder.preparations.get(manifest.id):
+                    await asyncio.sleep(0.05)
+            await self.recorder.preparations.stop()
+            manifest = load(self.recorder.root, manifest.id)
+        return manifest
 
 
 async def meeting(root: Path, name: str = "rec1") -> Meeting:

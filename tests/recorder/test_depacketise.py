@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import base64
+
 import av
 import pytest
 from hypothesis import given, settings
@@ -49,14 +51,29 @@ def test_vpx_frames_are_byte_for_byte_what_was_sent(codec: str) -> None:
     assert [frame.data for frame in frames] == [data for _, _, data in source]
 
 
-def test_h264_slices_are_kept_and_parameter_sets_move_to_the_config() -> None:
+def sized(units: list[bytes]) -> bytes:
+    return b"".join(len(unit).to_bytes(4, "big") + unit for unit in units)
+
+
+def test_h264_slices_are_kept_and_parameter_sets_go_to_the_config_and_before_key_frames() -> None:
     source = clip("H264")
     frames, _ = frames_of("H264", list(video(track("a", "H264"), source, 0)))
-    slices = [
-        b"".join(len(u).to_bytes(4, "big") + u for u in annexb(data) if u[0] & 31 in (1, 5)) for _, _, data in source
-    ]
-    assert [frame.data for frame in frames] == slices
+    wanted = [[u for u in annexb(data) if u[0] & 31 in ((7, 8, 1, 5) if key else (1, 5))] for _, key, data in source]
+    assert [frame.data for frame in frames] == [sized(units) for units in wanted]
     assert frames[0].config and frames[0].config.record[0] == 1
+
+
+def test_h264_parameter_sets_may_come_in_the_sdp_alone() -> None:
+    source = clip("H264")
+    sets = [u for u in annexb(source[0][2]) if u[0] & 31 in (7, 8)]
+    bare = [(at, key, b"".join(b"\0\0\1" + u for u in annexb(data) if u[0] & 31 in (1, 5))) for at, key, data in source]
+    told = ",".join(base64.b64encode(one).decode() for one in sets)
+    for text, whole in ((told, True), (f"!!,,AA==,{told}", True), ("x", False)):
+        reader = depacketiser(Codec("H264", 90000, parameters={"sprop-parameter-sets": text}))
+        assert reader
+        frames = [f for packet in video(track("a", "H264"), bare, 0) for f in reader.push(packet)]
+        assert len(frames) == (len(source) if whole else 0)
+        assert not whole or frames[0].data.startswith(sized(sets))
 
 
 @pytest.mark.parametrize("codec", CODECS)

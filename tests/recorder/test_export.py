@@ -26,7 +26,7 @@ def streams(found: dict[str, Any], kind: str) -> list[dict[str, Any]]:
     return [stream for stream in found["streams"] if stream["codec_type"] == kind]
 
 
-async def record(root: Path, ann: str, bob: str | None) -> Meeting:
+async def record(root: Path, ann: str, bob: str | None, convert: bool = False) -> Meeting:
     """Ann 0-8 s and Bob 0-8 s, Bob speaks from 4 s; words in two languages; 10 s in all."""
     one = await meeting(root)
     recording = one.recording
@@ -50,7 +50,7 @@ async def record(root: Path, ann: str, bob: str | None) -> Meeting:
         sound(microphone("ann"), 9, START),
         events=[(START, lambda: recording.speaker("ann")), (START + 4_000, lambda: recording.speaker("bob"))],
     )
-    await one.finish(START + 10_000)
+    await one.finish(START + 10_000, convert)
     return one
 
 
@@ -143,6 +143,14 @@ async def test_different_codecs_become_a_stream_each(root: Path, tmp_path: Path)
     assert decode_errors(path, "-map", "0:v") == ""
     path = await export(root, "rec1", "mp4", tmp_path / "out.mp4")
     assert [s["codec_name"] for s in streams(probe(path), "video")] == ["vp9"]
+
+
+async def test_vp8_that_is_converted_joins_the_programme(root: Path, tmp_path: Path) -> None:
+    await record(root, "VP9", "VP8", convert=True)
+    for format in ("mkv", "mp4"):
+        path = await export(root, "rec1", format, tmp_path / f"out.{format}")  # type: ignore[arg-type]
+        assert [s["codec_name"] for s in streams(probe(path), "video")] == ["vp9"]
+        assert decode_errors(path) == ""
 
 
 async def test_a_meeting_without_video_exports_with_a_dark_picture(root: Path, tmp_path: Path) -> None:

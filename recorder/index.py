@@ -1,0 +1,48 @@
+"""What lies where in a finished recording (`index.json`): never served, read by export, conversion and clips."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import msgspec
+
+from recorder.manifest import Struct, write_atomically
+from recorder.parts import Group, MediaFileInfo
+
+INDEX = "index.json"
+
+
+class IndexedTrack(Struct, kw_only=True, frozen=True):
+    """A video track's files and groups."""
+
+    index: int
+    files: list[MediaFileInfo]
+    groups: list[Group]
+
+
+class Trim(msgspec.Struct, frozen=True, array_like=True):
+    """A frame whose duration was changed in its file so that a shot ends where it must: to undo before another edit.
+
+    `offset` is that of the four bytes, `duration` what was there.
+    """
+
+    name: str
+    offset: int
+    duration: int
+
+
+class Index(Struct, kw_only=True, frozen=True):
+    """`origin` is the recording's start in room time."""
+
+    origin: float
+    mix: MediaFileInfo
+    tracks: list[IndexedTrack]
+    trims: list[Trim] = msgspec.field(default_factory=list)
+
+
+def load_index(folder: Path) -> Index:
+    return msgspec.json.decode((folder / INDEX).read_bytes(), type=Index)
+
+
+def save_index(folder: Path, index: Index) -> None:
+    write_atomically(folder / INDEX, msgspec.json.encode(index))
