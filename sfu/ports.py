@@ -3,6 +3,8 @@
 What arrives is sorted by its first byte (RFC 7983) after its size was checked; what is none of STUN, DTLS and SRTP is
 dropped and counted. A UDP route is the socket address itself; a TCP route (RFC 6544, framed per RFC 4571) is its
 connection. A TCP connection has to bring an authentic STUN request soon or is closed.
+
+Where the plane reads the UDP socket itself (`Ports.plane`), what it leaves to others comes from it in batches.
 """
 
 from __future__ import annotations
@@ -16,6 +18,7 @@ from collections.abc import Hashable
 from typing import Protocol, cast
 
 from sfu import framing
+from sfu.plane.choose import SocketPlane
 from sfu.stun import Address
 
 logger = logging.getLogger(__name__)
@@ -49,7 +52,10 @@ class Ports:
 
     def __init__(self, receiver: Receiver) -> None:
         self._receiver = receiver
+        self.plane: SocketPlane | None = None
+        """Who reads the UDP socket in our stead; set before the start."""
         self._udp: socket.socket | None = None
+        self._reading = -1
         self._server: asyncio.Server | None = None
         self._connections: set[_TcpRoute] = set()
         self._per_address: Counter[str] = Counter()
@@ -101,7 +107,8 @@ class Ports:
         except OSError:
             tcp.close()
             raise
-        loop.add_reader(udp.fileno(), self._readable)
+        self._reading = udp.fileno() if self.plane is None else self.plane.serve(udp)
+        loop.add_reader(self._reading, self._readable if self.plane is None else self._poll)
 
     async def stop(self) -> None:
         """Closes everything."""
@@ -112,8 +119,12 @@ class Ports:
         await asyncio.sleep(0)
 
     def _close_sockets(self) -> None:
+        if self._reading >= 0:
+            asyncio.get_running_loop().remove_reader(self._reading)
+            self._reading = -1
+            if self.plane is not None:
+                self.plane.release()
         if self._udp is not None:
-            asyncio.get_running_loop().remove_reader(self._udp.fileno())
             self._udp.close()
             self._udp = None
         if self._server is not None:
@@ -146,6 +157,11 @@ class Ports:
                 logger.debug("udp receive: %s", error)
                 return
             self.dispatch(address, address, datagram)
+
+    def _poll(self) -> None:
+        if self.plane is not None:
+            for route, datagram in self.plane.poll():
+                self.dispatch(route, cast("Address", route), datagram)
 
     def dispatch(self, route: Route, address: tuple[str, int], datagram: bytes) -> bool:
         """Sorts one datagram; true for authentic STUN."""

@@ -25,7 +25,7 @@ from sfu.interface import (
 )
 from sfu.ledger import Ledger
 from sfu.plane import BandwidthEstimate, Plane
-from sfu.plane.python import PythonPlane
+from sfu.plane.choose import SocketPlane, make_plane
 from sfu.ports import Ports
 from sfu.room import SfuRoom
 from sfu.stun import Address
@@ -55,13 +55,12 @@ class Sfu:
 
     def __init__(self, config: SfuConfig) -> None:
         """Raises `ValueError` for a plane that is not there or a public address that is none."""
-        if config.plane == "native":
-            raise ValueError("the native plane is not built into this version: set plane to auto or python")
         self._config = config
         self._ports = Ports(self)
         self._ice = IceLite()
         self._clock = time.monotonic
-        self._plane: Plane = PythonPlane(self._ports.send)
+        self._plane: Plane = make_plane(config.plane, self._ports.send)
+        self._reader = self._ports.plane = self._plane if isinstance(self._plane, SocketPlane) else None
         self._edge = Edge(self._ice, self._plane, Certificate(), self._ports.send, self._clock)
         self._rooms: dict[str, SfuRoom] = {}
         self._ledger = Ledger()
@@ -85,7 +84,8 @@ class Sfu:
         self._edge.addresses = candidate_addresses(self._config.host, self._config.public_addresses)
         self._edge.port = self._ports.port
         self._timer = asyncio.get_running_loop().call_later(TICK, self._tick)
-        logger.info("media on port %d, offering %s", self.port, ", ".join(self._edge.addresses))
+        where = ", ".join(self._edge.addresses)
+        logger.info("media on port %d by the %s plane, offering %s", self.port, self._plane.name, where)
 
     async def stop(self) -> None:
         """Closes every room and says goodbye on every connection."""
@@ -150,8 +150,10 @@ class Sfu:
         holder = self._ice.holder(route, now)
         if holder is None:
             self._dropped["media from stranger"] += 1
-        else:
-            self._plane.receive(holder, datagram, now)
+            return
+        if self._reader is not None:
+            self._reader.claim(route, holder)
+        self._plane.receive(holder, datagram, now)
 
     def on_route_closed(self, route: Hashable) -> None:
         self._ice.close_route(route)
@@ -168,6 +170,8 @@ class Sfu:
                 self._guard(handle, event, now)
         if now - self._ice_ticked >= ICE_TICK:
             self._ice_ticked = now
+            if self._reader is not None:
+                self._reader.heard(lambda route: self._ice.holder(route, now))
             for change in self._ice.tick(now):
                 self._ice_event(change)
         for room in list(self._rooms.values()):

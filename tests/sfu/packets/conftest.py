@@ -11,6 +11,7 @@ from pylibsrtp import Policy, Session
 
 from sfu.extensions import build_extensions
 from sfu.plane import ExtensionIds, Plane, SinkSpec, SourceSpec, SrtpKeys, SrtpProfile
+from sfu.plane.choose import built
 from sfu.plane.python import PythonPlane
 from sfu.rtcp import RtcpPacket, parse_compound
 from sfu.rtp import RtpPacket, is_rtcp
@@ -176,6 +177,10 @@ def kit() -> type[Kit]:
 
 
 PLANES: dict[str, Callable[..., Plane]] = {"python": PythonPlane}
+if built():
+    from sfu.plane.compiled import NativePlane
+
+    PLANES["native"] = NativePlane
 
 
 @pytest.fixture(params=sorted(PLANES))

@@ -1,0 +1,44 @@
+"""Which plane runs: the one in Rust where it was built, else the one in Python."""
+
+from __future__ import annotations
+
+import socket
+from collections.abc import Callable, Iterable
+from importlib.util import find_spec
+from typing import Literal, Protocol, runtime_checkable
+
+from sfu.plane import Plane, Route, SendDatagram
+
+PlaneName = Literal["auto", "native", "python"]
+
+
+@runtime_checkable
+class SocketPlane(Protocol):
+    """A plane that reads the UDP socket itself; see `sfu.plane.compiled.NativePlane`."""
+
+    def serve(self, sock: socket.socket) -> int: ...
+    def release(self) -> None: ...
+    def poll(self) -> Iterable[tuple[Route, bytes]]: ...
+    def claim(self, route: Route, transport: str) -> None: ...
+    def heard(self, holder: Callable[[Route], str | None]) -> None: ...
+
+
+def built() -> bool:
+    """Whether the native plane is there to be loaded."""
+    return find_spec("sfu.plane._native") is not None
+
+
+def make_plane(name: PlaneName, send: SendDatagram) -> Plane:
+    """Raises ValueError, with what to do, where the native plane is asked for and cannot be had."""
+    if name == "native" or (name == "auto" and built()):
+        try:
+            from sfu.plane.compiled import NativePlane
+        except ImportError as error:
+            if name == "native":
+                reason = "it was not built: install Rust (cargo) and run make again" if not built() else str(error)
+                raise ValueError(f"there is no native plane, {reason}; or set plane to auto or python") from error
+        else:
+            return NativePlane(send)
+    from sfu.plane.python import PythonPlane
+
+    return PythonPlane(send)

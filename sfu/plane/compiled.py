@@ -1,0 +1,262 @@
+"""The plane in Rust (`sfu/plane/native`), which owns the UDP socket and forwards in its own thread.
+
+Until `serve` it is synchronous, like the Python plane: calls give what leaves to `send` before they return. While it
+serves a socket, media from validated addresses never meets Python, which may be busy for a second and nobody sees it;
+what it has to know comes in batches: taps and events when the plane is ticked, STUN, DTLS and media from addresses that
+nobody has validated through `poll`.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import secrets
+import socket
+from collections.abc import Callable, Hashable, Iterable, Sequence
+from typing import cast
+
+from sfu.plane import (
+    ALL_LAYERS,
+    AudioLevel,
+    BandwidthEstimate,
+    KeyframeWanted,
+    Layers,
+    PlaneEvent,
+    PlanePacket,
+    PlaneStats,
+    Route,
+    SendDatagram,
+    SenderReportSeen,
+    SinkSpec,
+    SinkStats,
+    SinkSwitched,
+    SourceEnded,
+    SourceSpec,
+    SourceStats,
+    SrtpKeys,
+    TransportStats,
+)
+from sfu.plane._native import Core
+from sfu.plane.transport import CNAME
+
+Tap = Callable[[Sequence[PlanePacket]], None]
+
+_EVENTS: dict[str, Callable[..., PlaneEvent]] = {
+    "level": AudioLevel,
+    "report": SenderReportSeen,
+    "keyframe": KeyframeWanted,
+    "ended": SourceEnded,
+    "switched": SinkSwitched,
+    "estimate": BandwidthEstimate,
+}
+
+
+class NativePlane:
+    """See `sfu.plane.Plane`. `send` is called with a transport's route for every datagram that leaves, but for those
+    to socket addresses (tuples) while the plane serves a socket.
+
+    `seed` repeats a run: SSRCs and first numbers come from it. Misuse raises as in the Python plane.
+    """
+
+    name = "native"
+
+    def __init__(self, send: SendDatagram, seed: int | None = None) -> None:
+        self._core = Core(secrets.randbits(64) if seed is None else seed, CNAME)
+        self._send = send
+        self._wake = -1
+        self._routes: dict[int, Route] = {}
+        self._numbers: dict[str, int] = {}
+        self._taps: dict[int, Tap] = {}
+        self._tapped: dict[str, int] = {}
+        self._count = 0
+
+    # --- the socket ---
+
+    @property
+    def serving(self) -> bool:
+        """Whether a socket is the plane's at the moment."""
+        return self._wake >= 0
+
+    def serve(self, sock: socket.socket) -> int:
+        """Takes over reading the socket, which must stay open until `release`. Gives the file descriptor that is
+        readable when `poll` has something. Raises `OSError`."""
+        wake = os.eventfd(0, os.EFD_NONBLOCK | os.EFD_CLOEXEC)
+        try:
+            self._core.serve(sock.fileno(), wake)
+        except OSError:
+            os.close(wake)
+            raise
+        self._wake = wake
+        return wake
+
+    def release(self) -> None:
+        """Ends the plane's thread; the socket is the caller's again."""
+        if self._wake >= 0:
+            self._core.stop()
+            os.close(self._wake)
+            self._wake = -1
+
+    def poll(self) -> Iterable[tuple[Route, bytes]]:
+        """What came and is not for the plane, with the addresses that it came from."""
+        with contextlib.suppress(BlockingIOError):
+            os.eventfd_read(self._wake)
+        came, leave = self._core.poll()
+        for number, datagram in leave:
+            self._leave(number, datagram)
+        return cast("list[tuple[Route, bytes]]", came)
+
+    def claim(self, route: Route, transport: str) -> None:
+        """The address was validated for a transport: what comes from it is that transport's."""
+        if self.serving and type(route) is tuple:
+            self._core.bind(route, transport)
+
+    def heard(self, holder: Callable[[Route], str | None]) -> None:
+        """Asks for every address that media came from lately whose it is by now; others are forgotten."""
+        if self.serving:
+            for route, transport in self._core.heard():
+                if holder(route) != transport:
+                    self._core.unbind(route)
+
+    # --- transports ---
+
+    def add_transport(self, transport: str, keys: SrtpKeys, route: Route) -> None:
+        number = self._number(route)
+        try:
+            self._core.add_transport(transport, keys.profile, keys.rx, keys.tx, number)
+        except Exception:
+            self._routes.pop(cast("int", number), None)
+            raise
+        self._remember(transport, number)
+
+    def set_route(self, transport: str, route: Route) -> None:
+        number = self._number(route)
+        self._core.set_route(transport, number)
+        self._remember(transport, number)
+
+    def _number(self, route: Route) -> Hashable:
+        """A route as the core knows it: addresses of the socket as they are, others by a number."""
+        if self.serving and type(route) is tuple:
+            return route
+        self._count += 1
+        self._routes[self._count] = route
+        return self._count
+
+    def _remember(self, transport: str, number: Hashable) -> None:
+        before = self._numbers.pop(transport, None)
+        if before is not None:
+            self._routes.pop(before, None)
+        if isinstance(number, int):
+            self._numbers[transport] = number
+
+    def remove_transport(self, transport: str) -> None:
+        self._core.remove_transport(transport)
+        self._flush()
+        self._remember(transport, None)
+
+    def set_bitrate(self, transport: str, bits_per_second: int | None) -> None:
+        self._core.set_bitrate(transport, bits_per_second)
+
+    def set_wanted_bitrate(self, transport: str, bits_per_second: float) -> None:
+        self._core.set_wanted_bitrate(transport, bits_per_second)
+
+    # --- sources ---
+
+    def add_source(self, transport: str, source: SourceSpec) -> None:
+        self._core.add_source(transport, source)
+
+    def pause_source(self, source: str, paused: bool) -> None:
+        self._core.pause_source(source, paused)
+        self._show()
+
+    def remove_source(self, source: str) -> None:
+        self._core.remove_source(source)
+        self._forget_tap(source)
+
+    def set_tap(self, source: str, tap: Tap | None) -> None:
+        self._forget_tap(source)
+        if tap is None:
+            self._core.set_tap(source, None)
+            return
+        self._count += 1
+        if self._core.set_tap(source, self._count):
+            self._taps[self._count] = tap
+            self._tapped[source] = self._count
+
+    def _forget_tap(self, source: str) -> None:
+        number = self._tapped.pop(source, None)
+        if number is not None:
+            del self._taps[number]
+
+    def request_keyframe(self, source: str, now: float) -> bool:
+        asked = bool(self._core.request_keyframe(source, now))
+        self._flush()
+        return asked
+
+    # --- sinks ---
+
+    def add_sink(self, transport: str, sink: SinkSpec) -> None:
+        self._core.add_sink(transport, sink)
+
+    def pause_sink(self, sink: str, paused: bool) -> None:
+        self._core.pause_sink(sink, paused)
+
+    def aim_sink(self, sink: str, source: str, layers: Layers = ALL_LAYERS) -> None:
+        self._core.aim_sink(sink, source, layers.spatial, layers.temporal)
+
+    def remove_sink(self, sink: str) -> None:
+        self._core.remove_sink(sink)
+
+    # --- packets and time ---
+
+    def receive(self, transport: str, datagram: bytes, now: float) -> None:
+        self._core.receive(transport, datagram, now)
+        if not self.serving:
+            self._flush()
+            self._show()
+
+    def tick(self, now: float) -> None:
+        """While the plane serves a socket its thread keeps the time; taps are shown what came meanwhile."""
+        if not self.serving:
+            self._core.tick(now)
+            self._flush()
+        self._show()
+
+    def drain(self) -> list[PlaneEvent]:
+        return [_EVENTS[kind](*fields) for kind, *fields in self._core.drain()]
+
+    def _flush(self) -> None:
+        if not self.serving:
+            for number, datagram in self._core.take_sent():
+                self._leave(number, datagram)
+
+    def _leave(self, number: int, datagram: bytes) -> None:
+        route = self._routes.get(number)
+        if route is not None:
+            self._send(route, datagram)
+
+    def _show(self) -> None:
+        if self._taps:
+            for number, packets in self._core.take_tapped():
+                tap = self._taps.get(number)
+                if tap is not None:
+                    tap([PlanePacket(*fields) for fields in packets])
+
+    # --- counters ---
+
+    def layer_rates(self, source: str) -> dict[tuple[int, int], float]:
+        return dict(self._core.layer_rates(source))
+
+    def transport_stats(self, transport: str) -> TransportStats | None:
+        stats = self._core.transport_stats(transport)
+        return TransportStats(*stats) if stats is not None else None
+
+    def source_stats(self, source: str) -> SourceStats | None:
+        stats = self._core.source_stats(source)
+        return SourceStats(*stats) if stats is not None else None
+
+    def sink_stats(self, sink: str) -> SinkStats | None:
+        stats = self._core.sink_stats(sink)
+        return SinkStats(*stats) if stats is not None else None
+
+    def stats(self) -> PlaneStats:
+        return PlaneStats(*self._core.stats())

@@ -1,0 +1,316 @@
+//! One source: what is known of an incoming stream, and who listens to it; see `sfu/plane/incoming.py`.
+
+use std::collections::VecDeque;
+use std::sync::Arc;
+
+use crate::course::SenderReport;
+use crate::dependency::DependencyReader;
+use crate::descriptor::{self, Descriptor};
+use crate::history::{History, MediaPacket};
+use crate::keyframe::KeyframeTest;
+use crate::layers::LayerRates;
+use crate::nack::NackTracker;
+use crate::pli::PliThrottle;
+use crate::reception::Reception;
+use crate::reorder::{Released, Reorder};
+use crate::rtp::ExtensionIds;
+use crate::sequence::Numbering;
+use crate::slab::Key;
+
+const HISTORY_AGE: f64 = 3.0;
+
+pub struct SourceSpec {
+    pub id: String,
+    pub video: bool,
+    pub codec: String,
+    pub clock_rate: i64,
+    /// The codec's parameters have H264 parameter sets.
+    pub parameter_sets: bool,
+    pub mid: String,
+    pub payload_type: u8,
+    pub rtx_payload_type: Option<u8>,
+    pub ssrc: Option<u32>,
+    pub rtx_ssrc: Option<u32>,
+    pub extensions: ExtensionIds,
+    pub nack: bool,
+    pub rid: Option<String>,
+}
+
+/// A packet in order for a tap; `lost` before it.
+pub struct TapPacket {
+    pub packet: Arc<MediaPacket>,
+    pub lost: i64,
+}
+
+#[derive(Clone, Copy)]
+enum Describe {
+    Vp8,
+    Vp9,
+}
+
+/// One packet of a stream, its header read.
+pub struct Piece<'a> {
+    pub sequence: u16,
+    pub timestamp: u32,
+    pub marker: u8,
+    pub level: i16,
+    pub payload: &'a [u8],
+    pub repaired: bool,
+    pub dependency: &'a [u8],
+}
+
+/// State of one source. `live` sinks get every packet, `waiting` ones start at the next key frame.
+pub struct Incoming {
+    pub key: Key,
+    pub transport: Key,
+    pub spec: SourceSpec,
+    pub ssrc: Option<u32>,
+    pub rtx_ssrc: Option<u32>,
+    pub paused: bool,
+    is_keyframe: Option<KeyframeTest>,
+    pub numbering: Numbering,
+    pub reception: Reception,
+    pub history: History,
+    pub nack: Option<NackTracker>,
+    pub pli: PliThrottle,
+    pub live: Vec<Key>,
+    pub waiting: Vec<Key>,
+    pub last_arrival: f64,
+    describe: Option<Describe>,
+    pub dependency_id: Option<u8>,
+    dependencies: DependencyReader,
+    pub scalable: bool,
+    pub moves_pictures: bool,
+    pub newest: Option<Descriptor>,
+    pub torn: bool,
+    retired: VecDeque<u32>,
+    pub loudest: u8,
+    pub voice: bool,
+    pub heard_at: f64,
+    pub report: Option<SenderReport>,
+    pub packets: u64,
+    pub bytes: u64,
+    pub retransmitted: u64,
+    pub keyframes: u64,
+    lost: i64,
+    pub nacks_sent: u64,
+    pub plis_sent: u64,
+    pub rates: LayerRates,
+    keyframe_time: i64,
+    /// Which of the caller's taps listens.
+    pub tap: Option<u64>,
+    reorder: Reorder,
+    skipped: i64,
+    /// In order for the tap, not yet fetched.
+    pub tapped: Vec<TapPacket>,
+}
+
+impl Incoming {
+    pub fn new(transport: Key, spec: SourceSpec) -> Self {
+        let video = spec.video;
+        let describe = match spec.codec.as_str() {
+            "VP8" if video => Some(Describe::Vp8),
+            "VP9" if video => Some(Describe::Vp9),
+            _ => None,
+        };
+        let dependency_id = spec.extensions.dependency_descriptor.filter(|_| describe.is_none() && video);
+        Incoming {
+            key: transport,
+            transport,
+            ssrc: spec.ssrc,
+            rtx_ssrc: spec.rtx_ssrc,
+            paused: false,
+            is_keyframe: if video { KeyframeTest::of(&spec.codec, spec.parameter_sets) } else { None },
+            numbering: Numbering::new(spec.clock_rate),
+            reception: Reception::new(spec.clock_rate),
+            history: History::new(if video { 1024 } else { 256 }, HISTORY_AGE),
+            nack: spec.nack.then(NackTracker::default),
+            pli: PliThrottle::default(),
+            live: Vec::new(),
+            waiting: Vec::new(),
+            last_arrival: f64::NEG_INFINITY,
+            describe,
+            dependency_id,
+            dependencies: DependencyReader::default(),
+            scalable: describe.is_some() || dependency_id.is_some(),
+            moves_pictures: spec.codec == "VP8",
+            newest: None,
+            torn: false,
+            retired: VecDeque::new(),
+            loudest: 128,
+            voice: false,
+            heard_at: 0.0,
+            report: None,
+            packets: 0,
+            bytes: 0,
+            retransmitted: 0,
+            keyframes: 0,
+            lost: 0,
+            nacks_sent: 0,
+            plis_sent: 0,
+            rates: LayerRates::default(),
+            keyframe_time: -1,
+            tap: None,
+            reorder: if video { Reorder::new(512, 0.3) } else { Reorder::new(64, 0.15) },
+            skipped: 0,
+            tapped: Vec::new(),
+            spec,
+        }
+    }
+
+    /// Places one packet of the stream; the reason where it is to be dropped.
+    pub fn accept(&mut self, piece: &Piece, now: f64) -> Result<Arc<MediaPacket>, &'static str> {
+        let epoch = self.numbering.epoch;
+        let (sequence, timestamp) = (piece.sequence, piece.timestamp);
+        let (number, time) = if piece.repaired {
+            self.numbering.place_repair(sequence, timestamp, now).ok_or("stray_retransmission")?
+        } else {
+            self.numbering.place(sequence, timestamp, now, self.torn).ok_or("sequence_jump")?
+        };
+        self.last_arrival = now;
+        if number == self.numbering.highest {
+            self.torn = self.is_keyframe.is_some() && piece.marker == 0;
+        }
+        if let (true, Some(nack)) = (self.numbering.epoch != epoch, &mut self.nack) {
+            nack.reset();
+        }
+        if !piece.repaired {
+            self.reception.packet(number, time, self.numbering.epoch, now);
+        }
+        if self.paused {
+            return Err("paused");
+        }
+        let payload = piece.payload;
+        // The first packet of a picture only, though several may look like a start.
+        let keyframe = self.is_keyframe.is_none_or(|test| time != self.keyframe_time && test.starts(payload));
+        let mut descriptor = None;
+        if !payload.is_empty() {
+            descriptor = match self.describe {
+                Some(Describe::Vp8) => descriptor::vp8(payload),
+                Some(Describe::Vp9) => descriptor::vp9(payload),
+                None if piece.dependency.is_empty() => None,
+                None => self.dependencies.read(piece.dependency, number, time),
+            };
+        }
+        let packet = Arc::new(MediaPacket {
+            sequence: number,
+            timestamp: time,
+            marker: piece.marker,
+            level: piece.level,
+            keyframe,
+            arrival: now,
+            payload: payload.into(),
+            descriptor,
+        });
+        if !self.history.add(&packet) {
+            return Err("duplicate");
+        }
+        if let Some(nack) = &mut self.nack {
+            nack.received(number, now, piece.repaired);
+        }
+        self.packets += 1;
+        self.bytes += payload.len() as u64;
+        match descriptor {
+            None => self.rates.count(0, 0, payload.len()),
+            Some(told) => {
+                self.rates.count(told.spatial, told.temporal, payload.len());
+                if number == self.numbering.highest {
+                    self.newest = descriptor;
+                }
+            }
+        }
+        self.retransmitted += u64::from(piece.repaired);
+        if keyframe && self.is_keyframe.is_some() {
+            self.keyframe_time = time;
+            self.keyframes += 1;
+            self.pli.keyframe();
+        }
+        Ok(packet)
+    }
+
+    /// An RFC 6464 byte: voice flag and -dBov.
+    pub fn hear(&mut self, level: u8, now: f64) {
+        self.heard_at = now;
+        self.loudest = self.loudest.min(level & 0x7F);
+        if level & 0x80 != 0 {
+            self.voice = true;
+        }
+    }
+
+    /// The stream goes on under another SSRC.
+    pub fn bind(&mut self, ssrc: u32) {
+        if let Some(before) = self.ssrc.filter(|before| *before != ssrc) {
+            self.numbering.renew();
+            self.report = None;
+            self.retired.push_back(before);
+            if self.retired.len() > 4 {
+                self.retired.pop_front();
+            }
+        }
+        self.ssrc = Some(ssrc);
+    }
+
+    pub fn is_retired(&self, ssrc: u32) -> bool {
+        self.retired.contains(&ssrc)
+    }
+
+    pub fn set_tap(&mut self, tap: Option<u64>) {
+        self.tap = tap;
+        self.reorder.reset();
+        self.skipped = 0;
+        self.tapped.clear();
+    }
+
+    /// Hands the packet to the tap, in order.
+    pub fn show(&mut self, packet: &Arc<MediaPacket>, now: f64) {
+        if self.tap.is_some() {
+            let released = self.reorder.push(packet, now);
+            self.deliver(released);
+        }
+    }
+
+    /// Deadlines of the tap's reordering and age of the history. True where video was lost for good.
+    pub fn settle(&mut self, now: f64) -> bool {
+        self.history.expire(now);
+        self.rates.sample(now);
+        if self.tap.is_some() {
+            let released = self.reorder.poll(now);
+            self.deliver(released);
+        }
+        let given_up = self.nack.as_ref().map_or(0, |nack| nack.given_up);
+        let lost = given_up > self.lost;
+        self.lost = given_up;
+        lost
+    }
+
+    fn deliver(&mut self, released: Vec<Released>) {
+        for (lost, packet) in released {
+            self.skipped += lost;
+            if packet.payload.is_empty() {
+                continue; // padding alone only carries the numbers on
+            }
+            if self.tap.is_none() || self.tapped.len() >= MOST_TAPPED {
+                self.skipped += i64::from(self.tap.is_some()); // nobody fetches them
+                continue;
+            }
+            self.tapped.push(TapPacket { packet, lost: std::mem::take(&mut self.skipped) });
+        }
+    }
+
+    /// Paused sources are read but nothing is kept; true where that changes anything.
+    pub fn set_paused(&mut self, paused: bool) -> bool {
+        if paused == self.paused {
+            return false;
+        }
+        self.paused = paused;
+        self.loudest = 128;
+        self.voice = false;
+        let released = self.reorder.reset();
+        self.deliver(released);
+        self.skipped = 0;
+        true
+    }
+}
+
+/// Packets that wait for one tap at most: seconds of video, while Python is stuck.
+const MOST_TAPPED: usize = 4096;

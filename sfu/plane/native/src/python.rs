@@ -1,0 +1,386 @@
+//! What Python sees: one class, whose calls give back plain tuples; `sfu/plane/compiled.py` makes a `Plane` of it.
+//!
+//! Every call lets go of the interpreter before it waits for the plane.
+
+use std::net::{IpAddr, SocketAddr, SocketAddrV6};
+use std::sync::Arc;
+
+use pyo3::exceptions::{PyKeyError, PyOSError, PyValueError};
+use pyo3::prelude::*;
+use pyo3::types::{PyBytes, PyDict, PyList, PyTuple};
+
+use crate::incoming::{SourceSpec, TapPacket};
+use crate::io::Shared;
+use crate::layers::Layers;
+use crate::outbox::Route;
+use crate::outgoing::SinkSpec;
+use crate::plane::{Event, Misuse, Plane};
+use crate::rtp::ExtensionIds;
+use crate::srtp::{Profile, Srtp};
+
+impl From<Misuse> for PyErr {
+    fn from(misuse: Misuse) -> Self {
+        match misuse {
+            Misuse::Taken(text) => PyValueError::new_err(text),
+            Misuse::Absent(name) => PyKeyError::new_err(name),
+        }
+    }
+}
+
+/// A socket address as Python's sockets give it, or the number of something else.
+fn route(value: &Bound<'_, PyAny>) -> PyResult<Route> {
+    let Ok(parts) = value.cast::<PyTuple>() else { return Ok(Route::Handle(value.extract()?)) };
+    let host: String = parts.get_item(0)?.extract()?;
+    let port: u16 = parts.get_item(1)?.extract()?;
+    let ip: IpAddr = host.split('%').next().unwrap_or("").parse().map_err(|_| PyValueError::new_err(host.clone()))?;
+    let scope = if parts.len() > 3 { parts.get_item(3)?.extract()? } else { 0 };
+    Ok(Route::Udp(match ip {
+        IpAddr::V4(_) => SocketAddr::new(ip, port),
+        IpAddr::V6(ip) => SocketAddr::V6(SocketAddrV6::new(ip, port, 0, scope)),
+    }))
+}
+
+fn address<'py>(py: Python<'py>, address: &SocketAddr) -> PyResult<Bound<'py, PyAny>> {
+    Ok(match address {
+        SocketAddr::V4(address) => (address.ip().to_string(), address.port()).into_pyobject(py)?.into_any(),
+        SocketAddr::V6(address) => {
+            (address.ip().to_string(), address.port(), 0, address.scope_id()).into_pyobject(py)?.into_any()
+        }
+    })
+}
+
+fn extensions(spec: &Bound<'_, PyAny>) -> PyResult<ExtensionIds> {
+    let ids = spec.getattr("extensions")?;
+    Ok(ExtensionIds {
+        mid: ids.getattr("mid")?.extract()?,
+        audio_level: ids.getattr("audio_level")?.extract()?,
+        abs_send_time: ids.getattr("abs_send_time")?.extract()?,
+        transport_cc: ids.getattr("transport_cc")?.extract()?,
+        rid: ids.getattr("rid")?.extract()?,
+        repaired_rid: ids.getattr("repaired_rid")?.extract()?,
+        dependency_descriptor: ids.getattr("dependency_descriptor")?.extract()?,
+    })
+}
+
+fn source_spec(spec: &Bound<'_, PyAny>) -> PyResult<SourceSpec> {
+    let codec = spec.getattr("codec")?;
+    Ok(SourceSpec {
+        id: spec.getattr("id")?.extract()?,
+        video: spec.getattr("kind")?.extract::<String>()? == "video",
+        codec: codec.getattr("name")?.extract()?,
+        clock_rate: codec.getattr("clock_rate")?.extract()?,
+        parameter_sets: codec.getattr("parameters")?.contains("sprop-parameter-sets")?,
+        mid: spec.getattr("mid")?.extract()?,
+        payload_type: spec.getattr("payload_type")?.extract()?,
+        rtx_payload_type: spec.getattr("rtx_payload_type")?.extract()?,
+        ssrc: spec.getattr("ssrc")?.extract()?,
+        rtx_ssrc: spec.getattr("rtx_ssrc")?.extract()?,
+        extensions: extensions(spec)?,
+        nack: spec.getattr("nack")?.extract()?,
+        rid: spec.getattr("rid")?.extract()?,
+    })
+}
+
+fn sink_spec(spec: &Bound<'_, PyAny>) -> PyResult<SinkSpec> {
+    Ok(SinkSpec {
+        id: spec.getattr("id")?.extract()?,
+        source: spec.getattr("source")?.extract()?,
+        mid: spec.getattr("mid")?.extract()?,
+        payload_type: spec.getattr("payload_type")?.extract()?,
+        rtx_payload_type: spec.getattr("rtx_payload_type")?.extract()?,
+        ssrc: spec.getattr("ssrc")?.extract()?,
+        rtx_ssrc: spec.getattr("rtx_ssrc")?.extract()?,
+        extensions: extensions(spec)?,
+        cname: spec.getattr("cname")?.extract()?,
+    })
+}
+
+fn event(py: Python<'_>, event: Event) -> PyResult<Bound<'_, PyAny>> {
+    Ok(match event {
+        Event::Level { source, level, voice, time } => {
+            ("level", source, level, voice, time).into_pyobject(py)?.into_any()
+        }
+        Event::SenderReport { source, ntp, timestamp, arrival } => {
+            ("report", source, ntp, timestamp, arrival).into_pyobject(py)?.into_any()
+        }
+        Event::KeyframeWanted { source, sink } => ("keyframe", source, sink).into_pyobject(py)?.into_any(),
+        Event::Ended { source } => ("ended", source).into_pyobject(py)?.into_any(),
+        Event::Switched { sink, source } => ("switched", sink, source).into_pyobject(py)?.into_any(),
+        Event::Estimate { transport, bits_per_second } => {
+            ("estimate", transport, bits_per_second).into_pyobject(py)?.into_any()
+        }
+    })
+}
+
+/// The plane. Synchronous as it is made: what leaves is fetched with `take_sent`. With `serve` it works on a socket.
+#[pyclass(frozen, name = "Core")]
+struct Core {
+    shared: Arc<Shared>,
+}
+
+impl Core {
+    fn with<R: Send>(&self, py: Python<'_>, work: impl FnOnce(&mut Plane) -> R + Send) -> R {
+        py.detach(|| self.shared.with(work))
+    }
+}
+
+#[pymethods]
+impl Core {
+    #[new]
+    fn new(seed: u64, cname: &str) -> Self {
+        Core { shared: Arc::new(Shared::new(Plane::new(seed, cname))) }
+    }
+
+    fn add_transport(
+        &self,
+        py: Python<'_>,
+        name: &str,
+        profile: &str,
+        rx: &[u8],
+        tx: &[u8],
+        to: &Bound<'_, PyAny>,
+    ) -> PyResult<()> {
+        let to = route(to)?;
+        let profile = Profile::parse(profile).ok_or_else(|| PyValueError::new_err(profile.to_owned()))?;
+        let srtp = Srtp::new(profile, rx, tx)
+            .ok_or_else(|| PyValueError::new_err(format!("{profile:?} takes keys and salts of another length")))?;
+        Ok(self.with(py, |plane| plane.add_transport(name, srtp, to))?)
+    }
+
+    fn set_route(&self, py: Python<'_>, name: &str, to: &Bound<'_, PyAny>) -> PyResult<()> {
+        let to = route(to)?;
+        Ok(self.with(py, |plane| plane.set_route(name, to))?)
+    }
+
+    fn remove_transport(&self, py: Python<'_>, name: &str) {
+        self.with(py, |plane| plane.remove_transport(name));
+    }
+
+    fn set_bitrate(&self, py: Python<'_>, name: &str, cap: Option<i64>) -> PyResult<()> {
+        Ok(self.with(py, |plane| plane.transport_mut(name).map(|transport| transport.rate.set_cap(cap)))?)
+    }
+
+    fn set_wanted_bitrate(&self, py: Python<'_>, name: &str, wanted: f64) -> PyResult<()> {
+        Ok(self.with(py, |plane| plane.transport_mut(name).map(|transport| transport.wanted_bitrate = wanted))?)
+    }
+
+    fn add_source(&self, py: Python<'_>, transport: &str, spec: &Bound<'_, PyAny>) -> PyResult<()> {
+        let spec = source_spec(spec)?;
+        Ok(self.with(py, |plane| plane.add_source(transport, spec))?)
+    }
+
+    fn pause_source(&self, py: Python<'_>, name: &str, paused: bool) {
+        self.with(py, |plane| plane.pause_source(name, paused));
+    }
+
+    fn remove_source(&self, py: Python<'_>, name: &str) {
+        self.with(py, |plane| plane.remove_source(name));
+    }
+
+    /// `tap` is the number that the packets come back with; None for no tap. False without such a source.
+    fn set_tap(&self, py: Python<'_>, name: &str, tap: Option<u64>) -> bool {
+        self.with(py, |plane| plane.source_mut(name).map(|source| source.set_tap(tap)).is_some())
+    }
+
+    fn request_keyframe(&self, py: Python<'_>, name: &str, now: f64) -> bool {
+        self.with(py, |plane| plane.request_keyframe(name, now))
+    }
+
+    fn add_sink(&self, py: Python<'_>, transport: &str, spec: &Bound<'_, PyAny>) -> PyResult<()> {
+        let spec = sink_spec(spec)?;
+        Ok(self.with(py, |plane| plane.add_sink(transport, spec))?)
+    }
+
+    fn pause_sink(&self, py: Python<'_>, name: &str, paused: bool) {
+        self.with(py, |plane| plane.pause_sink(name, paused));
+    }
+
+    fn aim_sink(
+        &self,
+        py: Python<'_>,
+        name: &str,
+        source: &str,
+        spatial: Option<i32>,
+        temporal: Option<i32>,
+    ) -> PyResult<()> {
+        Ok(self.with(py, |plane| plane.aim_sink(name, source, Layers { spatial, temporal }))?)
+    }
+
+    fn remove_sink(&self, py: Python<'_>, name: &str) {
+        self.with(py, |plane| plane.remove_sink(name));
+    }
+
+    // --- packets and time ---
+
+    fn receive(&self, py: Python<'_>, transport: &str, datagram: &[u8], now: f64) {
+        let mut data = datagram.to_vec();
+        self.with(py, |plane| {
+            let key = plane.transport_names.get(transport).copied();
+            plane.receive(key, &mut data, now);
+        });
+    }
+
+    fn tick(&self, py: Python<'_>, now: f64) {
+        self.with(py, |plane| plane.tick(now));
+    }
+
+    fn drain<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyList>> {
+        let events = self.with(py, Plane::drain);
+        let events: PyResult<Vec<_>> = events.into_iter().map(|told| event(py, told)).collect();
+        PyList::new(py, events?)
+    }
+
+    /// What has left since the last call: routes (or their numbers) and datagrams.
+    fn take_sent<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyList>> {
+        let out = py.detach(|| self.shared.with(|plane| std::mem::take(&mut plane.out)));
+        let sent = PyList::empty(py);
+        for entry in &out.entries {
+            let data = PyBytes::new(py, &out.arena[entry.start as usize..entry.end as usize]);
+            match &entry.route {
+                Route::Handle(handle) => sent.append((*handle, data))?,
+                Route::Udp(to) => sent.append((address(py, to)?, data))?,
+            }
+        }
+        Ok(sent)
+    }
+
+    /// What taps are to see, by their numbers.
+    fn take_tapped<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyList>> {
+        let tapped = self.with(py, |plane| {
+            let mut tapped: Vec<(u64, Vec<TapPacket>)> = Vec::new();
+            for key in plane.sources.order.clone() {
+                let Some(source) = plane.sources.get_mut(key).filter(|source| !source.tapped.is_empty()) else {
+                    continue;
+                };
+                if let Some(tap) = source.tap {
+                    tapped.push((tap, std::mem::take(&mut source.tapped)));
+                }
+            }
+            tapped
+        });
+        let all = PyList::empty(py);
+        for (tap, packets) in tapped {
+            let list = PyList::empty(py);
+            for TapPacket { packet, lost } in packets {
+                let payload = PyBytes::new(py, &packet.payload);
+                let (sequence, timestamp, marker) = (packet.sequence, packet.timestamp, packet.marker != 0);
+                list.append((sequence, timestamp, packet.arrival, marker, packet.keyframe, lost, payload))?;
+            }
+            all.append((tap, list))?;
+        }
+        Ok(all)
+    }
+
+    // --- counters ---
+
+    fn layer_rates(&self, py: Python<'_>, name: &str) -> Vec<((i32, i32), f64)> {
+        self.with(py, |plane| plane.source_mut(name).map(|source| source.rates.rates()).unwrap_or_default())
+    }
+
+    /// In the order of `sfu.plane.TransportStats`.
+    fn transport_stats(&self, py: Python<'_>, name: &str) -> Option<(f64, f64, f64, Option<f64>, f64, &'static str)> {
+        self.with(py, |plane| {
+            let transport = plane.transports.get(*plane.transport_names.get(name)?)?;
+            let stats = transport.stats(&plane.sinks, plane.now);
+            let rates = (stats.estimate, stats.sent_bitrate, stats.pacer_delay);
+            Some((rates.0, rates.1, rates.2, stats.round_trip, stats.loss, stats.feedback))
+        })
+    }
+
+    /// In the order of `sfu.plane.SourceStats`.
+    fn source_stats(&self, py: Python<'_>, name: &str) -> Option<(u64, u64, i64, u64, u64, u64, u64, f64)> {
+        self.with(py, |plane| {
+            let source = plane.source_mut(name)?;
+            let lost = source.nack.as_ref().map_or(0, |nack| nack.given_up);
+            let (retransmitted, keyframes) = (source.retransmitted, source.keyframes);
+            let (nacks, plis, jitter) = (source.nacks_sent, source.plis_sent, source.reception.jitter);
+            Some((source.packets, source.bytes, lost, nacks, retransmitted, keyframes, plis, jitter))
+        })
+    }
+
+    /// In the order of `sfu.plane.SinkStats`.
+    fn sink_stats(&self, py: Python<'_>, name: &str) -> Option<(u64, u64, u64, u64, f64, Option<f64>)> {
+        self.with(py, |plane| {
+            let sink = plane.sinks.get(*plane.sink_names.get(name)?)?;
+            let (nacks, again) = (sink.nacks_received, sink.retransmissions);
+            Some((sink.packets, sink.octets, nacks, again, sink.fraction_lost, sink.round_trip))
+        })
+    }
+
+    fn stats<'py>(&self, py: Python<'py>) -> PyResult<(u64, u64, Bound<'py, PyDict>)> {
+        let (packets_in, packets_out, dropped) =
+            self.with(py, |plane| (plane.packets_in, plane.packets_out, plane.dropped.0.clone()));
+        let counts = PyDict::new(py);
+        for (reason, count) in dropped.into_iter().filter(|(_, count)| *count > 0) {
+            counts.set_item(reason, count)?;
+        }
+        Ok((packets_in, packets_out, counts))
+    }
+
+    // --- the socket ---
+
+    /// Hands a UDP socket to the plane's thread; `wake` is an eventfd that is written when `poll` has something.
+    fn serve(&self, py: Python<'_>, socket: i32, wake: i32) -> PyResult<()> {
+        py.detach(|| self.shared.serve(socket, wake)).map_err(|error| PyOSError::new_err(error.to_string()))
+    }
+
+    /// Ends the thread: the socket is the caller's again.
+    fn stop(&self, py: Python<'_>) {
+        py.detach(|| self.shared.stop());
+    }
+
+    /// Datagrams that are not for the plane, with their addresses; datagrams that leave by routes of other kinds.
+    fn poll<'py>(&self, py: Python<'py>) -> PyResult<(Bound<'py, PyList>, Bound<'py, PyList>)> {
+        let upward = py.detach(|| self.shared.take_upward());
+        let (came, leave) = (PyList::empty(py), PyList::empty(py));
+        for (from, data) in upward.control.iter().chain(&upward.strangers) {
+            came.append((address(py, from)?, PyBytes::new(py, data)))?;
+        }
+        for (handle, data) in &upward.others {
+            leave.append((*handle, PyBytes::new(py, data)))?;
+        }
+        Ok((came, leave))
+    }
+
+    /// Media from this address belongs to the transport from now on. Nothing happens without such a transport.
+    fn bind(&self, py: Python<'_>, from: &Bound<'_, PyAny>, transport: &str) -> PyResult<()> {
+        let from = route(from)?;
+        self.with(py, |plane| {
+            if let Ok(key) = plane.transport(transport) {
+                plane.bind(key, from);
+            }
+        });
+        Ok(())
+    }
+
+    fn unbind(&self, py: Python<'_>, from: &Bound<'_, PyAny>) -> PyResult<()> {
+        if let Route::Udp(from) = route(from)? {
+            self.with(py, |plane| plane.addresses.remove(&from));
+        }
+        Ok(())
+    }
+
+    /// Addresses that media came from since the last call, and whose it was.
+    fn heard<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyList>> {
+        let heard = self.with(py, |plane| {
+            let Plane { addresses, transports, .. } = plane;
+            let mut heard = Vec::new();
+            for (from, (key, lately)) in addresses {
+                if let (true, Some(transport)) = (std::mem::take(lately), transports.get(*key)) {
+                    heard.push((*from, transport.name.clone()));
+                }
+            }
+            heard
+        });
+        let list = PyList::empty(py);
+        for (from, name) in heard {
+            list.append((address(py, &from)?, name))?;
+        }
+        Ok(list)
+    }
+}
+
+#[pymodule]
+fn _native(module: &Bound<'_, PyModule>) -> PyResult<()> {
+    module.add_class::<Core>()
+}
