@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Literal
 
 from recorder import events, playlist, vtt
+from recorder.chapters import chapters
 from recorder.events import AnyEvent
 from recorder.index import INDEX, Index, IndexedTrack
 from recorder.manifest import (
@@ -56,6 +57,12 @@ def conclude(
     names += [name for track in tracks for name in track.files]
     names += captions.values()
     files = {name: content_type(name) for name in dict.fromkeys(names)}
+    everybody = [Person(id=participant, name=name) for participant, name in people.items()]
+    chat = [
+        ChatLine(participant=event.participant, name=event.name, text=event.text, at=max(0.0, event.at - origin))
+        for event in log
+        if isinstance(event, events.Wrote)
+    ]
     manifest = Manifest(
         version=VERSION,
         id=began.recording,
@@ -67,18 +74,15 @@ def conclude(
         duration=duration,
         state=state,
         problem=problem,
-        people=[Person(id=participant, name=name) for participant, name in people.items()],
+        people=everybody,
         tracks=tracks,
         languages=sorted(captions),
         captions=captions,
         transcript=vtt.transcript(cues, people, origin, duration),
-        chat=[
-            ChatLine(participant=event.participant, name=event.name, text=event.text, at=max(0.0, event.at - origin))
-            for event in log
-            if isinstance(event, events.Wrote)
-        ],
+        chat=chat,
         speakers=speakers,
         pending=[index for index, track in video.items() if track.depacketiser and not track.playable],
+        chapters=chapters(speakers, tracks, chat, everybody, duration),
         master=playlist.MASTER,
         files=files,
         bytes=sum((folder / name).stat().st_size for name in files),

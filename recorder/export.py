@@ -28,7 +28,7 @@ import av
 from recorder import child, vtt
 from recorder.index import load_index
 from recorder.languages import name_of
-from recorder.manifest import Cue, Manifest, folder, load
+from recorder.manifest import Chapter, Manifest, cues_of, folder, load
 from recorder.mix import Mixer
 from recorder.parts import scan
 from recorder.playlist import FILLER, dark_frame
@@ -91,6 +91,8 @@ Timed = tuple[float, int, Any]
 
 def _mux(output: Any, path: Path, manifest: Manifest, format: Format, tell: Callable[[float], None]) -> None:
     output.metadata["title"] = manifest.title
+    if format != "webm":  # libavformat writes none there
+        output.set_chapters(_chapters(manifest))
     streams: list[Iterator[Timed]] = _video(output, path, manifest, format)
     streams.append(_sound(output, path))
     streams += _subtitles(output, manifest, format)
@@ -100,6 +102,24 @@ def _mux(output: Any, path: Path, manifest: Manifest, format: Format, tell: Call
         if at - told >= 10_000:
             told = at
             tell(min(1.0, at / manifest.duration))
+
+
+def _chapters(manifest: Manifest) -> list[dict[str, Any]]:
+    """Names as they are; what kind of chapter it is shows without words of any language."""
+    marks = [(0.0, manifest.title), *((one.start, _chapter_title(one)) for one in manifest.chapters)]
+    if len(marks) > 1 and marks[1][0] < 1000:
+        marks.pop(0)
+    ends = [start for start, _ in marks[1:]] + [manifest.duration]
+    return [
+        {"id": number, "start": int(start), "end": int(end), "time_base": _MS, "metadata": {"title": title}}
+        for number, ((start, title), end) in enumerate(zip(marks, ends, strict=True))
+    ]
+
+
+def _chapter_title(chapter: Chapter) -> str:
+    return {"speaker": "{}", "screen": "{} (screen)", "question": "{}: {}"}[chapter.kind].format(
+        chapter.name, chapter.text
+    )
 
 
 # --- video ------------------------------------------------------------------------------------------
@@ -218,21 +238,7 @@ def _sound(output: Any, path: Path) -> Iterator[Timed]:
 def _subtitles(output: Any, manifest: Manifest, format: Format) -> list[Iterator[Timed]]:
     result = []
     people = {line.participant: line.name for line in manifest.transcript}
-    cues = [
-        Cue(
-            segment=line.segment,
-            revision=0,
-            participant=line.participant,
-            source=line.source,
-            language=language,
-            start=line.start,
-            end=line.end,
-            text=text,
-        )
-        for line in manifest.transcript
-        for language, text in line.texts.items()
-    ]
-    for language, shown in sorted(vtt.captions(vtt.latest(cues), people, 0, manifest.duration).items()):
+    for language, shown in sorted(vtt.captions(vtt.latest(cues_of(manifest)), people, 0, manifest.duration).items()):
         code, name = name_of(language)
         stream = output.add_mux_stream(_SUBTITLES[format])
         stream.time_base = _MS

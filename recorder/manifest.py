@@ -99,12 +99,31 @@ class Speech(Struct, kw_only=True, frozen=True):
     end: float
 
 
+class Chapter(Struct, kw_only=True, frozen=True):
+    """Something begins at `start` (ms of the recording): somebody's turn, a shared screen, or a question in the chat,
+    whose words `text` has."""
+
+    kind: Literal["speaker", "screen", "question"]
+    start: float
+    participant: str
+    name: str
+    text: str = ""
+
+
+class Passage(Struct, kw_only=True, frozen=True):
+    """From `start` to `end`, in ms of the recording."""
+
+    start: float
+    end: float
+
+
 class Manifest(Struct, kw_only=True, frozen=True):
     """A finished recording. `duration` in milliseconds. `files` maps every name that may be served to its content type.
 
     `state` is ``repaired`` when the server died while it ran, ``failed`` when it stopped early (`problem` says why).
     `captions` maps a language to its WebVTT file; `master` is the playlist to play. `pending` are the tracks whose
     pictures browsers cannot play as they came (VP8): they show as dark until they are converted.
+    `passage` is set where only that much of it may be seen (`recorder.clip`).
     """
 
     version: int
@@ -128,6 +147,8 @@ class Manifest(Struct, kw_only=True, frozen=True):
     files: dict[str, str]
     bytes: int
     pending: list[int] = []
+    chapters: list[Chapter] = []
+    passage: Passage | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -137,6 +158,25 @@ class MediaFile:
     path: Path
     content_type: str
     size: int
+
+
+def cues_of(manifest: Manifest) -> list[Cue]:
+    """The transcript as cues on the recording's own time."""
+    return [
+        Cue(
+            segment=line.segment,
+            revision=0,
+            participant=line.participant,
+            source=line.source,
+            language=language,
+            start=line.start,
+            end=line.end,
+            text=text,
+            guard=line.guard.get(language, []),
+        )
+        for line in manifest.transcript
+        for language, text in line.texts.items()
+    ]
 
 
 class RecordingNotFound(LookupError):

@@ -17,7 +17,7 @@ SUBTITLES = {"mkv": "subrip", "mp4": "mov_text", "webm": "webvtt"}
 
 
 def probe(path: Path) -> dict[str, Any]:
-    command = ["ffprobe", "-v", "error", "-of", "json", "-show_streams", "-show_format", str(path)]
+    command = ["ffprobe", "-v", "error", "-of", "json", "-show_streams", "-show_format", "-show_chapters", str(path)]
     found: dict[str, Any] = json.loads(subprocess.run(command, capture_output=True, check=True, timeout=30).stdout)
     return found
 
@@ -48,7 +48,11 @@ async def record(root: Path, ann: str, bob: str | None, convert: bool = False) -
     await one.play(
         *(video(track(person, codec), looped(frames, 8), START) for person, codec, frames in people),
         sound(microphone("ann"), 9, START),
-        events=[(START, lambda: recording.speaker("ann")), (START + 4_000, lambda: recording.speaker("bob"))],
+        events=[
+            (START, lambda: recording.speaker("ann")),
+            (START + 4_000, lambda: recording.speaker("bob")),
+            (START + 4_600, lambda: recording.chat("ann", "Ann", "Which dose?", START + 4_500)),
+        ],
     )
     await one.finish(START + 10_000, convert)
     return one
@@ -78,6 +82,8 @@ async def test_every_language_is_a_subtitle_stream_and_everything_decodes(
     ).stdout
     assert text.count("descanse") == 3 and "00:00:05,000 -->" in text
     assert list(tmp_path.glob("*.part")) == []
+    told = [(float(one["start_time"]), one["tags"]["title"]) for one in found["chapters"]]
+    assert told == ([] if format == "webm" else [(0.0, "Case 7"), (4.5, "Ann: Which dose?")])
 
 
 async def test_the_picture_changes_when_the_speaker_does(root: Path, tmp_path: Path) -> None:
