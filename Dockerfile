@@ -1,5 +1,5 @@
 # syntax=docker/dockerfile:1
-# Three stages: the pages, the Python environment, and a runtime with neither Node nor compilers.
+# Four stages: the pages, the native media plane, the Python environment, and a runtime with neither Node nor compilers.
 
 FROM node:20-bookworm-slim AS web
 WORKDIR /build/web
@@ -8,14 +8,20 @@ RUN npm ci --no-audit --no-fund
 COPY web/ ./
 RUN npm run build
 
+FROM rust:1-slim-bookworm AS native
+WORKDIR /build
+COPY sfu/plane/native/ ./
+RUN PYO3_NO_PYTHON=1 cargo build --locked --release
+
 FROM python:3.11-slim-bookworm AS python
 ENV PIP_DISABLE_PIP_VERSION_CHECK=1 PIP_NO_CACHE_DIR=1
 RUN python -m venv /opt/consilium
 WORKDIR /build
 COPY requirements.lock ./
 RUN /opt/consilium/bin/pip install --require-hashes --no-deps --only-binary=:all: -r requirements.lock
-COPY pyproject.toml README.md LICENSE ./
+COPY pyproject.toml README.md LICENSE hatch_build.py ./
 COPY sfu/ sfu/
+COPY --from=native /build/target/release/lib_native.so sfu/plane/_native.abi3.so
 COPY signaling/ signaling/
 COPY captioning/ captioning/
 COPY recorder/ recorder/
@@ -23,7 +29,7 @@ COPY community/ community/
 COPY benchmarks/ benchmarks/
 COPY web/__init__.py web/py.typed web/
 COPY --from=web /build/web/static/ web/static/
-RUN /opt/consilium/bin/pip install --no-deps --no-build-isolation .
+RUN CONSILIUM_NATIVE=require /opt/consilium/bin/pip install --no-deps --no-build-isolation .
 
 FROM python:3.11-slim-bookworm
 RUN useradd --system --uid 10001 --create-home --home-dir /home/consilium consilium \

@@ -15,7 +15,7 @@ WEB_SOURCES := $(shell find web/src web/public -type f 2>/dev/null) web/index.ht
 help: ## This list
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## (.*)/  make \1|\2/' | column -t -s '|'
 
-run: $(VENV)/run.stamp web/static/index.html ## Install what is missing and start the server with its demo room
+run: $(VENV)/run.stamp build/native.stamp web/static/index.html ## Install what is missing and start the server with its demo room
 	@exec $(BIN)/consilium serve --demo
 
 test: check test-web test-python ## Install what the tests need, then run every check and test
@@ -28,7 +28,7 @@ check: $(VENV)/dev.stamp
 test-web: web/static/index.html
 	cd web && npm run --silent check && npm run --silent test
 
-test-python: $(VENV)/dev.stamp web/static/index.html tools
+test-python: $(VENV)/dev.stamp build/native.stamp web/static/index.html tools
 	$(BIN)/python -m pytest
 
 web: web/static/index.html ## Build the browser client
@@ -41,6 +41,10 @@ $(VENV)/run.stamp: requirements.lock pyproject.toml | $(BIN)/python
 	$(PIP) install --require-hashes --no-deps -r requirements.lock
 	$(PIP) install --no-deps --no-build-isolation --editable .
 	@touch $@
+
+# The native media plane, again where its sources changed; without cargo the Python plane serves.
+build/native.stamp: $(shell find sfu/plane/native -type f) hatch_build.py | $(VENV)/run.stamp
+	@$(BIN)/python hatch_build.py && mkdir -p build && touch $@
 
 $(VENV)/dev.stamp: requirements-dev.lock $(VENV)/run.stamp
 	$(PIP) install --require-hashes --no-deps -r requirements-dev.lock
@@ -77,8 +81,8 @@ lock: ## Pin the newest versions that pyproject.toml allows
 fmt: $(VENV)/dev.stamp ## Format the Python code
 	$(BIN)/ruff check --fix . && $(BIN)/ruff format .
 
-bench: $(VENV)/dev.stamp web/static/index.html tools ## Run every benchmark
+bench: $(VENV)/dev.stamp build/native.stamp web/static/index.html tools ## Run every benchmark
 	@for name in start join room captions forwarding fanout network recording; do echo "== $$name"; $(BIN)/python -m benchmarks $$name --json || exit 1; done
 
 clean: ## Forget everything that was installed or built (not your data)
-	rm -rf $(VENV) web/node_modules web/static .mypy_cache .ruff_cache .pytest_cache .hypothesis
+	rm -rf $(VENV) build sfu/plane/_native*.so web/node_modules web/static .mypy_cache .ruff_cache .pytest_cache .hypothesis
