@@ -87,7 +87,9 @@ def same_name(one: str, other: str) -> bool:
     a, b = plain(one), plain(other)
     if any(a in names and b in names for names in _EQUAL):
         return True
-    x, y = skeleton(a), skeleton(b)
+    x, y = sorted((skeleton(a), skeleton(b)), key=len)
+    if len(x) >= _LONG and y.startswith(x):  # Insulindosis
+        return True
     if abs(len(x) - len(y)) > 3 or not x or not y:
         return False
     return SequenceMatcher(None, x, y, autojunk=False).ratio() >= _SAME and x[0] == y[0]

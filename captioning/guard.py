@@ -100,9 +100,13 @@ def _missing(
     """Sure numbers of ours that are nowhere in theirs. Words left as they were (Six Flags) are names."""
     missing = []
     names = {token.raw for token in others if token.kind == "word"}
-    there = [value for quantity in theirs for value in quantity.values]
+    free = list(theirs)
     for quantity in ours:
-        if not quantity.sure or any(value in there for value in quantity.values):
+        if not quantity.sure:
+            continue
+        match = next((other for other in free if quantity.values & other.values), None)
+        if match is not None:
+            free.remove(match)
             continue
         if their_tongue is None and all(value <= SPELT for value in quantity.values):
             continue
@@ -122,7 +126,7 @@ def _units(
         if not same or one.unit is None or any(two.unit == one.unit for two in same):
             continue
         others = {two.unit for two in same if two.unit is not None}
-        if others and one.unit not in theirs:
+        if others:
             found.append(Finding("unit", f"{one.unit} became {' '.join(sorted(others))}"))
         elif not others and one.unit in DOSE_UNITS | {"percent"} and one.unit not in theirs:
             found.append(Finding("unit", f"{one.unit} is gone"))
@@ -144,9 +148,15 @@ def _months(ours: list[Token], theirs: list[Token], here: Tongue, there: Tongue)
 
 def _month_set(pieces: list[Token], tongue: Tongue) -> tuple[set[int], set[int]]:
     """(months that are certain, all that may be meant)."""
-    every = [(token, tongue.months[token.text]) for token in pieces if token.text in tongue.months]
-    sure = {month for token, month in every if token.text not in tongue.strange_months}
-    return sure, {month for _, month in every}
+    sure, every = set(), set()
+    for index, token in enumerate(pieces):
+        month = tongue.months.get(token.text)
+        if month is not None:
+            every.add(month)
+            beside = [piece.kind for piece in (*pieces[max(0, index - 1) : index], *pieces[index + 1 : index + 2])]
+            if token.text not in tongue.strange_months or "number" in beside:
+                sure.add(month)
+    return sure, every
 
 
 # --- names ---
@@ -180,12 +190,14 @@ def _holds(flat: str, form: str) -> bool:
 
 
 def _negation(ours: list[Token], theirs: list[Token], here: Tongue, there: Tongue) -> list[Finding]:
-    """One side denies and the other neither denies nor says it in a word that holds a denial."""
+    """One side denies and the other does not, nor holds more words with a denial inside than the first does."""
     our_no, our_soft = _denials(ours, here)
     their_no, their_soft = _denials(theirs, there)
-    if our_no and not their_no and not their_soft:
-        return [Finding("negation", "lost")]
-    if their_no and not our_no and not our_soft:
+    if (our_no and not their_no) or (our_no >= 2 > their_no):
+        return [Finding("negation", "lost")] if their_soft <= our_soft else []
+    if their_no and not our_no:
+        return [Finding("negation", "added")] if our_soft <= their_soft else []
+    if their_no > our_no and their_no + their_soft > our_no + our_soft + 1:
         return [Finding("negation", "added")]
     return []
 
@@ -200,7 +212,7 @@ def _denials(pieces: list[Token], tongue: Tongue) -> tuple[int, int]:
         flat = flat.replace(f" {phrase} ", " ")
     words = flat.split()
     strong = sum(word in tongue.negators or word.endswith(tongue.denying_endings or ("\0",)) for word in words)
-    soft = sum(among(word, tongue.excuses) or word.startswith("n'") for word in words)
+    soft = sum(among(word, tongue.excuses) for word in words)
     return strong, half + soft + sum(word.endswith(tongue.endings or ("\0",)) for word in words)
 
 
@@ -242,7 +254,8 @@ def _side_list(pieces: list[Token], tongue: Tongue) -> tuple[list[str], list[str
             every.append(certain or maybe or "")
         if certain:
             sure.append(certain)
-    return sure, every
+    # Who speaks of one side means the other words of sides so too; English “left” and “right” stay what they are.
+    return (every if sure and tongue.code != "en" else sure), every
 
 
 # --- the text as a whole ---

@@ -107,7 +107,6 @@ GERMAN = Tongue(
         drop="tropfen",
         dollar="dollar",
         euro="euro",
-        pound_sterling="pfund",
     ),
     months=counted("januar|janner februar marz april mai juni juli august september oktober november dezember", 1),
     negators=words(
@@ -120,7 +119,7 @@ GERMAN = Tongue(
         "unzureich* unterlass* fehl* mangel* ausser ausge* vermeid* verhinder* verbiet* verbot* ablehn*"
         " verweiger* selten kaum"
         "wenig* frei* nur statt anstatt weniger sonst negativ* asympt* leugn* verneint* einzig* lediglich nicht*"
-        " obwohl erst"
+        " erst"
         " unb* unf* unge* unk* unm* unn* unp* unr* unsi* unum* unv* unw* unz* undi* unz*"
     ),
     halfway=("nicht nur", "nicht zuletzt", "oder nicht"),

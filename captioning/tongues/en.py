@@ -76,7 +76,6 @@ ENGLISH = Tongue(
         drop="drop drops",
         dollar="dollar dollars",
         euro="euro euros",
-        pound_sterling="pounds",
     ),
     months=counted(
         "january|jan february|feb march|mar april|apr may june|jun july|jul august|aug september|sept|sep october|oct"

@@ -76,7 +76,6 @@ SPANISH = Tongue(
         drop="gota gotas",
         dollar="dolar dolares",
         euro="euro euros",
-        pound_sterling="libra libras",
     ),
     months=counted(
         "enero febrero marzo abril mayo junio julio agosto septiembre|setiembre octubre noviembre diciembre", 1
@@ -87,7 +86,7 @@ SPANISH = Tongue(
         "ausen* dej* except* evit* neg* niega* rara raro raras raros rara-mente raramente poco poca pocos pocas"
         " dificilmente"
         "libre* solo solamente lugar vez menos salvo exclu* exent* carec* prohib* asint* ilegal inactiv* apenas"
-        " sino aunque"
+        " sino"
     ),
     idioms=("sin embargo", "no obstante"),
     halfway=("no solo", "no solamente", "no es mas", "no mas que", "o no", "si no", "que nunca"),

@@ -75,7 +75,6 @@ FRENCH = Tongue(
         drop="goutte gouttes",
         dollar="dollar dollars",
         euro="euro euros",
-        pound_sterling="livre livres",
     ),
     months=counted(
         "janvier fevrier|fevr mars avril mai juin juillet aout septembre|sept octobre novembre|nov decembre|dec", 1
@@ -86,8 +85,8 @@ FRENCH = Tongue(
         "incapa* impossi* improb* incert* inexist* insuf* inconn* inutil* indispon* inadequ* manqu* absen* sauf excep*"
         "evit* refus* nie nier nient negati* rare* peu difficilement libre* seul* seulement uniquement plutot"
         " lieu moins hormis"
-        "empech* exclu* exempt* depourv* interdi* asympt* guere ineffic* illegal* invisible aucunement malgre"
-        " bien ne ignor* personne non*"
+        "empech* exclu* exempt* depourv* interdi* asympt* guere ineffic* illegal* invisible aucunement"
+        " bien ignor* non*"
     ),
     idioms=("sans doute",),
     halfway=("non seulement", "pas seulement", "ou non", "ou pas", "rien que", "que jamais"),

@@ -112,7 +112,6 @@ ITALIAN = Tongue(
         drop="goccia gocce",
         dollar="dollaro dollari",
         euro="euro",
-        pound_sterling="sterlina sterline",
     ),
     months=counted("gennaio febbraio marzo aprile maggio giugno luglio agosto settembre ottobre novembre dicembre", 1),
     negators=words("non no nessun nessuno nessuna niente nulla senza nemmeno neppure neanche"),
@@ -121,7 +120,7 @@ ITALIAN = Tongue(
         " tranne"
         "eccet* evit* rifiut* neg* raramente raro rara rari rare poco poca pochi poche difficilmente liber* solo"
         " soltanto invece"
-        " meno salvo esclu* esent* priv* proib* viet* asint* illegal* anziche sebbene mai ne"
+        " meno salvo esclu* esent* priv* proib* viet* asint* illegal* anziche mai ne"
     ),
     halfway=("non solo", "non soltanto", "o no", "o meno", "che mai"),
     unsure=words("venti sei"),

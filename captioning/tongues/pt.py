@@ -86,7 +86,6 @@ PORTUGUESE = Tongue(
         drop="gota gotas",
         dollar="dolar dolares us$",
         euro="euro euros",
-        pound_sterling="libra libras",
     ),
     months=counted(
         "janeiro|jan fevereiro|fev marco|mar abril|abr maio|mai junho|jun julho|jul agosto|ago setembro|set outubro|out"
@@ -100,7 +99,7 @@ PORTUGUESE = Tongue(
         "falt* ausen* deix* except* exceto evit* recus* negativ* negar nega* raramente raro raras raros pouc*"
         " dificilmente"
         " livre* inves vez menos salvo exclu* isent* carec* proib* assint* apenas so somente inconclus* ilegal discord*"
-        " inativ* incompleto ineficaz invisivel inalterad* embora ignor*"
+        " inativ* incompleto ineficaz invisivel inalterad* ignor*"
     ),
     halfway=("nao so", "nao apenas", "nao somente", "se nao", "ou nao", "nada menos", "que nunca"),
     left=words("esquerdo esquerda esquerdos esquerdas"),
