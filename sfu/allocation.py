@@ -30,16 +30,22 @@ SLACK = 1.35
 MARGIN = 0.15
 """What a step up must leave free, as a share of its cost."""
 
-EAGER, HOLD, MAX_HOLD = 0.5, 2.0, 8.0
+EAGER, HOLD, MAX_HOLD = 0.5, 2.0, 4.0
 """Seconds that an estimate must have held before it is spent: at first, once bandwidth was short, and at most. Doubled
 each time that a rise was taken back."""
+
+CALM = 8.0
+"""After so many seconds without a fall `HOLD` is enough."""
+
+DIP, BACK = 0.6, 0.8
+"""An estimate that is back, to this share of what it was, within so many seconds fell for nothing: all is as before."""
 
 REGRET, FORGIVE = 6.0, 90.0
 """A fall within so many seconds of a rise means that the rise was a mistake: the hold and the margin double. After so
 many seconds without another fall all is forgotten."""
 
-HEADROOM = 1.05
-"""`wanted` asks for a little more than is needed, so that the estimate can pass the margin."""
+HEADROOM = 1.2
+"""`wanted` asks for more than is needed, so that the estimate passes the margin though a probe shows a little less."""
 
 
 class Priority(IntEnum):
@@ -96,8 +102,8 @@ class Target:
 class Allocation:
     """One decision. A track that shall not be sent has the target None.
 
-    `wishes` names the encoding that each visible track would have if its publisher sent them all, within the same
-    bandwidth: what the publisher should be asked to send. `wanted` in bit/s is what would be sent if bandwidth allowed
+    `wishes` names the encoding that each visible track would have if its publisher sent them all, within the present
+    estimate: what the publisher should be asked to send. `wanted` in bit/s is what would be sent if bandwidth allowed
     everything that the tiles can show, `spent` what is. `reduced` lists the tracks that got less for want of bandwidth.
     """
 
@@ -169,7 +175,17 @@ def _cost(encoding: Encoding, spatial: int, temporal: int) -> float:
 class Allocator:
     """Decides for one viewer. Give it every new estimate, and ask again when something changed or after a moment."""
 
-    __slots__ = ("_budget", "_estimate", "_fell", "_held", "_hold", "_minima", "_rose")
+    __slots__ = (
+        "_before",
+        "_budget",
+        "_dipped",
+        "_estimate",
+        "_fell",
+        "_held",
+        "_hold",
+        "_minima",
+        "_rose",
+    )
 
     def __init__(self) -> None:
         self._estimate: float | None = None
@@ -177,7 +193,9 @@ class Allocator:
         self._minima: deque[tuple[float, float]] = deque()
         self._held: dict[str, Key] = {}
         self._hold = EAGER
-        self._rose = self._fell = float("-inf")
+        self._rose = self._fell = self._dipped = float("-inf")
+        self._before: tuple[float, dict[str, Key], float, float, float] | None = None
+        """As it was before the last dip: budget, what was held, and the rest in the order of the slots."""
 
     @property
     def estimate(self) -> float | None:
@@ -203,7 +221,21 @@ class Allocator:
         minima.append((now, estimate))
         while len(minima) > 1 and minima[1][0] <= now - MAX_HOLD:
             minima.popleft()
-        if self._budget is None or estimate < self._budget:
+        if self._budget is None:
+            self._budget = estimate
+            return
+        if self._before is not None and now - self._dipped > DIP:
+            self._before = None
+        if self._before is not None and estimate >= BACK * self._before[0]:
+            budget, self._held, self._hold, self._rose, self._fell = self._before
+            self._before = None
+            self._budget = min(budget, estimate)
+            minima.clear()
+            minima.append((self._dipped, self._budget))
+        elif estimate < self._budget:
+            if self._before is None and estimate < BACK * self._budget:
+                self._dipped = now
+                self._before = self._budget, self._held, self._hold, self._rose, self._fell
             self._budget = estimate
 
     @property
@@ -215,10 +247,11 @@ class Allocator:
         if self._estimate is None or self._budget is None:
             return
         minima = self._minima
+        hold = self._hold if now - self._fell < CALM else min(self._hold, HOLD)
         # An entry is the least from when its predecessor left until it came, so the first one outside still counts.
-        while len(minima) > 1 and minima[1][0] <= now - self._hold:
+        while len(minima) > 1 and minima[1][0] <= now - hold:
             minima.popleft()
-        if minima[0][0] <= now - self._hold:
+        if minima[0][0] <= now - hold:
             self._budget = max(self._budget, minima[0][1])
 
     def allocate(self, tracks: Sequence[Watched], audio: float, now: float) -> Allocation:
@@ -232,13 +265,17 @@ class Allocator:
         if any(not e.active for t in shown for e in t.encodings):
             full = {t.track: ladder(t, all_active=True) for t in shown}
             wished = self._fill(shown, full, budget)
+        soon = wished
+        if self._estimate is not None and self._estimate - audio > budget:
+            # Asked for before it may be spent: by then it flows.
+            soon = self._fill(shown, full, self._estimate - audio)
         targets: dict[str, Target | None] = {t.track: None for t in tracks}
         targets.update((name, ladders[name][level].target) for name, level in levels.items())
         short = {name for name, level in levels.items() if level < len(ladders[name]) - 1}
         self._remember({name: ladders[name][level].key for name, level in levels.items()}, short, now)
         return Allocation(
             targets,
-            {name: full[name][level].target.source for name, level in wished.items()},
+            {name: full[name][level].target.source for name, level in soon.items()},
             (audio + sum(max(s.cost for s in (*full[n], *ladders[n])) for n in full)) * (1 + self._margin) * HEADROOM,
             audio + sum(ladders[name][level].cost for name, level in levels.items()),
             tuple(name for name, level in wished.items() if level < len(full[name]) - 1),

@@ -41,6 +41,10 @@ SUDDEN_QUEUE = 0.1
 DRAIN_TIME = 1.0
 DRAIN_LEAST = 0.3
 DRAIN_MOST = 2.0
+"""A queue that is as high as ever after so many seconds of less is none: the way has become longer."""
+STALL = 0.2
+"""What is gone a round trip and so many seconds after the cut was no queue, for what was sent before the cut is only
+just through: something on the way stood still for a moment."""
 
 SILENCE = 1.0
 SILENT_DECREASE = 0.8
@@ -119,7 +123,17 @@ class Capacity:
 class DelayRate:
     """Additive and multiplicative increase, multiplicative decrease, on the verdicts of `Overuse`."""
 
-    __slots__ = ("_acted", "_capacity", "_drain_since", "_drain_to", "_updated", "estimate", "overused_at")
+    __slots__ = (
+        "_acted",
+        "_before",
+        "_capacity",
+        "_drain_first",
+        "_drain_since",
+        "_drain_to",
+        "_updated",
+        "estimate",
+        "overused_at",
+    )
 
     def __init__(self, start: float) -> None:
         self.estimate = start
@@ -128,7 +142,9 @@ class DelayRate:
         self._updated: float | None = None
         self._acted = float("-inf")
         self._drain_since: float | None = None
-        self._drain_to = 0.0
+        self._drain_to = self._drain_first = 0.0
+        self._before = start
+        """The estimate when the draining began."""
 
     @property
     def draining(self) -> bool:
@@ -138,16 +154,19 @@ class DelayRate:
         """A feedback message was worked through; `acked` and `lately` are what arrives, see `AckedRate`."""
         passed = min(1.0, now - self._updated) if self._updated is not None else 0.0
         self._updated = now
+        if self._drain_since is not None and self._drain(detector, round_trip, now):
+            return
         usage, queue = detector.usage, detector.queue
         if usage == "over":
             self.overused_at = now
+            if self._drain_since is not None and not detector.growing and acked > DECREASE * self.estimate:
+                return  # as much arrives as may be sent: it drains, or there is no queue
             if detector.standing > SUDDEN_QUEUE and lately:
                 acked = min(acked, lately)
             if now - self._acted >= min(0.2, max(0.01, round_trip)) or acked < 0.5 * self.estimate:
                 self._decrease(queue, acked, now)
             return
         if self._drain_since is not None:
-            self._drain(detector, now)
             return
         if usage == "normal" and now - self._acted > round_trip:
             self._increase(acked, round_trip, passed)
@@ -166,21 +185,31 @@ class DelayRate:
         self._capacity.met(acked)
         target = DECREASE * acked
         if queue > DRAIN_QUEUE:
-            self._drain_to = min(target, self._drain_to) if self._drain_since is not None else target
-            self._drain_since = now if self._drain_since is None else self._drain_since
+            if self._drain_since is None:
+                self._drain_since, self._drain_to, self._drain_first = now, target, target
+                self._before = self.estimate
+            self._drain_to = min(target, self._drain_to)
             target = min(target, acked * max(DRAIN_LEAST, 1 - queue / DRAIN_TIME))
         self.estimate = min(self.estimate, target)
 
-    def _drain(self, detector: Overuse, now: float) -> None:
+    def _drain(self, detector: Overuse, round_trip: float, now: float) -> bool:
+        """Whether the draining has ended."""
         assert self._drain_since is not None
-        queue = detector.standing
-        late = now - self._drain_since > DRAIN_MOST
-        if late and queue > DRAINED:
+        passed, empty = now - self._drain_since, detector.standing <= DRAINED
+        if not empty and (passed <= DRAIN_MOST or detector.growing):
+            return False
+        self._drain_since = None
+        self._acted = now
+        target = self._drain_to
+        if not empty:
+            target = self._drain_first
             detector.forget_base()
-        if late or queue <= DRAINED:
-            self._drain_since = None
-            self._acted = now
-            self.estimate = max(self.estimate, self._drain_to)
+        elif passed <= round_trip + STALL:
+            target = DECREASE * self._before
+            self._capacity.forget()
+            detector.settle()
+        self.estimate = max(self.estimate, target)
+        return True
 
     def _increase(self, acked: float, round_trip: float, passed: float) -> None:
         if self._capacity.rate and acked > self._capacity.rate and self._capacity.away(acked) > 3:

@@ -108,10 +108,27 @@ class Overuse:
             return 0.0
         return max(0.0, min(self._row) - min(self._base, self._base_before)) / 1000
 
+    @property
+    def growing(self) -> bool:
+        """Whether the delay still rises."""
+        return min(self._deltas, MAX_DELTAS) * self.trend * GAIN > self.threshold
+
     def forget_base(self) -> None:
         """What looked like a queue did not drain: it is the way itself."""
         if self._slow is not None:
             self._base = self._base_before = self._slow
+            self.settle()
+
+    def settle(self) -> None:
+        """What raised the delay was no queue: its trend means nothing."""
+        if self._row:
+            self._slow = self._row[-1]
+        self._times.clear()
+        self._values.clear()
+        self._delay = self._smoothed = 0.0
+        self._previous_trend = self.trend = 0.0
+        self._over_since, self._count = -1.0, 0
+        self.usage = "normal"
 
     def packet(self, sent: float, arrived: float) -> None:
         """One packet that arrived; seconds of the sender's and of the receiver's clock."""

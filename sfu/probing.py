@@ -24,7 +24,7 @@ LEAST_PACKETS = 5
 RESULT_TIME = 1.0
 """After its last packet and a round trip, a cluster whose feedback has not come by then has failed."""
 
-SOONEST, LATEST = 1.0, 4.0
+SOONEST, LATEST = 1.0, 3.0
 AGAIN = 0.4
 PROGRESS = 1.2
 """A cluster that fell short, but showed this many times the estimate, is followed by another soon."""

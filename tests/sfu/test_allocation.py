@@ -171,7 +171,8 @@ def test_a_rise_that_was_a_mistake_makes_the_next_one_wait_longer() -> None:
         now += 1.0
         allocator.estimated(300_000, now)
         allocator.allocate(tracks, 0, now)
-    assert waits == pytest.approx([EAGER, HOLD, 2 * HOLD, 4 * HOLD, MAX_HOLD], abs=0.2)
+        now += 1.0
+    assert waits == pytest.approx([EAGER, HOLD, 2 * HOLD, MAX_HOLD, MAX_HOLD], abs=0.2)
 
 
 def test_a_larger_tile_is_served_at_once_while_there_is_bandwidth() -> None:

@@ -129,4 +129,21 @@ def test_probes_that_fail_become_rare():
     flow = Flow(link)
     run(link, [flow], 40)
     assert flow.prober.failures <= 16
-    assert flow.probed < 0.03 * 1_000_000 / 8 * 40
+    assert flow.probed < 0.04 * 1_000_000 / 8 * 40
+
+
+def test_a_way_that_becomes_longer_is_not_a_queue_for_long():
+    link = Link(20_000_000)
+    flow = Flow(link, wanted=1_500_000)
+    run(link, [flow], 20, {8: lambda: setattr(link, "delay", link.delay + 0.1)})
+    assert flow.least_estimate(13, 20) >= 0.9 * flow.wanted
+
+
+def test_a_moment_in_which_everything_stands_still_costs_hardly_anything():
+    link = Link(20_000_000)
+    flow = Flow(link, wanted=1_500_000)
+    step = link.step
+    still = {8: lambda: setattr(link, "step", lambda now: None), 8.15: lambda: setattr(link, "step", step)}
+    run(link, [flow], 14, still)
+    assert flow.least_estimate(9, 14) >= 0.8 * flow.wanted
+    assert flow.least_estimate(11, 14) >= 0.95 * flow.wanted
