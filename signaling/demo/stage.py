@@ -62,13 +62,17 @@ async def _perform(link: str) -> None:
     discussion = script()
     guests = [DemoGuest(one, sound(one.id), picture(one.id)) for one in discussion.guests]
     playing = asyncio.create_task(_play(guests, discussion.seconds))
-    living = asyncio.gather(*(guest.live(link) for guest in guests))
+    # With exceptions returned it ends with the last guest; otherwise with the first, and the goodbyes of the others would
+    # be cut off.
+    living = asyncio.gather(*(guest.live(link) for guest in guests), return_exceptions=True)
     loop = asyncio.get_running_loop()
     for number in (signal.SIGTERM, signal.SIGINT):
         loop.add_signal_handler(number, living.cancel)
     try:
         with contextlib.suppress(asyncio.CancelledError):
-            await living
+            for outcome in await living:
+                if isinstance(outcome, BaseException):
+                    raise outcome
     finally:
         playing.cancel()
         await asyncio.gather(playing, return_exceptions=True)
