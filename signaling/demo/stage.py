@@ -62,8 +62,8 @@ async def _perform(link: str) -> None:
     discussion = script()
     guests = [DemoGuest(one, sound(one.id), picture(one.id)) for one in discussion.guests]
     playing = asyncio.create_task(_play(guests, discussion.seconds))
-    # With exceptions returned it ends with the last guest; otherwise with the first, and the goodbyes of the others would
-    # be cut off.
+    # With exceptions returned it ends with the last guest; otherwise with the first, and the goodbyes of the others
+    # would be cut off.
     living = asyncio.gather(*(guest.live(link) for guest in guests), return_exceptions=True)
     loop = asyncio.get_running_loop()
     for number in (signal.SIGTERM, signal.SIGINT):
