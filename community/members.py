@@ -1,20 +1,18 @@
-"""Members and their logins. Passwords are hashed with Argon2id, a bounded number at a time."""
+"""Members and their logins."""
 
 from __future__ import annotations
 
 import asyncio
-import os
 import secrets
 from datetime import UTC, datetime, timedelta
 
-from argon2 import PasswordHasher
-from argon2.exceptions import InvalidHashError, VerificationError
 from sqlalchemy import delete, func, select
 from sqlalchemy.exc import IntegrityError
 
 from community.database import Database
 from community.links import hashed
 from community.models import Login, Member
+from community.passwords import Passwords
 
 LOGIN_DAYS = 14
 
@@ -24,28 +22,13 @@ class AdministratorExists(Exception):
 
 
 class Members:
-    """Accounts. Hashing takes tens of milliseconds and 64 MB each, so no more run at once than there are processors."""
+    """Accounts."""
 
-    def __init__(self, database: Database) -> None:
+    def __init__(self, database: Database, passwords: Passwords) -> None:
         self._database = database
-        self._hasher = PasswordHasher()
-        self._slots = asyncio.Semaphore(max(1, os.cpu_count() or 1))
+        self._passwords = passwords
         self._decoy: str | None = None
         self._first = asyncio.Lock()
-
-    async def _hash(self, password: str) -> str:
-        async with self._slots:
-            return await asyncio.to_thread(self._hasher.hash, password)
-
-    async def _verify(self, stored: str, password: str) -> bool:
-        def check() -> bool:
-            try:
-                return self._hasher.verify(stored, password)
-            except (VerificationError, InvalidHashError):
-                return False
-
-        async with self._slots:
-            return await asyncio.to_thread(check)
 
     async def have_administrator(self) -> bool:
         """Whether anybody can administer."""
@@ -63,7 +46,7 @@ class Members:
                 email=email.strip().lower(),
                 name=name,
                 role="admin",
-                password_hash=await self._hash(password),
+                password_hash=await self._passwords.hash(password),
                 created_at=datetime.now(UTC),
                 disabled=False,
             )
@@ -80,8 +63,8 @@ class Members:
             found = await session.execute(select(Member).where(Member.email == email.strip().lower()))
             member = found.scalar_one_or_none()
         if self._decoy is None:
-            self._decoy = await self._hash(secrets.token_hex(16))
-        good = await self._verify(member.password_hash if member else self._decoy, password)
+            self._decoy = await self._passwords.hash(secrets.token_hex(16))
+        good = await self._passwords.verify(member.password_hash if member else self._decoy, password)
         return member if member is not None and good and not member.disabled else None
 
     async def log_in(self, member: str) -> str:

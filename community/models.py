@@ -97,7 +97,9 @@ class ChatRow(Base):
 
 
 class RecordingRow(Base):
-    """A recording and how far it is: ``recording``, ``ready`` or ``failed``."""
+    """A recording and how far it is: ``recording``, ``ready``, ``failed``, or ``deleting`` once that has begun.
+
+    It is deleted after `keep_until` (None: never)."""
 
     __tablename__ = "recordings"
     id: Mapped[str] = mapped_column(String(64), primary_key=True)
@@ -110,6 +112,53 @@ class RecordingRow(Base):
     ended_at: Mapped[datetime | None] = mapped_column(Utc)
     state: Mapped[str] = mapped_column(String(16))
     problem: Mapped[str | None] = mapped_column(String(200))
+    keep_until: Mapped[datetime | None] = mapped_column(Utc)
+
+
+class Share(Base):
+    """A way to a recording that somebody chose to open. Its code is made from its id and the server's secret.
+
+    `audience` is ``link`` (who has the link), ``members`` (who has the link and an account) or ``public`` (everybody).
+    Times in ms of the recording: `start` is where playing begins, a clip is `clip_start` to `clip_end`. `sites` are the
+    origins that may embed it.
+    """
+
+    __tablename__ = "shares"
+    id: Mapped[str] = mapped_column(String(16), primary_key=True)
+    recording_id: Mapped[str] = mapped_column(ForeignKey("recordings.id", ondelete="CASCADE"), index=True)
+    audience: Mapped[str] = mapped_column(String(16))
+    label: Mapped[str] = mapped_column(String(80))
+    password_hash: Mapped[str | None] = mapped_column(String(256))
+    start: Mapped[float]
+    clip_start: Mapped[float | None]
+    clip_end: Mapped[float | None]
+    sites: Mapped[list[str]] = mapped_column(JSON)
+    member_id: Mapped[str | None] = mapped_column(ForeignKey("members.id", ondelete="SET NULL"))
+    created_at: Mapped[datetime] = mapped_column(Utc)
+    expires_at: Mapped[datetime | None] = mapped_column(Utc)
+    revoked: Mapped[bool] = mapped_column(default=False)
+    uses: Mapped[int] = mapped_column(default=0)
+
+
+class SearchLine(Base):
+    """A line of a transcript in one language (`community.search`). The words themselves are indexed beside it."""
+
+    __tablename__ = "search_lines"
+    id: Mapped[int] = mapped_column(primary_key=True, autoincrement=False)
+    recording_id: Mapped[str] = mapped_column(ForeignKey("recordings.id", ondelete="CASCADE"), index=True)
+    start: Mapped[float]
+    language: Mapped[str] = mapped_column(String(35))
+    name: Mapped[str] = mapped_column(String(80))
+    text: Mapped[str] = mapped_column(Text)
+
+
+class SearchSpan(Base):
+    """A recording's lines in the index: ids from `first` up to, not including, `last`."""
+
+    __tablename__ = "search_spans"
+    recording_id: Mapped[str] = mapped_column(ForeignKey("recordings.id", ondelete="CASCADE"), primary_key=True)
+    first: Mapped[int]
+    last: Mapped[int]
 
 
 class AuditRow(Base):

@@ -7,7 +7,8 @@ from datetime import UTC, datetime
 from sqlalchemy import delete, select, update
 
 from community.database import Database
-from community.models import Link, RecordingRow
+from community.models import Link, RecordingRow, Share
+from community.search import forget
 
 
 class Recordings:
@@ -24,7 +25,8 @@ class Recordings:
     async def get(self, recording: str) -> RecordingRow | None:
         """The recording, or None."""
         async with self._database.begin() as session:
-            return await session.get(RecordingRow, recording)
+            row = await session.get(RecordingRow, recording)
+            return row if row is not None and row.state != "deleting" else None
 
     async def ended(self, recording: str, state: str, problem: str | None = None) -> None:
         """It is ``ready`` or ``failed``."""
@@ -40,14 +42,36 @@ class Recordings:
 
     async def visible(self, member: str | None, limit: int = 200) -> list[RecordingRow]:
         """The newest ones: of one member, or all when `member` is None."""
-        query = select(RecordingRow).order_by(RecordingRow.started_at.desc()).limit(limit)
+        query = select(RecordingRow).where(RecordingRow.state != "deleting")
+        query = query.order_by(RecordingRow.started_at.desc()).limit(limit)
         if member is not None:
             query = query.where(RecordingRow.member_id == member)
         async with self._database.begin() as session:
             return list((await session.execute(query)).scalars())
 
-    async def delete(self, recording: str) -> None:
-        """Forgets it and its links; the files are the recorder's."""
+    async def keep(self, recording: str, until: datetime | None) -> None:
+        """When it will be deleted; None: never."""
         async with self._database.begin() as session:
-            await session.execute(delete(Link).where(Link.recording_id == recording))
+            await session.execute(update(RecordingRow).where(RecordingRow.id == recording).values(keep_until=until))
+
+    async def overdue(self, now: datetime) -> list[RecordingRow]:
+        """What has been kept long enough, and what somebody began to delete."""
+        query = select(RecordingRow).where(
+            (RecordingRow.state == "deleting")
+            | ((RecordingRow.keep_until <= now) & RecordingRow.state.in_(("ready", "failed")))
+        )
+        async with self._database.begin() as session:
+            return list((await session.execute(query)).scalars())
+
+    async def doom(self, recording: str) -> None:
+        """Nobody can open it from now on; what is left is deleted at the next start at the latest."""
+        async with self._database.begin() as session:
+            await session.execute(update(RecordingRow).where(RecordingRow.id == recording).values(state="deleting"))
+
+    async def delete(self, recording: str) -> None:
+        """Forgets it, its links, its shares and its words; the files are the recorder's."""
+        async with self._database.begin() as session:
+            await forget(session, recording)
+            for table in (Link, Share):
+                await session.execute(delete(table).where(table.recording_id == recording))
             await session.execute(delete(RecordingRow).where(RecordingRow.id == recording))

@@ -8,8 +8,11 @@ from community.database import Database
 from community.glossary import Glossary
 from community.links import Links
 from community.members import Members
+from community.passwords import Passwords
 from community.recordings import Recordings
 from community.rooms import Rooms
+from community.search import Search
+from community.shares import Shares
 
 
 class Store:
@@ -21,9 +24,12 @@ class Store:
         self.chat = Chat(self.database)
         self.glossary = Glossary(self.database)
         self.links = Links(self.database)
-        self.members = Members(self.database)
+        passwords = Passwords()
+        self.members = Members(self.database, passwords)
         self.recordings = Recordings(self.database)
         self.rooms = Rooms(self.database)
+        self.search = Search(self.database)
+        self.shares = Shares(self.database, passwords)
 
     async def open(self) -> None:
         """Brings the schema up to date."""
