@@ -105,6 +105,7 @@ def options(parser: argparse.ArgumentParser) -> None:
     """What can be asked for."""
     names = [condition.name for condition in CONDITIONS]
     parser.add_argument("--only", choices=names, action="append", help="this condition only (may be repeated)")
+    parser.add_argument("--plane", choices=("auto", "python", "native"), default="auto", help="which plane forwards")
 
 
 def _up(shape: Shape) -> Shape:
@@ -284,7 +285,7 @@ async def run_condition(condition: Condition, viewer: Page, source: Page, link: 
     return found
 
 
-async def _measure(wanted: Sequence[Condition], stack: AsyncExitStack) -> dict[str, Any]:
+async def _measure(wanted: Sequence[Condition], plane: str, stack: AsyncExitStack) -> dict[str, Any]:
     folder = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="network-")))
     places: dict[str, Namespace] = {}
     for name in ("server", "viewer", "source"):
@@ -297,7 +298,9 @@ async def _measure(wanted: Sequence[Condition], stack: AsyncExitStack) -> dict[s
         links[name] = Link(places["server"], places[name], number, SERVER)
         stack.push_async_callback(links[name].stop)
         await links[name].start(CALM if name == "viewer" else Shape(), _up(CALM) if name == "viewer" else Shape())
-    server = ServerProcess(folder / "server", captions_enabled="false", host=SERVER, media_host=SERVER)
+    server = ServerProcess(
+        folder / "server", captions_enabled="false", host=SERVER, media_host=SERVER, media_plane=plane
+    )
     server.url = f"http://{SERVER}:{server.port}"
     await stack.enter_async_context(server)
     pages = {}
@@ -314,21 +317,22 @@ async def _measure(wanted: Sequence[Condition], stack: AsyncExitStack) -> dict[s
     return found
 
 
-async def _run(wanted: Sequence[Condition]) -> dict[str, Any]:
+async def _run(wanted: Sequence[Condition], plane: str) -> dict[str, Any]:
     async with AsyncExitStack() as stack:
-        return await _measure(wanted, stack)
+        return await _measure(wanted, plane, stack)
 
 
-def run(only: list[str] | None = None) -> dict[str, Any]:
+def run(only: list[str] | None = None, plane: str = "auto") -> dict[str, Any]:
     """The figures by condition; see the module."""
     print((__doc__ or "").strip(), file=sys.stderr)
     wanted = [condition for condition in CONDITIONS if only is None or condition.name in only]
     try:
-        found = asyncio.run(_run(wanted))
+        found = asyncio.run(_run(wanted, plane))
     except CannotShape as reason:
         return {condition.name: None for condition in wanted} | {"absent": str(reason)}
     return found | {
         "shaper": "a userspace link of two TUN devices (rate, 400 ms of queue, delay, jitter, loss), both directions",
+        "plane": plane,
         "load_average": load_average(),
         "measured": "one Chromium publishes 720p, one watches; freezes from the times of presented frames",
     }
