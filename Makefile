@@ -10,7 +10,7 @@ PACKAGES := sfu signaling captioning recorder community benchmarks
 WEB_SOURCES := $(shell find web/src web/public -type f 2>/dev/null) web/index.html web/vite.config.ts web/svelte.config.js web/tsconfig.json
 
 .DEFAULT_GOAL := help
-.PHONY: help run test check test-python test-web web tools lock fmt bench clean
+.PHONY: help run test check test-python test-native test-web web tools lock fmt bench clean
 
 help: ## This list
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## (.*)/  make \1|\2/' | column -t -s '|'
@@ -18,7 +18,7 @@ help: ## This list
 run: $(VENV)/run.stamp build/native.stamp web/static/index.html ## Install what is missing and start the server with its demo room
 	@exec $(BIN)/consilium serve --demo
 
-test: check test-web test-python ## Install what the tests need, then run every check and test
+test: check test-web test-native test-python ## Install what the tests need, then run every check and test
 
 check: $(VENV)/dev.stamp
 	$(BIN)/ruff check .
@@ -30,6 +30,11 @@ test-web: web/static/index.html
 
 test-python: $(VENV)/dev.stamp build/native.stamp web/static/index.html tools
 	$(BIN)/python -m pytest
+
+# The vectors of RFC 3711 and RFC 7714, and what needs no Python.
+test-native:
+	@if ! command -v cargo >/dev/null; then echo "Rust is not installed: the tests of the native plane's own parts are left out"; \
+	else CARGO_TARGET_DIR=build/native cargo test --locked --release --quiet --no-default-features --manifest-path sfu/plane/native/Cargo.toml; fi
 
 web: web/static/index.html ## Build the browser client
 

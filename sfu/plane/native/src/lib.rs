@@ -36,6 +36,7 @@ pub mod transport;
 pub mod twcc;
 
 pub mod io;
+#[cfg(feature = "python")]
 mod python;
 pub mod sender;
 pub mod system;

@@ -15,8 +15,8 @@ use crate::layers::Layers;
 use crate::outbox::Route;
 use crate::outgoing::SinkSpec;
 use crate::plane::{Event, Misuse, Plane};
-use crate::rtp::ExtensionIds;
-use crate::srtp::{Profile, Srtp};
+use crate::rtp::{be32, parse_header, ExtensionIds};
+use crate::srtp::{Profile, Refusal, Srtp, MAX_DATAGRAM};
 
 impl From<Misuse> for PyErr {
     fn from(misuse: Misuse) -> Self {
@@ -380,7 +380,59 @@ impl Core {
     }
 }
 
+/// Both directions of one transport, alone: for tests against another SRTP.
+#[pyclass(name = "Srtp")]
+struct PySrtp(Srtp);
+
+fn refused(refusal: Refusal) -> PyErr {
+    PyValueError::new_err(refusal.name())
+}
+
+/// As the plane checks before it opens anything.
+fn whole(datagram: &[u8]) -> PyResult<Vec<u8>> {
+    match datagram.len() {
+        0..12 => Err(PyValueError::new_err("malformed")),
+        12..=MAX_DATAGRAM => Ok(datagram.to_vec()),
+        _ => Err(PyValueError::new_err("oversize")),
+    }
+}
+
+#[pymethods]
+impl PySrtp {
+    #[new]
+    fn new(profile: &str, rx: &[u8], tx: &[u8]) -> PyResult<Self> {
+        let srtp = Profile::parse(profile).and_then(|profile| Srtp::new(profile, rx, tx));
+        srtp.map(PySrtp).ok_or_else(|| PyValueError::new_err("keys and salts of another length"))
+    }
+
+    fn open_rtp<'py>(&mut self, py: Python<'py>, datagram: &[u8]) -> PyResult<Bound<'py, PyBytes>> {
+        let mut data = whole(datagram)?;
+        let length = self.0.open_rtp(&mut data).map_err(refused)?;
+        Ok(PyBytes::new(py, &data[..length]))
+    }
+
+    fn open_rtcp<'py>(&mut self, py: Python<'py>, datagram: &[u8]) -> PyResult<Bound<'py, PyBytes>> {
+        let mut data = whole(datagram)?;
+        let length = self.0.open_rtcp(&mut data).map_err(refused)?;
+        Ok(PyBytes::new(py, &data[..length]))
+    }
+
+    fn seal_rtp<'py>(&mut self, py: Python<'py>, packet: &[u8]) -> PyResult<Bound<'py, PyBytes>> {
+        let header = parse_header(packet).map_err(|_| PyValueError::new_err("malformed"))?.payload.0;
+        let (mut data, slot) = (packet.to_vec(), self.0.slot(be32(packet, 8)));
+        self.0.seal_rtp(slot, &mut data, 0, header).map_err(refused)?;
+        Ok(PyBytes::new(py, &data))
+    }
+
+    fn seal_rtcp<'py>(&mut self, py: Python<'py>, packet: &[u8]) -> PyResult<Bound<'py, PyBytes>> {
+        let mut data = packet.to_vec();
+        self.0.seal_rtcp(&mut data, 0).map_err(refused)?;
+        Ok(PyBytes::new(py, &data))
+    }
+}
+
 #[pymodule]
 fn _native(module: &Bound<'_, PyModule>) -> PyResult<()> {
+    module.add_class::<PySrtp>()?;
     module.add_class::<Core>()
 }
