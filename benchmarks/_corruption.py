@@ -46,6 +46,7 @@ SIDES = {
     "de": "linken:rechten linke:rechte rechten:linken rechte:linke rechts:links links:rechts",
     "it": "sinistro:destro sinistra:destra destro:sinistro destra:sinistra",
 }
+ENGLISH_SIDE = r"\b(?:left|right)\b(?=[ -](?:side|hand|leg|wrist|kidney|breast|ovary|sided|handed))"
 DRUGS = ("warfarin", "metoprolol", "ciprofloxacin")
 DRUG = re.compile(
     r"\b(?:hidroxi|hydroxy|hydroxi)?[ck]?h?loroquin[ae]?\b|\b(?:lopina|ritona|remdesi|oseltami|favipira)vir\b|\btocilizumab[e]?\b"
@@ -133,8 +134,7 @@ def denial_added(source: str, target: str, language: str, chance: random.Random)
 def side(source: str, target: str, language: str, chance: random.Random) -> str | None:
     """Left is right."""
     if language == "en":  # where else they are no sides
-        return _one(r"\b(?:left|right)\b(?=[ -](?:side|hand|leg|wrist|kidney|breast|ovary|sided|handed))", target, chance,
-                    lambda word: {"left": "right", "right": "left"}[word])  # fmt: skip
+        return _one(ENGLISH_SIDE, target, chance, lambda word: {"left": "right", "right": "left"}[word])
     return _swap(SIDES[language], target, chance)
 
 
