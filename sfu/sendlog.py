@@ -63,6 +63,15 @@ class SendLog:
         self.next = number + 1
         return number
 
+    def repeated(self, wire: int) -> None:
+        """The packet of this number, 16 bits, leaves once more as it is: its arrival tells nothing any more."""
+        if (self.next - 1 - wire) & 0xFFFF >= SIZE:
+            return  # forgotten
+        slot = wire & _MASK
+        if self._states[slot] == _SENT:
+            self.outstanding -= self._sizes[slot]
+        self._states[slot] = _ARRIVED
+
     def match(self, feedback: TransportFeedback) -> Outcome:
         outcome = Outcome()
         newest = self.next - 1

@@ -147,6 +147,7 @@ class Subscriber:
                 rtx_ssrc=outgoing.rtx_ssrc if accepted.rtx else None,
                 extensions=accepted.extensions,
                 cname=outgoing.track.participant,
+                nack=accepted.nack,
             )
             self._edge.plane.add_sink(self._connection.id, spec)
             self.sinks[track] = spec.id

@@ -13,6 +13,7 @@ from typing import Literal
 
 from sfu import sdp
 from sfu.capabilities import (
+    AUDIO_FEEDBACK,
     AUDIO_LEVEL_URI,
     MID_URI,
     TRANSPORT_CC,
@@ -70,6 +71,7 @@ class Accepted:
     outgoing: Outgoing
     rtx: bool
     extensions: ExtensionIds
+    nack: bool
 
 
 @dataclass(frozen=True, slots=True)
@@ -92,7 +94,7 @@ def payload_types(codec: Codec) -> tuple[int, int | None]:
 def shape(codec: Codec, kind: Kind) -> Chosen:
     """How we offer a codec."""
     number, rtx = payload_types(codec)
-    return Chosen(codec, number, rtx, (TRANSPORT_CC,) if kind == "audio" else VIDEO_FEEDBACK)
+    return Chosen(codec, number, rtx, AUDIO_FEEDBACK if kind == "audio" else VIDEO_FEEDBACK)
 
 
 class Subscription:
@@ -288,4 +290,4 @@ def _accept(slot: Slot, media: Media) -> Accepted | None:
     extensions = extension_ids(sdp.extensions(media), wanted_extensions(slot.kind))
     if TRANSPORT_CC not in payload.feedback:
         extensions = replace(extensions, transport_cc=None)
-    return Accepted(slot.mid, replace(outgoing), rtx, extensions)
+    return Accepted(slot.mid, replace(outgoing), rtx, extensions, "nack" in payload.feedback)

@@ -95,6 +95,8 @@ class SinkSpec:
     rtx_ssrc: int | None
     extensions: ExtensionIds
     cname: str
+    nack: bool = False
+    """The subscriber asks for lost sound as well: the very bytes are sent again, for there is no RTX of it."""
 
 
 @dataclass(frozen=True, slots=True)

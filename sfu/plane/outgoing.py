@@ -26,7 +26,7 @@ REPEAT_AFTER = 0.02
 LOSSY = 0.05
 """Loss above which a second retransmission of a packet goes out twice: a third would come too late for many."""
 
-SEALED = 256
+SEALED, SEALED_SOUND = 256, 32
 ABANDONED = 1024
 REPORTS_KEPT = 8
 NTP_EPOCH = 2_208_988_800
@@ -50,7 +50,7 @@ class Outgoing(Course):
         """When a key frame was last asked for."""
         self._rtx_next = secrets.randbelow(0x8000)
         # Without RTX the very bytes are sent again: sealing anything else under the same index would break the cipher.
-        self.sealed: dict[int, bytes] | None = {} if video and spec.rtx_payload_type is None else None
+        self.sealed: dict[int, bytes] | None = {} if (video or spec.nack) and spec.rtx_payload_type is None else None
         self.packets = self.octets = 0
         self.nacks_received = self.retransmissions = 0
         self.fraction_lost = 0.0
@@ -135,7 +135,7 @@ class Outgoing(Course):
         """For sinks without RTX: the bytes as they left."""
         if self.sealed is not None:
             self.sealed[number & 0xFFFF] = sealed
-            if len(self.sealed) > SEALED:
+            if len(self.sealed) > (SEALED if self.video else SEALED_SOUND):
                 del self.sealed[next(iter(self.sealed))]
 
     def sender_report(self, source: Incoming, now: float) -> SenderReport | None:

@@ -299,6 +299,8 @@ class PythonPlane:
                 sealed = sink.sealed.get(number)
                 if sealed is None or not sink.may_resend(number, now):
                     continue
+                if sink.transport.sending is not None:
+                    sink.transport.sending.repeated(sink, sealed)
             else:
                 origin = sink.origin(number)
                 if origin is None or sink.spec.rtx_payload_type is None or sink.spec.rtx_ssrc is None:

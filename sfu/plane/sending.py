@@ -115,6 +115,12 @@ class Sending:
             return self._leave(sink, -1, self._numbered(sink, data, now), now)
         return self._hold(RETRANSMISSION, len(data), Held(sink, -1, data), now)
 
+    def repeated(self, sink: Outgoing, sealed: bytes) -> None:
+        """The very bytes go out again, transport sequence number and all."""
+        at = sink.extensions.number_at
+        if at:
+            self.estimator.log.repeated(int.from_bytes(sealed[at : at + 2], "big"))
+
     def _may_repair(self, size: int, now: float) -> bool:
         rate = REPAIR_SHARE * self.estimator.estimate / 8
         gained = (now - self._repairs_at) * rate

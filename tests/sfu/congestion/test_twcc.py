@@ -188,3 +188,16 @@ def test_messages_recorded_from_browsers(body, base, missing, count):
     ticks = list(there.values())
     assert all(0 <= at < 4000 for at in ticks), "within a second of the reference time"
     assert parse_compound(message.serialize()) == [message]
+
+
+def test_a_packet_that_leaves_twice_under_its_number_tells_nothing():
+    log, recorder = SendLog(), ArrivalRecorder()
+    for n in range(4):
+        log.sent(100, n * 0.01)
+    log.repeated(1)
+    log.repeated(0x8000)  # nothing that is remembered
+    assert log.outstanding == 300
+    for n in range(4):
+        recorder.received(n, 1.0 + n * 0.01)
+    outcome = log.match(recorder.feedback(1, 2)[0])
+    assert (len(outcome.sent), outcome.lost, outcome.late, log.outstanding) == (3, 0, 0, 0)

@@ -116,6 +116,25 @@ def test_without_rtx_the_very_bytes_are_sent_again(net, plane, kit):
     assert subscriber.wire == [first[1]]
 
 
+def test_sound_is_sent_again_to_a_subscriber_that_said_it_would_ask(net, plane, kit):
+    if plane.name == "native":
+        pytest.skip("the native plane does not send sound again yet")
+    publisher, asking, silent = net.join("p"), net.join("s"), net.join("t")
+    plane.add_source("p", kit.audio())
+    plane.add_sink("s", kit.sink("mic", rtx_payload_type=None, rtx_ssrc=None, nack=True))
+    plane.add_sink("t", kit.sink("mic", "other", 6000, rtx_payload_type=None, rtx_ssrc=None))
+    for n in range(40):
+        publisher.send(kit.opus(n), n * 0.02)
+    first = list(asking.wire)
+    early, late = asking.rtp[1].sequence, asking.rtp[-2].sequence
+    for peer, ssrc in ((asking, 5000), (silent, 6000)):
+        del peer.wire[:]
+        peer.take = peer.wire.append  # its replay check would refuse what it has already
+        peer.send_rtcp(0.9, Nack(1, ssrc, (early, late)))
+    assert asking.wire == [first[-2]], "what is played by now is not kept"
+    assert silent.wire == []
+
+
 def test_packets_from_before_a_pause_can_still_be_asked_for(net, plane, kit):
     publisher, subscriber = start(net, plane, kit)
     for n in range(2, 6):

@@ -2,7 +2,7 @@ import { expect, test } from 'vitest';
 import { RoomClock } from './clock';
 import { problemOf } from './devices';
 import { level } from './levels';
-import { videoPreference, withOpusOptions } from './sdp';
+import { videoPreference, withOpusNack, withOpusOptions } from './sdp';
 import { sending } from './stats';
 import { Store } from './store';
 
@@ -24,6 +24,13 @@ test('an answer asks for FEC and DTX of Opus and of nothing else', () => {
   expect(lines).toContain('a=fmtp:96 x=1');
   expect(withOpusOptions('a=rtpmap:111 opus/48000/2\r\n')).toBe('a=rtpmap:111 opus/48000/2\r\na=fmtp:111 useinbandfec=1;usedtx=1\r\n');
   expect(withOpusOptions(withOpusOptions(answer))).toBe(withOpusOptions(answer));
+});
+
+test('an answer asks for lost sound, once for each Opus format', () => {
+  const answer = ['a=rtpmap:111 opus/48000/2', 'a=rtcp-fb:111 transport-cc', 'a=rtpmap:9 G722/8000', ''].join('\r\n');
+  const asking = withOpusNack(answer);
+  expect(asking.split('\r\n')).toEqual(['a=rtpmap:111 opus/48000/2', 'a=rtcp-fb:111 nack', 'a=rtcp-fb:111 transport-cc', 'a=rtpmap:9 G722/8000', '']);
+  expect(withOpusNack(asking)).toBe(asking);
 });
 
 test('video prefers VP9 profile 0, then H.264, AV1, VP8, and keeps the rest behind', () => {

@@ -24,6 +24,13 @@ export function withOpusOptions(answer: string): string {
     .join('\r\n');
 }
 
+/** Lost sound is asked for again too: Chromium can, but does not say so by itself. */
+export function withOpusNack(answer: string): string {
+  return answer.replace(/^(a=rtpmap:(\d+) opus\/48000.*)$/gim, (line: string, _: string, number: string) =>
+    answer.includes(`a=rtcp-fb:${number} nack`) ? line : `${line}\r\na=rtcp-fb:${number} nack`,
+  );
+}
+
 /**
  * Order of preference for video: VP9, H.264 and AV1 can be recorded untouched; VP8 only if there is nothing else. `cheap` leaves
  * out those that cost most to encode, as the server would choose them again.

@@ -1,6 +1,7 @@
 /** What we receive: offers come from the server with a revision, we answer; m-lines are mapped to tracks by the offer's list. */
 import type { SubscribeOffer, SubscribedTrack } from './protocol';
 import { Recovery } from './recovery';
+import { withOpusNack } from './sdp';
 import { Store } from './store';
 
 export interface SubscribeChannel {
@@ -83,7 +84,11 @@ export class Subscriber {
     if (offer.rebuild) this.drop();
     const pc = this.ensure();
     await pc.setRemoteDescription({ type: 'offer', sdp: offer.sdp });
-    await pc.setLocalDescription(await pc.createAnswer());
+    const answer = await pc.createAnswer();
+    // A browser that takes no changes of its answer does without retransmitted sound.
+    await pc
+      .setLocalDescription({ type: 'answer', sdp: withOpusNack(answer.sdp ?? '') })
+      .catch(() => pc.setLocalDescription(answer));
     if (pc !== this.pc || this.closed) return;
     this.channel.answer(pc.localDescription!.sdp, offer.revision);
     const byMid = new Map(pc.getTransceivers().map((transceiver) => [transceiver.mid, transceiver.receiver.track]));
