@@ -22,6 +22,7 @@ const SUDDEN_QUEUE: f64 = 0.1;
 const DRAIN_TIME: f64 = 1.0;
 const DRAIN_LEAST: f64 = 0.3;
 const DRAIN_MOST: f64 = 2.0;
+const STALL: f64 = 0.2;
 const SILENCE: f64 = 1.0;
 const SILENT_DECREASE: f64 = 0.8;
 const RESPONSE: f64 = 0.1;
@@ -116,6 +117,9 @@ pub struct DelayRate {
     acted: f64,
     drain_since: Option<f64>,
     drain_to: f64,
+    drain_first: f64,
+    /// The estimate when the draining began.
+    before: f64,
 }
 
 impl DelayRate {
@@ -128,6 +132,8 @@ impl DelayRate {
             acted: f64::NEG_INFINITY,
             drain_since: None,
             drain_to: 0.0,
+            drain_first: 0.0,
+            before: START,
         }
     }
 
@@ -135,9 +141,15 @@ impl DelayRate {
         let (mut arrives, lately) = (acked.rate(), acked.lately());
         let passed = self.updated.map_or(0.0, |at| (now - at).min(1.0));
         self.updated = Some(now);
+        if self.drain_since.is_some_and(|since| self.drain(since, detector, round_trip, now)) {
+            return;
+        }
         let (usage, queue) = (detector.usage, detector.queue());
         if usage == Usage::Over {
             self.overused_at = now;
+            if self.drain_since.is_some() && !detector.growing() && arrives > DECREASE * self.estimate {
+                return; // as much arrives as may be sent: it drains, or there is no queue
+            }
             if detector.standing() > SUDDEN_QUEUE && lately != 0.0 {
                 arrives = arrives.min(lately);
             }
@@ -146,8 +158,7 @@ impl DelayRate {
             }
             return;
         }
-        if let Some(since) = self.drain_since {
-            self.drain(since, detector, now);
+        if self.drain_since.is_some() {
             return;
         }
         if usage == Usage::Normal && now - self.acted > round_trip {
@@ -171,24 +182,37 @@ impl DelayRate {
         self.capacity.met(acked);
         let mut target = DECREASE * acked;
         if queue > DRAIN_QUEUE {
-            self.drain_to = if self.drain_since.is_some() { target.min(self.drain_to) } else { target };
-            self.drain_since.get_or_insert(now);
+            if self.drain_since.is_none() {
+                self.drain_since = Some(now);
+                self.drain_to = target;
+                self.drain_first = target;
+                self.before = self.estimate;
+            }
+            self.drain_to = target.min(self.drain_to);
             target = target.min(acked * DRAIN_LEAST.max(1.0 - queue / DRAIN_TIME));
         }
         self.estimate = self.estimate.min(target);
     }
 
-    fn drain(&mut self, since: f64, detector: &mut Overuse, now: f64) {
-        let queue = detector.standing();
-        let late = now - since > DRAIN_MOST;
-        if late && queue > DRAINED {
+    /// Whether the draining has ended.
+    fn drain(&mut self, since: f64, detector: &mut Overuse, round_trip: f64, now: f64) -> bool {
+        let (passed, empty) = (now - since, detector.standing() <= DRAINED);
+        if !empty && (passed <= DRAIN_MOST || detector.growing()) {
+            return false;
+        }
+        self.drain_since = None;
+        self.acted = now;
+        let mut target = self.drain_to;
+        if !empty {
+            target = self.drain_first;
             detector.forget_base();
+        } else if passed <= round_trip + STALL {
+            target = DECREASE * self.before;
+            self.capacity.forget();
+            detector.settle();
         }
-        if late || queue <= DRAINED {
-            self.drain_since = None;
-            self.acted = now;
-            self.estimate = self.estimate.max(self.drain_to);
-        }
+        self.estimate = self.estimate.max(target);
+        true
     }
 
     fn increase(&mut self, acked: f64, round_trip: f64, passed: f64) {

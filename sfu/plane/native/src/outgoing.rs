@@ -16,6 +16,7 @@ const RESEND_BURST: f64 = 400.0;
 const REPEAT_AFTER: f64 = 0.02;
 const LOSSY: f64 = 0.05;
 const SEALED: usize = 256;
+const SEALED_SOUND: usize = 32;
 const ABANDONED: usize = 1024;
 const REPORTS_KEPT: usize = 8;
 const NTP_EPOCH: f64 = 2_208_988_800.0;
@@ -31,6 +32,8 @@ pub struct SinkSpec {
     pub rtx_ssrc: Option<u32>,
     pub extensions: ExtensionIds,
     pub cname: String,
+    /// The subscriber asks for lost sound as well.
+    pub nack: bool,
 }
 
 /// The last keys that were put in, oldest forgotten first.
@@ -105,7 +108,7 @@ impl Outgoing {
     pub fn new(transport: Key, spec: SinkSpec, video: bool, dice: &mut Dice) -> Self {
         let course = Course::new(dice);
         let extensions = HeaderExtensions::new(spec.extensions, &spec.mid);
-        let sealed = (video && spec.rtx_payload_type.is_none()).then(Recent::default);
+        let sealed = ((video || spec.nack) && spec.rtx_payload_type.is_none()).then(Recent::default);
         Outgoing {
             key: transport,
             transport,
@@ -260,7 +263,7 @@ impl Outgoing {
     #[inline]
     pub fn keep(&mut self, number: i64, sealed: &[u8]) {
         if let Some(kept) = &mut self.sealed {
-            kept.put(number as u16, sealed.into(), SEALED);
+            kept.put(number as u16, sealed.into(), if self.video { SEALED } else { SEALED_SOUND });
         }
     }
 

@@ -112,7 +112,29 @@ impl Overuse {
         if let Some(slow) = self.slow {
             self.base = slow;
             self.base_before = slow;
+            self.settle();
         }
+    }
+
+    /// Whether the delay still rises.
+    pub fn growing(&self) -> bool {
+        self.deltas.min(MAX_DELTAS) as f64 * self.trend * GAIN > self.threshold
+    }
+
+    /// What raised the delay was no queue: its trend means nothing.
+    pub fn settle(&mut self) {
+        if let Some(last) = self.row.last() {
+            self.slow = Some(*last);
+        }
+        self.times.clear();
+        self.values.clear();
+        self.delay = 0.0;
+        self.smoothed = 0.0;
+        self.previous_trend = 0.0;
+        self.trend = 0.0;
+        self.over_since = -1.0;
+        self.count = 0;
+        self.usage = Usage::Normal;
     }
 
     /// One packet that arrived; seconds of the sender's and of the receiver's clock.

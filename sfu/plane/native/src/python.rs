@@ -92,6 +92,7 @@ fn sink_spec(spec: &Bound<'_, PyAny>) -> PyResult<SinkSpec> {
         rtx_ssrc: spec.getattr("rtx_ssrc")?.extract()?,
         extensions: extensions(spec)?,
         cname: spec.getattr("cname")?.extract()?,
+        nack: spec.getattr_opt("nack")?.map_or(Ok(false), |nack| nack.extract())?,
     })
 }
 

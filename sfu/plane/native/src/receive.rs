@@ -265,7 +265,6 @@ fn resend_one(
         }
         let placed = Placed { number: i64::from(number), marker, body };
         if transport.sending.is_some() {
-            sink.retransmissions += 1;
             let mut left = 0;
             for _ in 0..if sink.urgent { 2 } else { 1 } {
                 let mut data = Vec::with_capacity(MAX_DATAGRAM);

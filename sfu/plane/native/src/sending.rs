@@ -132,12 +132,13 @@ impl Sending {
     }
 
     /// A retransmission, rendered, its payload after `header` bytes.
-    pub fn again(&mut self, way: &mut Way, sink: &Outgoing, data: Vec<u8>, header: usize, now: f64) -> u64 {
+    pub fn again(&mut self, way: &mut Way, sink: &mut Outgoing, data: Vec<u8>, header: usize, now: f64) -> u64 {
         let size = data.len();
         if self.heard() && !self.may_repair(size, now) {
             way.dropped.count("repair_budget");
             return 0;
         }
+        sink.retransmissions += 1;
         let number_at = sink.extensions.number_at();
         let held = Held { sink: sink.key, number: -1, number_at, slot: sink.rtx_slot, header, data };
         if self.admit(Class::Retransmission, size, now) {
