@@ -26,6 +26,8 @@ LEASE = 5.0
 """Seconds of silence after which a worker's voices go to others."""
 ALIVE = 4.0
 """Seconds without a sign after which a worker does not count as there."""
+TERMS_KEPT = 86_400
+"""Seconds that a room's glossary outlives its last change; without it words are recognised all the same."""
 KEPT = 60
 """Seconds that keys outlive a server that vanished."""
 ENTRIES_IN, ENTRIES_OUT, ENTRIES_JOBS = 4_000, 20_000, 10_000
@@ -77,6 +79,11 @@ def voice(job: Job) -> str:
 def head(job: Job) -> str:
     """Key of a voice's head."""
     return f"{PREFIX}:{job.session}:head:{job.stream}"
+
+
+def terms(session: str, room: str) -> str:
+    """Key of a room's glossary."""
+    return f"{PREFIX}:{session}:terms:{room}"
 
 
 def words(session: str) -> str:

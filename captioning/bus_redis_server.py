@@ -28,6 +28,7 @@ from captioning.messages import (
     Flush,
     OpenStream,
     Ready,
+    SetGlossary,
     SetLanguage,
     SetReaders,
     Stop,
@@ -83,6 +84,8 @@ class RedisTransport:
         self._news = asyncio.Event()
         self._voices: dict[str, _Voice] = {}
         self._readers: dict[str, list[str]] = {}
+        self._rooms: set[str] = set()
+        """Those that have a glossary there."""
         self._seen: dict[bytes, tuple[int, float]] = {}
         self.refused: Counter[str] = Counter()
 
@@ -94,6 +97,7 @@ class RedisTransport:
         self._queued = 0
         self._voices.clear()
         self._readers.clear()
+        self._rooms.clear()
         self._seen.clear()
         self._client = redis.asyncio.Redis.from_url(
             self._url, socket_connect_timeout=bus.CONNECT_WITHIN, socket_timeout=bus.ANSWER_WITHIN
@@ -166,6 +170,7 @@ class RedisTransport:
 
     async def _forget(self, client: Any) -> None:
         keys = [bus.words(self._session)]
+        keys += [bus.terms(self._session, room) for room in self._rooms]
         keys += [key for voice in self._voices.values() for key in (bus.head(voice.job), bus.voice(voice.job))]
         try:
             await client.delete(*keys)
@@ -217,6 +222,17 @@ class RedisTransport:
                     if voice.head.open.room == room:
                         voice.head = Head(voice.head.open, voice.head.until, languages)
                         self._keep_head(pipe, voice)
+                        self._entry(pipe, voice, item)
+            case SetGlossary(room, terms):
+                key = bus.terms(self._session, room)
+                if terms:
+                    pipe.set(key, encoder.encode(item), ex=bus.TERMS_KEPT)
+                    self._rooms.add(room)
+                else:
+                    pipe.delete(key)
+                    self._rooms.discard(room)
+                for voice in self._voices.values():
+                    if voice.head.open.room == room:
                         self._entry(pipe, voice, item)
             case Flush(stream) | CloseStream(stream) if stream in self._voices:
                 self._entry(pipe, self._voices[stream], item)

@@ -26,6 +26,7 @@ from captioning.messages import (
     Failed,
     OpenStream,
     Ready,
+    SetGlossary,
     SetReaders,
     ToServer,
     ToWorker,
@@ -301,6 +302,9 @@ class RedisDuplex:
             SetReaders(room, head.readers),
             OpenStream(claim.name, room, head.open.language, head.open.utterance),
         ]
+        known = bus.read(to_worker, self._client.get(bus.terms(job.session, head.open.room)))
+        if isinstance(known, SetGlossary):
+            messages.insert(0, SetGlossary(room, known.terms))
         rest = self._entries(claim, entries, head.until)
         if abandoned:
             log.error("audio of a voice ended %d workers and is left out", TRIES)
@@ -313,6 +317,9 @@ class RedisDuplex:
         for number, fields in entries:
             claim.last = number
             message = bus.read(to_worker, fields)
+            if isinstance(message, SetGlossary):
+                messages.append(SetGlossary(f"{claim.job.session}/{message.room}", message.terms))
+                continue
             if isinstance(message, SetReaders):
                 messages.append(SetReaders(f"{claim.job.session}/{message.room}", message.languages))
                 continue

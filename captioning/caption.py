@@ -14,7 +14,8 @@ class Caption(msgspec.Struct, frozen=True, rename="camel", omit_defaults=False):
     `source` is the language spoken, `language` that of the text; they are equal in an original.
     `engine` names what translated (``firefox``, ``whisper``), None in an original; `pivot` is the language it went
     through, if any. `confidence` is 0 to 1. BCP 47 tags throughout. `guard` says what a final translation may have
-    wrong: show the original beside it.
+    wrong: show the original beside it. `heard` is what was recognised where terms of the glossary replaced some of it;
+    `doubtful` are the words of a final original, counted from 0, that the recogniser was unsure of.
     """
 
     segment: str
@@ -32,3 +33,5 @@ class Caption(msgspec.Struct, frozen=True, rename="camel", omit_defaults=False):
     pivot: str | None = None
     confidence: float | None = None
     guard: list[Doubt] = []
+    heard: str | None = None
+    doubtful: list[int] = []

@@ -36,6 +36,8 @@ SHORTEST = 5
 SPAN = 4
 """Words that one term may have been heard as."""
 HOTWORDS, HOTWORD_LETTERS = 12, 160
+MOST_BYTES = 400_000
+"""Of one room's terms on their way to a worker."""
 
 _CLASSES = str.maketrans("bpvfdtkgqcjszxmn", "ppffttkkkkkssxnn")
 
@@ -77,6 +79,20 @@ class _Way:
     term: Term
     letters: str
     sound: str
+
+
+def bounded(terms: Iterable[Term]) -> list[Term]:
+    """The first of the terms that fit; of two for the same words the earlier one."""
+    kept: dict[tuple[str, str], Term] = {}
+    size = 0
+    for term in terms:
+        key = (term.language, term.term.casefold())
+        if key not in kept:
+            size += len(msgspec.msgpack.encode(term))
+            if size > MOST_BYTES:
+                break
+            kept[key] = term
+    return list(kept.values())
 
 
 def letters(text: str) -> str:
@@ -227,12 +243,21 @@ class Glossary:
             if not here:
                 continue
             term_stems, term = max(here, key=lambda pair: len(pair[0]))
-            form = term.translations.get(target) or (term.term if term.kind == "drug" else None)
-            if form:
+            form = term.translations.get(target, "").partition("(")[0].strip()
+            form = form or (term.term if term.kind == "drug" else "")
+            if form and (term.kind == "drug" or not _verb(form, target)):
                 words = [token.raw for token in pieces[at - 1 : at - 1 + len(term_stems)]]
                 found.append(Wanted(" ".join(words), form, term.kind))
             at += len(term_stems) - 1
         return found
+
+
+_INFINITIVES = {"pt": r".+[aei]r", "es": r".+[aei]r", "fr": r".+(er|ir|re)", "it": r".+[aei]re", "de": r"[a-zäöü]+en"}
+
+
+def _verb(form: str, language: str) -> bool:
+    """Whether a form is one word that must be a verb in the infinitive: no sentence can take it as it is."""
+    return re.fullmatch(_INFINITIVES.get(language, "(?!)"), form) is not None
 
 
 def _stem(word: str) -> str:

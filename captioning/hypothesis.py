@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
 
 from captioning.guards import Guard
 
@@ -15,7 +15,8 @@ UNSPACED = frozenset({"zh", "ja", "th", "lo", "my", "yue", "km", "bo"})
 @dataclass(frozen=True, slots=True)
 class Hypothesis:
     """`log_probability` is the mean over tokens, `no_speech` Whisper's own doubt; `guard` says why the text must not be
-    shown. `english` is Whisper's translation, where it was asked for."""
+    shown. `english` is Whisper's translation, where it was asked for. `judge` works out the probability of every word
+    (one more pass of the decoder, none for languages without spaces), only in the thread that recognises."""
 
     text: str
     language: str
@@ -26,6 +27,7 @@ class Hypothesis:
     guard: Guard | None = None
     fell_back: bool = False
     english: str | None = None
+    judge: Callable[[], list[float] | None] = field(default=lambda: None, compare=False, repr=False)
 
     @property
     def words(self) -> list[str]:

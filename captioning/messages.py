@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import msgspec
 
+from captioning.glossary import Term
 from captioning.guard import Doubt
 
 
@@ -56,6 +57,13 @@ class SetReaders(Message, frozen=True):
     languages: list[str]
 
 
+class SetGlossary(Message, frozen=True):
+    """The terms of the room and of its organisation; the whole list each time."""
+
+    room: str
+    terms: list[Term]
+
+
 class Flush(Message, frozen=True):
     """The stream fell silent for certain (muted): finish what is open now."""
 
@@ -95,7 +103,8 @@ class Failed(Message, frozen=True):
 
 
 class Words(Message, frozen=True):
-    """What an utterance says so far. An empty final takes back what was shown."""
+    """What an utterance says so far. An empty final takes back what was shown. `heard` and `doubtful` as in
+    `captioning.caption.Caption`."""
 
     stream: str
     utterance: int
@@ -106,6 +115,8 @@ class Words(Message, frozen=True):
     tail: str
     final: bool
     confidence: float | None
+    heard: str | None = None
+    doubtful: list[int] = []
 
 
 class Translation(Message, frozen=True):
@@ -151,7 +162,7 @@ class Beat(Message, frozen=True):
     counters: dict[str, int]
 
 
-ToWorker = OpenStream | Audio | SetLanguage | SetReaders | Flush | CloseStream | Drop | Stop
+ToWorker = OpenStream | Audio | SetLanguage | SetReaders | SetGlossary | Flush | CloseStream | Drop | Stop
 ToServer = Ready | Failed | Words | Translation | Done | Closed | Beat
 
 encoder = msgspec.msgpack.Encoder()

@@ -13,6 +13,7 @@ from typing import Protocol
 
 from captioning.agreement import Agreement
 from captioning.decode import Samples
+from captioning.glossary import Glossary
 from captioning.hypothesis import Hypothesis, join
 from captioning.language import base
 from captioning.messages import (
@@ -23,6 +24,7 @@ from captioning.messages import (
     Drop,
     Flush,
     OpenStream,
+    SetGlossary,
     SetLanguage,
     SetReaders,
     ToServer,
@@ -44,6 +46,9 @@ BEHIND = 1.5
 DONE_EVERY = 1.0
 HELD_BACK_MS = 1_000.0
 """What lies this close to now is not reported as done while nobody speaks: an utterance may begin in it."""
+DOUBTFUL = 0.4
+"""Probability under which a word is marked: two of three are wrong then, in clips that were read aloud."""
+NO_TERMS = Glossary([])
 SHORTEST = 600.0
 """Milliseconds of an open utterance before its first hypothesis."""
 
@@ -62,6 +67,7 @@ class Engine(Protocol):
         declared: str | None = None,
         full: bool = False,
         english: Callable[[str], bool] = ...,
+        hints: Callable[[str], list[str]] = ...,
     ) -> Hypothesis | None: ...
 
 
@@ -81,6 +87,7 @@ class Recogniser:
         self._scheduler = scheduler or Scheduler()
         self._streams: dict[str, Stream] = {}
         self._readers: dict[str, list[str]] = {}
+        self._glossaries: dict[str, Glossary] = {}
         self._packet_at: dict[str, float] = {}
         self._done_at: dict[str, float] = {}
         self._lock = threading.RLock()
@@ -107,6 +114,10 @@ class Recogniser:
                         stream.language.declare(_primary(language))
                 case SetReaders(room, languages):
                     self._readers[room] = languages
+                case SetGlossary(room, terms):
+                    self._glossaries[room] = Glossary(terms)
+                    if not terms:
+                        del self._glossaries[room]
                 case Flush(name):
                     if (stream := self._streams.get(name)) is not None:
                         self._changes(name, stream, stream.flush(), now)
@@ -191,6 +202,7 @@ class Recogniser:
                 return
             samples, speech_end = stream.sound()
             readers = self._readers.get(stream.room, [])
+            glossary = self._glossaries.get(stream.room, NO_TERMS)
             end_ms = stream.now_ms
         heard_at = clock()
         full = job.full
@@ -201,6 +213,7 @@ class Recogniser:
             declared=stream.language.declared if full else stream.language.current,
             full=full,
             english=(lambda language: self._translator.wants_english(language, map(base, readers))) if full else _never,
+            hints=lambda language: glossary.hotwords(" ".join(utterance.shown or ()), language),
         )
         if hypothesis is None:
             self._counters["interims_undecided"] += 1
@@ -234,19 +247,33 @@ class Recogniser:
                     hypothesis.confidence,
                 )
             )
+            idle = full and not self._scheduler.queue()
             calm = self._scheduler.lag(clock()) < BEHIND and not self._scheduler.overloaded
         if calm and clock() - utterance.translated_at >= TRANSLATE_EVERY and len(stable_words) >= TRANSLATE_WORDS:
             utterance.translated_at = clock()
-            self._translate(job.stream, utterance, hypothesis.language, stable, None, readers, end_ms, final=False)
+            self._translate(job.stream, utterance, hypothesis.language, stable, None, readers, end_ms, NO_TERMS)
+        if idle:  # the speaker pauses: there is time now for what the final will need
+            hypothesis.judge()
 
     def _final(self, job: Job, stream: Stream, clock: Callable[[], float]) -> None:
         with self._lock:
             utterance = stream.pending[job.utterance]
             readers = self._readers.get(stream.room, [])
+            glossary = self._glossaries.get(stream.room, NO_TERMS)
             samples = utterance.samples
         assert samples is not None
-        hypothesis = self._conclude(stream, utterance, samples, readers)
+        hypothesis = self._conclude(stream, utterance, samples, readers, glossary)
         text = hypothesis.text if hypothesis is not None and hypothesis.guard is None else ""
+        heard, doubtful = None, list[int]()
+        if hypothesis is not None and text:
+            sure = list(hypothesis.judge() or ())
+            words, corrections = glossary.correct(hypothesis.words, sure, hypothesis.language)
+            if corrections:
+                self._counters["glossary_corrections"] += len(corrections)
+                heard, text = text, join(words, hypothesis.language)
+            for change in reversed(corrections):
+                sure[change.at : change.at + change.count] = [1.0] * len(change.now.split())
+            doubtful = [at for at, probability in enumerate(sure) if probability < DOUBTFUL]
         if hypothesis is not None:
             if hypothesis.guard is not None:
                 self._counters[f"guard_{hypothesis.guard}"] += 1
@@ -264,6 +291,8 @@ class Recogniser:
                         "",
                         True,
                         hypothesis.confidence if text else None,
+                        heard,
+                        doubtful,
                     )
                 )
             self._translate(
@@ -274,6 +303,7 @@ class Recogniser:
                 hypothesis.english,
                 readers,
                 utterance.end_ms,
+                glossary,
                 final=True,
             )
         self._counters["finals" if text else "finals_empty"] += 1
@@ -285,7 +315,7 @@ class Recogniser:
             self._leave(job.stream, stream)
 
     def _conclude(
-        self, stream: Stream, utterance: Utterance, samples: Samples, readers: list[str]
+        self, stream: Stream, utterance: Utterance, samples: Samples, readers: list[str], glossary: Glossary
     ) -> Hypothesis | None:
         """The last word on an utterance: what was heard at its last pause if that was all of it, else a new decode."""
         duration = utterance.end_ms - utterance.start_ms
@@ -303,6 +333,7 @@ class Recogniser:
             declared=language,
             full=True,
             english=lambda language: self._translator.wants_english(language, map(base, readers)),
+            hints=lambda language: glossary.hotwords(" ".join(utterance.shown or ()), language),
         )
 
     def _translate(
@@ -314,15 +345,20 @@ class Recogniser:
         english: str | None,
         readers: list[str],
         end_ms: float,
+        glossary: Glossary,
         *,
-        final: bool,
+        final: bool = False,
     ) -> None:
         for reader in readers:
             route = self._translator.route(source, base(reader))
             result = None
             if route is not None and text and (final or not route.english_first):
-                guarded = {"spoken": source, "read": base(reader)} if final else {}
-                result = self._translator.translate(text, route, english, **guarded)
+                if final:
+                    target = base(reader)
+                    wanted = glossary.wanted(text, source, target)
+                    result = self._translator.translate(text, route, english, spoken=source, read=target, wanted=wanted)
+                else:
+                    result = self._translator.translate(text, route)
             shown = reader in utterance.translated
             if route is None or (result is None and not (final and shown)):
                 continue

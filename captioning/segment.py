@@ -35,6 +35,8 @@ class Segments:
         pivot: str | None = None,
         confidence: float | None = None,
         guard: list[Doubt] | None = None,
+        heard: str | None = None,
+        doubtful: list[int] | None = None,
     ) -> Caption | None:
         """The next revision; None when it would say nothing new, or come after the final."""
         languages = self._newest.setdefault(segment, {})
@@ -61,6 +63,8 @@ class Segments:
             pivot=pivot,
             confidence=confidence,
             guard=guard or [],
+            heard=heard,
+            doubtful=doubtful or [],
         )
         languages[language] = caption
         while len(self._newest) > self._kept:

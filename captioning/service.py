@@ -17,6 +17,7 @@ import msgspec
 from captioning.bus import PipeTransport, Transport
 from captioning.caption import Caption
 from captioning.config import CaptionConfig, CaptionStatus, State
+from captioning.glossary import Term, bounded
 from captioning.messages import Closed, Done, Packet, ToServer, Translation, Words
 from captioning.segment import Segments
 from captioning.supervisor import Supervisor
@@ -116,6 +117,10 @@ class CaptionService:
         for supervisor in self._supervisors:
             supervisor.set_readers(room, languages)
 
+    def _tell_glossary(self, room: str, terms: list[Term]) -> None:
+        for supervisor in self._supervisors:
+            supervisor.set_glossary(room, terms)
+
     def _transports(self) -> list[Transport]:
         config = self.config
         if config.redis_url:
@@ -182,6 +187,11 @@ class RoomCaptions:
             self._readers = languages
             self._service._tell_readers(self.key, sorted(languages))
 
+    def set_glossary(self, terms: Sequence[Term]) -> None:
+        """The room's terms and its organisation's, the room's first: what is beyond a bound is left out."""
+        if not self._closed:
+            self._service._tell_glossary(self.key, bounded(terms))
+
     def snapshot(self) -> list[Caption]:
         """For late joiners: the last finals and what is open, oldest first."""
         return self._segments.snapshot()
@@ -205,6 +215,7 @@ class RoomCaptions:
             self._service._release(stream)
         self._tracks.clear()
         self._service._tell_readers(self.key, [])
+        self._service._tell_glossary(self.key, [])
         self._service._rooms.discard(self)
 
     # --- Tap ---
@@ -268,6 +279,8 @@ class RoomCaptions:
                 tail=words.tail,
                 final=words.final,
                 confidence=words.confidence,
+                heard=words.heard,
+                doubtful=words.doubtful,
             )
         )
 

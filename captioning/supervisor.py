@@ -14,6 +14,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 
 from captioning.bus import Transport
+from captioning.glossary import Term
 from captioning.messages import (
     Audio,
     Beat,
@@ -25,6 +26,7 @@ from captioning.messages import (
     OpenStream,
     Packet,
     Ready,
+    SetGlossary,
     SetLanguage,
     SetReaders,
     ToServer,
@@ -70,6 +72,7 @@ class Supervisor:
         self._changed = changed
         self._feeds: dict[str, Feed] = {}
         self._readers: dict[str, list[str]] = {}
+        self._glossaries: dict[str, list[Term]] = {}
         self._running = False
         self._task: asyncio.Task[None] | None = None
         self._ended: asyncio.Future[str] | None = None
@@ -137,6 +140,16 @@ class Supervisor:
             self._readers.pop(room, None)
         self._tell(SetReaders(room, languages))
 
+    def set_glossary(self, room: str, terms: list[Term]) -> None:
+        """An empty list forgets the room's."""
+        if not terms and room not in self._glossaries:
+            return
+        if terms:
+            self._glossaries[room] = terms
+        else:
+            self._glossaries.pop(room, None)
+        self._tell(SetGlossary(room, terms))
+
     def flush(self, stream: str) -> None:
         self._send_waiting()
         self._tell(Flush(stream))
@@ -176,6 +189,8 @@ class Supervisor:
         """A new worker: everything it must know, and the audio that the last one owed."""
         for room, languages in self._readers.items():
             self._transport.send(SetReaders(room, languages))
+        for room, terms in self._glossaries.items():
+            self._transport.send(SetGlossary(room, terms))
         for feed in self._feeds.values():
             feed.waiting = []
             if self._tries >= TRIES and feed.kept:

@@ -6,14 +6,16 @@ Every translation is made once per language, however many read it. Nothing is fe
 
 from __future__ import annotations
 
+import re
 from collections import Counter, OrderedDict
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal, Protocol
 
 from captioning.agreement import plain
-from captioning.guard import Doubt, check, doubts
+from captioning.glossary import Wanted, holds
+from captioning.guard import Doubt, Finding, check, doubts
 from captioning.retry import ways
 
 LONGEST = 1_200
@@ -56,6 +58,22 @@ class Translated:
     doubts: tuple[Doubt, ...] = ()
 
 
+@dataclass(frozen=True, slots=True)
+class _Checks:
+    """What a translation of one text is held against."""
+
+    text: str
+    spoken: str
+    read: str
+    wanted: Sequence[Wanted]
+
+    def __call__(self, translation: str) -> list[Finding]:
+        words = [word for term in self.wanted for word in f"{term.found} {term.form}".split()]
+        found = check(self.text, translation, self.spoken, self.read, words)
+        missing = (term for term in self.wanted if term.kind == "drug" and not holds(translation, term))
+        return found + [Finding("drug", term.found) for term in missing]
+
+
 class Translator:
     """`pairs` are the models there are; `hears_english`: whether Whisper can give English. Counts in `counters`."""
 
@@ -92,19 +110,27 @@ class Translator:
         return any(route.english_first for route in routes if route is not None)
 
     def translate(
-        self, text: str, route: Route, english: str | None = None, *, spoken: str = "", read: str = ""
+        self,
+        text: str,
+        route: Route,
+        english: str | None = None,
+        *,
+        spoken: str = "",
+        read: str = "",
+        wanted: Sequence[Wanted] = (),
     ) -> Translated | None:
         """The translation, or None when there is none worth showing (then the original stands).
 
         With both languages given it is compared with the original (`captioning.guard`), tried again in other ways while
-        something is wrong, and marked with what stays wrong."""
+        something is wrong, and marked with what stays wrong. `wanted` are the terms of the glossary in the text: they
+        are put in where that can be done without harm, and a drug that is missing is marked."""
         if route.english_first and not english:
             self.counters["translations_missing"] += 1
             return None
         start = english if route.english_first and english else text
         result = Translated(self._legs([start], route))
         if spoken and read:
-            result = self._guarded(text, start, result.text, route, spoken, read)
+            result = self._guarded(start, result.text, route, _Checks(text, spoken, read, wanted))
         if not result.text:
             self.counters["translations_empty"] += 1
             return None
@@ -113,25 +139,46 @@ class Translator:
             return None
         return result
 
-    def _guarded(self, text: str, start: str, current: str, route: Route, spoken: str, read: str) -> Translated:
+    def _guarded(self, start: str, current: str, route: Route, checks: _Checks) -> Translated:
         self.counters["translations_guarded"] += 1
-        best, findings = current, check(text, current, spoken, read)
-        if findings and route.legs:
+        best, marks = current, checks(current)
+        if marks and route.legs:
             self.counters["translations_retried"] += 1
             for pieces in ways(start, route.legs[0][0]):
                 other = self._legs(pieces, route)
-                left = check(text, other, spoken, read)
-                if len(left) < len(findings):
-                    best, findings = other, left
-                if not findings:
+                left = checks(other)
+                if len(left) < len(marks) and not copied(" ".join(pieces), other, least=1):
+                    best, marks = other, left
+                if not marks:
                     self.counters["translations_mended"] += 1
                     break
-        marks = doubts(findings)
-        if marks:
+        best, marks = self._with_terms(start, best, marks, route, checks)
+        kinds = doubts(marks)
+        if kinds:
             self.counters["translations_marked"] += 1
-            for mark in marks:
-                self.counters[f"translations_marked_{mark}"] += 1
-        return Translated(best, marks)
+            for kind in kinds:
+                self.counters[f"translations_marked_{kind}"] += 1
+        return Translated(best, kinds)
+
+    def _with_terms(
+        self, start: str, best: str, marks: list[Finding], route: Route, checks: _Checks
+    ) -> tuple[str, list[Finding]]:
+        """The glossary's terms put in: in place of what was left as it was, or by saying them in the source already."""
+        missing = [term for term in checks.wanted if not holds(best, term)]
+        self.counters["glossary_kept"] += len(checks.wanted) - len(missing)
+        for term in missing:
+            tries = [replaced(best, term.found, term.form)]
+            if not route.english_first and route.legs:
+                tries.append(self._legs([replaced(start, term.found, term.form)], route))
+            for other in tries:
+                left = checks(other)
+                if holds(other, term) and len(left) <= len(marks) and not stranded(start, other, term):
+                    best, marks = other, left
+                    self.counters["glossary_mended"] += 1
+                    break
+            else:
+                self.counters["glossary_missed"] += 1
+        return best, marks
 
     def _legs(self, pieces: list[str], route: Route) -> str:
         """Every piece through all legs, joined."""
@@ -163,10 +210,24 @@ class Translator:
         return result
 
 
-def copied(text: str, translation: str) -> bool:
-    """Whether the engine gave back what it got."""
+def replaced(text: str, old: str, new: str) -> str:
+    """With every whole `old` as `new`, in any case."""
+    return re.sub(rf"(?<!\w){re.escape(old)}(?!\w)", lambda _: new, text, flags=re.IGNORECASE)
+
+
+def stranded(source: str, translation: str, term: Wanted) -> bool:
+    """Whether the word before the term is the one that stood before it in the source: “the gotículas”."""
+
+    def before(text: str, words: str) -> set[str]:
+        return {found.lower() for found in re.findall(rf"(\w+)\s+{re.escape(words)}(?!\w)", text, re.IGNORECASE)}
+
+    return bool(before(source, term.found) & before(translation, term.form))
+
+
+def copied(text: str, translation: str, least: int = COPIED_FROM) -> bool:
+    """Whether the engine gave back what it got, of `least` words or more."""
     words = [plain(word) for word in text.split()]
-    return len(words) >= COPIED_FROM and words == [plain(word) for word in translation.split()]
+    return len(words) >= least and words == [plain(word) for word in translation.split()]
 
 
 def load_pair(folder: Path) -> SentenceTranslator:

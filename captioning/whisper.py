@@ -8,16 +8,18 @@ trained with.
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
+from functools import cache
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
+from captioning.agreement import plain
 from captioning.decode import RATE, Samples
 from captioning.guards import doubtful, repetitive
-from captioning.hypothesis import Hypothesis, split
+from captioning.hypothesis import UNSPACED, Hypothesis, split
 
 DRAFT_WINDOWS = (6, 8, 10, 12, 15, 18, 30)
 FULL_WINDOWS = (10, 15, 20, 30)
@@ -27,6 +29,9 @@ SPARE = 3.0
 """Seconds that must stay empty behind the speech."""
 DRAFT_BEAM, FULL_BEAM = 1, 5
 TOKENS_PER_SECOND, TOKENS_AT_LEAST, TOKENS_AT_MOST = 14, 24, 440
+HINT_TOKENS, ALL_TOKENS = 100, 448
+ECHO = 3
+"""Words of which a text that says nothing but hints must have so many to count as an echo of them."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,6 +39,7 @@ class _Decoded:
     text: str
     log_probability: float
     no_speech: float
+    tokens: tuple[int, ...] = ()
 
 
 def window_for(seconds: float, windows: tuple[int, ...]) -> int:
@@ -72,10 +78,12 @@ class WhisperEngine:
         declared: str | None = None,
         full: bool = False,
         english: Callable[[str], bool] = lambda language: False,
+        hints: Callable[[str], list[str]] = lambda language: [],
     ) -> Hypothesis | None:
         """Hear 16 kHz mono samples. `choose` gets the detected language and its probability and returns the one to
         decode in, or None to give up for now; it is not asked when `declared` is known to the model.
-        `english(language)` says whether a translation to English is wanted too."""
+        `english(language)` says whether a translation to English is wanted too, `hints(language)` names terms that may
+        have been said; both count in a full pass only."""
         seconds = len(samples) / RATE
         window = window_for(seconds, FULL_WINDOWS if full else DRAFT_WINDOWS)
         encoded = self._encode(samples, window)
@@ -87,7 +95,10 @@ class WhisperEngine:
         if chosen is None:
             return None
         language = chosen if chosen in self.languages else detected
-        result = self._decode(encoded, language, "transcribe", seconds, full)
+        terms = hints(language) if full else []
+        result = self._decode(encoded, language, "transcribe", seconds, full, terms)
+        if terms and _misled(result, terms, language):
+            result = self._decode(encoded, language, "transcribe", seconds, full)
         fell_back = False
         if full and window < TRAINED and repetitive(result.text, split(result.text, language)):
             encoded = self._encode(samples, TRAINED)
@@ -103,6 +114,7 @@ class WhisperEngine:
             no_speech=result.no_speech,
             guard=doubtful(result.text, words, result.log_probability, result.no_speech) if words else None,
             fell_back=fell_back,
+            judge=cache(lambda: self._judge(encoded, language, result, len(words), seconds)),
         )
         if hypothesis.text and hypothesis.guard is None and language != "en" and english(language):
             said = self._decode(encoded, language, "translate", seconds, full)
@@ -123,12 +135,39 @@ class WhisperEngine:
         token, probability = self._model.detect_language(encoded)[0][0]
         return token.strip("<|>"), float(probability)
 
-    def _decode(self, encoded: Any, language: str, task: str, seconds: float, full: bool) -> _Decoded:
+    def _tokens(self, task: str, language: str) -> Any:
         tokenizer = self._tokenizers.get((task, language))
         if tokenizer is None:
             tokenizer = self._tokenizers[task, language] = self._tokenizer(task, language)
+        return tokenizer
+
+    def _judge(self, encoded: Any, language: str, result: _Decoded, words: int, seconds: float) -> list[float] | None:
+        """The least probability of any token with letters, for every word; None where words are not told apart."""
+        tokenizer = self._tokens("transcribe", language)
+        tokens = [token for token in result.tokens if token < tokenizer.eot]
+        if not tokens or language in UNSPACED:
+            return None
+        frames = int(seconds * 100)
+        aligned = self._model.align(encoded, list(tokenizer.sot_sequence), [tokens], [frames])[0]
+        found: list[float] = []
+        for token, probability in zip(tokens, aligned.text_token_probs, strict=True):
+            text = tokenizer.tokenizer.id_to_token(token)
+            if text.startswith("\u0120") or not found:  # the byte-level tokenizer's sign for a space
+                found.append(1.0)
+            if any(c.isalnum() for c in text.lstrip("\u0120")):
+                found[-1] = min(found[-1], float(probability))
+        return found if len(found) == words else None
+
+    def _decode(
+        self, encoded: Any, language: str, task: str, seconds: float, full: bool, terms: Sequence[str] = ()
+    ) -> _Decoded:
+        tokenizer = self._tokens(task, language)
         prompt = list(tokenizer.sot_sequence)
         most = min(TOKENS_AT_MOST, TOKENS_AT_LEAST + int(seconds * TOKENS_PER_SECOND))
+        if terms:
+            said = tokenizer.encode(" " + ", ".join(terms))[:HINT_TOKENS]
+            prompt = [tokenizer.sot_prev, *said, *prompt]
+            most = min(most, ALL_TOKENS - len(prompt))
         result = self._model.generate(
             encoded,
             [prompt],
@@ -141,4 +180,12 @@ class WhisperEngine:
         tokens = result.sequences_ids[0]
         mean = result.scores[0] * len(tokens) / (len(tokens) + 1)
         text = tokenizer.decode(tokens).strip().replace("\ufffd", "")
-        return _Decoded(" ".join(text.split()), mean, result.no_speech_prob)
+        return _Decoded(" ".join(text.split()), mean, result.no_speech_prob, tuple(tokens))
+
+
+def _misled(result: _Decoded, terms: Sequence[str], language: str) -> bool:
+    """Whether the hints did harm: a doubtful text, or one that says nothing but them."""
+    words = split(result.text, language)
+    told = {plain(word) for term in terms for word in term.split()}
+    echo = len(words) >= ECHO and all(plain(word) in told for word in words)
+    return echo or doubtful(result.text, words, result.log_probability, result.no_speech) is not None

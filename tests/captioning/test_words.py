@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Literal
+
 import numpy as np
 import pytest
 from hypothesis import given
@@ -11,6 +13,7 @@ from benchmarks._speech import opus
 from captioning.bus import LARGEST_FRAME, Frames, frame
 from captioning.caption import Caption
 from captioning.decode import OpusDecoder
+from captioning.glossary import Wanted
 from captioning.guards import compression_ratio, doubtful, looping
 from captioning.language import SpokenLanguage, base
 from captioning.messages import Done, Packet, to_server
@@ -272,3 +275,31 @@ def test_the_ways_to_ask_again_are_few_and_different() -> None:
     assert len(asked) == len(set(asked)) == 3
     assert list(ways("Yes", "en")) == []
     assert ungrouped("1.500 mg, 1.500,5 e 12.5", "pt") == "1500 mg, 1.500,5 e 12.5"
+
+
+def test_terms_of_the_glossary_are_put_in_and_a_drug_that_is_missing_is_marked() -> None:
+    script = Script(
+        {
+            "Take Tylenol for it.": "Tome Tylenol para isso.",
+            "The droplets fall.": "As gotas caem.",
+            "The gotículas fall.": "The gotículas caem.",
+            "Small droplets fall.": "Pequenas gotas caem.",
+            "Small gotículas fall.": "Pequenas gotículas caem.",
+            "Start Clexane now.": "Comece agora.",
+            "Start Clexan now.": "Comece agora.",
+        }
+    )
+    translator = Translator({("en", "pt"): script}, False)
+
+    def said(text: str, found: str, form: str, kind: Literal["term", "drug"]) -> Translated | None:
+        route = Route(False, (("en", "pt"),))
+        return translator.translate(text, route, spoken="en", read="pt", wanted=[Wanted(found, form, kind)])
+
+    assert said("Take Tylenol for it.", "Tylenol", "paracetamol", "drug") == Translated("Tome paracetamol para isso.")
+    assert said("Small droplets fall.", "droplets", "gotículas", "term") == Translated("Pequenas gotículas caem.")
+    assert said("The droplets fall.", "droplets", "gotículas", "term") == Translated("As gotas caem."), (
+        "a stray article"
+    )
+    assert said("Start Clexane now.", "Clexane", "Clexane", "drug") == Translated("Comece agora.", ("drug",))
+    count = translator.counters
+    assert (count["glossary_mended"], count["glossary_missed"], count["translations_marked_drug"]) == (2, 2, 1)

@@ -20,7 +20,8 @@ export type Source = "microphone" | "camera" | "screen" | "screen-audio";
  * `source` is the language spoken, `language` that of the text; they are equal in an original.
  * `engine` names what translated (``firefox``, ``whisper``), None in an original; `pivot` is the language it went
  * through, if any. `confidence` is 0 to 1. BCP 47 tags throughout. `guard` says what a final translation may have
- * wrong: show the original beside it.
+ * wrong: show the original beside it. `heard` is what was recognised where terms of the glossary replaced some of it;
+ * `doubtful` are the words of a final original, counted from 0, that the recogniser was unsure of.
  */
 export interface Caption {
   segment: string;
@@ -38,6 +39,8 @@ export interface Caption {
   pivot: string | null;
   confidence: number | null;
   guard: ("copied" | "date" | "dose" | "drug" | "empty" | "length" | "loop" | "negation" | "number" | "percentage" | "side" | "unit")[];
+  heard: string | null;
+  doubtful: number[];
 }
 
 /** Whether words can be had now, and in which languages they can be read. `problem` says why not. */

@@ -1,0 +1,88 @@
+"""What a recogniser makes of an unsure hypothesis: real audio and voice detection, an engine that answers as told."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+from captioning.decode import Samples
+from captioning.glossary import Term
+from captioning.hypothesis import Hypothesis
+from captioning.messages import Audio, CloseStream, OpenStream, Packet, SetGlossary, SetReaders, Translation, Words
+from captioning.recogniser import Recogniser
+from captioning.translate import Translator
+
+from .speech import clip
+
+SAID = "She takes met forming twice a day."
+SURE = [0.99, 0.99, 0.3, 0.5, 0.99, 0.2, 0.99]
+
+
+class Engine:
+    """Hears `SAID` in whatever it is given; `hinted` are the hints it got for the last full pass."""
+
+    languages = ("en",)
+    multilingual = False
+
+    def __init__(self) -> None:
+        self.hinted: list[str] = []
+
+    def recognise(
+        self,
+        samples: Samples,
+        choose: Callable[[str, float], str | None],
+        *,
+        declared: str | None = None,
+        full: bool = False,
+        english: Callable[[str], bool] = lambda language: False,
+        hints: Callable[[str], list[str]] = lambda language: [],
+    ) -> Hypothesis | None:
+        if full:
+            self.hinted = hints("en")
+        return Hypothesis(SAID, "en", "en", 1.0, -0.2, judge=lambda: SURE)
+
+
+class Portuguese:
+    def translate_long(self, text: str) -> str:
+        return {"She takes metformin twice a day.": "Ela toma remédio duas vezes por dia."}.get(text, "Ela toma.")
+
+
+def hear(terms: list[Term]) -> tuple[list[Words], list[Translation], Recogniser, Engine]:
+    sent: list[object] = []
+    engine = Engine()
+    recogniser = Recogniser(engine, Translator({("en", "pt"): Portuguese()}, False), sent.append)
+    clock = [0.0]
+
+    def work() -> bool:
+        job = recogniser.take(lambda: clock[0], 0.0)
+        if job is not None:
+            recogniser.work(job, lambda: clock[0])
+        return job is not None
+
+    for message in (SetReaders("room", ["pt"]), SetGlossary("room", terms), OpenStream("t", "room", "en", 0)):
+        recogniser.handle(message, clock[0])
+    for number, payload in enumerate(clip("en-dose.opus")):
+        clock[0] += 0.02
+        recogniser.handle(Audio("t", [Packet(number * 960, number * 20.0, payload)]), clock[0])
+        if number % 50 == 49:
+            work()
+    recogniser.handle(CloseStream("t"), clock[0])
+    while work():
+        pass
+    finals = [m for m in sent if isinstance(m, Words) and m.final]
+    return finals, [m for m in sent if isinstance(m, Translation) and m.final], recogniser, engine
+
+
+def test_an_unsure_word_becomes_the_term_and_what_was_heard_goes_along() -> None:
+    term = Term("metformin", "en", "drug", ["met forming"], {"pt": "metformina"})
+    finals, translations, recogniser, engine = hear([term])
+    assert finals and {(f.stable, f.heard) for f in finals} == {("She takes metformin twice a day.", SAID)}
+    assert finals[0].doubtful == [4], "counted in the corrected text; what was put right is not doubted"
+    assert engine.hinted == ["metformin"]
+    assert translations and all(t.guard == ["drug"] for t in translations), "a drug of the glossary is missing"
+    assert recogniser.figures(0.0)[4]["glossary_corrections"] == len(finals)
+
+
+def test_without_a_glossary_the_words_stay_and_the_unsure_ones_are_named() -> None:
+    finals, _, _, engine = hear([])
+    assert finals[0].stable == SAID and finals[0].heard is None and finals[0].doubtful == [2, 5]
+    assert engine.hinted == []
