@@ -149,8 +149,8 @@ class NativePlane:
             self._numbers[transport] = number
 
     def remove_transport(self, transport: str) -> None:
-        self._core.remove_transport(transport)
-        self._flush()
+        for source in self._core.remove_transport(transport):
+            self._forget_tap(source)
         self._remember(transport, None)
 
     def set_bitrate(self, transport: str, bits_per_second: int | None) -> None:

@@ -6,6 +6,7 @@ from collections.abc import AsyncIterator, Callable
 
 import pytest
 
+from sfu.plane.choose import PlaneName
 from sfu.server import Sfu, SfuConfig, SfuRoom
 from tests.sfu.people import Person, Recorded
 
@@ -17,8 +18,14 @@ def host() -> str:
 
 
 @pytest.fixture
-async def sfu(host: str) -> AsyncIterator[Sfu]:
-    server = Sfu(SfuConfig(host=host, port=0))
+def media_plane() -> PlaneName:
+    """Which plane forwards; a module may override it."""
+    return "auto"
+
+
+@pytest.fixture
+async def sfu(host: str, media_plane: PlaneName) -> AsyncIterator[Sfu]:
+    server = Sfu(SfuConfig(host=host, port=0, plane=media_plane))
     await server.start()
     yield server
     await server.stop()

@@ -190,11 +190,13 @@ PUBLISHER_IDS = ExtensionIds(mid=4, audio_level=1, rid=5, repaired_rid=6)
 COUNTED_IDS = ExtensionIds(mid=4, rid=5, repaired_rid=6, transport_cc=3)
 TWCC_IDS = ExtensionIds(mid=7, transport_cc=1)
 TIMED_IDS = ExtensionIds(mid=7, abs_send_time=2)
+VOICE = 6000
 SINKS = {"a": 5000, "b": 5100, "c": 5200, "d": 5300}
 
 ACTIONS = (
     "frame*10 wait*5 audio key lose late twice repair nack nack report twcc*4 pli fir remb aim aim layers layers "
-    "mute*3 pause*3 sender-report new-ssrc restart bye drop-sink garbage garbage settle want cap padding keyframe twcc-loss"
+    "mute*3 pause*3 sender-report new-ssrc restart bye drop-sink garbage garbage settle want cap padding keyframe "
+    "twcc-loss"
 )
 weighted = [name for word in ACTIONS.split() for name in [word.partition("*")[0]] * int(word.partition("*")[2] or 1)]
 steps = st.lists(st.tuples(st.sampled_from(weighted), st.integers(0, 1 << 30)), min_size=20, max_size=160)
@@ -221,9 +223,8 @@ def play(seed: int, codec: str, steps: list[tuple[str, int]]) -> None:
     both.call("add_sink", "s", Kit.sink("solo", "b", SINKS["b"], rtx_payload_type=None, rtx_ssrc=None))
     both.call("add_sink", "t", Kit.sink("cam/h", "c", SINKS["c"], extensions=TWCC_IDS))
     both.call("add_sink", "u", Kit.sink("solo", "d", SINKS["d"], extensions=TIMED_IDS))
-    both.call(
-        "add_sink", "t", Kit.sink("mic", "voice", 6000, rtx_payload_type=None, rtx_ssrc=None, extensions=TWCC_IDS)
-    )
+    voice = {"rtx_payload_type": None, "rtx_ssrc": None, "extensions": TWCC_IDS, "nack": True}
+    both.call("add_sink", "t", Kit.sink("mic", "voice", VOICE, **voice))
     both.call("set_wanted_bitrate", "t", 2_500_000.0)
     both.recorders["t"] = ArrivalRecorder()
     world = SimpleNamespace(
@@ -308,6 +309,7 @@ def step(both: Both, streams: dict[str, Stream], world: SimpleNamespace, action:
         sent = both.sent.get(f"{viewer} {SINKS[sink]}", [dice.randrange(65536)])
         numbers = sorted({dice.choice(sent[-60:]) for _ in range(dice.randint(1, 12))} | {dice.randrange(65536)})
         both.rtcp(viewer, ReceiverReport(1), Nack(1, SINKS[sink], tuple(numbers)))
+        both.rtcp("t", Nack(1, VOICE, tuple(both.sent.get(f"t {VOICE}", [1])[-40::3])))
     elif action == "report":
         report = Report(SINKS[sink], dice.random() / 4, 3, 5, 7, dice.randrange(1 << 32), 9)
         both.rtcp(viewer, ReceiverReport(1, (report,)))

@@ -117,8 +117,6 @@ def test_without_rtx_the_very_bytes_are_sent_again(net, plane, kit):
 
 
 def test_sound_is_sent_again_to_a_subscriber_that_said_it_would_ask(net, plane, kit):
-    if plane.name == "native":
-        pytest.skip("the native plane does not send sound again yet")
     publisher, asking, silent = net.join("p"), net.join("s"), net.join("t")
     plane.add_source("p", kit.audio())
     plane.add_sink("s", kit.sink("mic", rtx_payload_type=None, rtx_ssrc=None, nack=True))

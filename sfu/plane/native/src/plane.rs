@@ -150,10 +150,13 @@ impl Plane {
         }
     }
 
-    pub fn remove_transport(&mut self, name: &str) {
+    /// The ids of its sources, which are gone with it.
+    pub fn remove_transport(&mut self, name: &str) -> Vec<String> {
         self.estimates.remove(|key| key == name);
-        let Some(key) = self.transport_names.remove(name) else { return };
-        let Some(gone) = self.transports.get(key) else { return };
+        let Some(key) = self.transport_names.remove(name) else { return Vec::new() };
+        let Some(gone) = self.transports.get(key) else { return Vec::new() };
+        let ids = gone.sources.iter().filter_map(|key| self.sources.get(*key)).map(|source| source.spec.id.clone());
+        let ids = ids.collect();
         let sources: Vec<Key> = gone.sources.clone();
         let sinks: Vec<Key> = gone.sinks.iter().map(|(_, key)| *key).collect();
         for source in sources {
@@ -164,6 +167,7 @@ impl Plane {
         }
         self.transports.remove(key);
         self.addresses.retain(|_, (owner, _)| *owner != key);
+        ids
     }
 
     // --- sources ---

@@ -92,7 +92,7 @@ fn sink_spec(spec: &Bound<'_, PyAny>) -> PyResult<SinkSpec> {
         rtx_ssrc: spec.getattr("rtx_ssrc")?.extract()?,
         extensions: extensions(spec)?,
         cname: spec.getattr("cname")?.extract()?,
-        nack: spec.getattr_opt("nack")?.map_or(Ok(false), |nack| nack.extract())?,
+        nack: spec.getattr("nack")?.extract()?,
     })
 }
 
@@ -153,8 +153,8 @@ impl Core {
         Ok(self.with(py, |plane| plane.set_route(name, to))?)
     }
 
-    fn remove_transport(&self, py: Python<'_>, name: &str) {
-        self.with(py, |plane| plane.remove_transport(name));
+    fn remove_transport(&self, py: Python<'_>, name: &str) -> Vec<String> {
+        self.with(py, |plane| plane.remove_transport(name))
     }
 
     fn set_bitrate(&self, py: Python<'_>, name: &str, cap: Option<i64>) -> PyResult<()> {

@@ -246,6 +246,9 @@ fn resend_one(
             return 0;
         }
         if let Some(sealed) = sink.sealed.as_ref().and_then(|kept| kept.get(number)) {
+            if let Some(sending) = &mut transport.sending {
+                sending.repeated(sink, sealed);
+            }
             out.arena.extend_from_slice(sealed);
         }
     } else {

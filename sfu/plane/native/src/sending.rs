@@ -11,6 +11,7 @@ use crate::overuse::Usage;
 use crate::pacer::{Class, Pacer};
 use crate::plane::Dropped;
 use crate::probing::{Path, Prober};
+use crate::rtp::be16;
 use crate::slab::{Key, Slab};
 use crate::transport::Transport;
 use crate::twcc::TransportFeedback;
@@ -145,6 +146,14 @@ impl Sending {
             return self.leave_held(way, None, held, now);
         }
         self.hold(way, Class::Retransmission, size, held, now)
+    }
+
+    /// The very bytes go out again, transport sequence number and all.
+    pub fn repeated(&mut self, sink: &Outgoing, sealed: &[u8]) {
+        let at = sink.extensions.number_at();
+        if at > 0 {
+            self.estimator.log.repeated(be16(sealed, at));
+        }
     }
 
     fn may_repair(&mut self, size: usize, now: f64) -> bool {

@@ -70,6 +70,17 @@ impl SendLog {
         number
     }
 
+    /// The packet of this number leaves once more as it is: its arrival tells nothing any more.
+    pub fn repeated(&mut self, wire: u16) {
+        if (self.next - 1 - i64::from(wire)) & 0xFFFF >= SIZE {
+            return; // forgotten
+        }
+        let slot = self.slot(i64::from(wire));
+        let size = if slot.state == State::Sent { i64::from(slot.size) } else { 0 };
+        slot.state = State::Arrived;
+        self.outstanding -= size;
+    }
+
     pub fn matched(&mut self, feedback: &TransportFeedback) -> Outcome {
         let mut outcome = Outcome {
             arrivals: Vec::new(),
