@@ -9,19 +9,28 @@ of a deleted recording leave the index files too (`tidy`).
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import re
+import sqlite3
 import unicodedata
 from bisect import bisect_right
-from collections.abc import Iterable, Sequence
+from collections.abc import Generator, Iterable, Sequence
 from dataclasses import dataclass
+from typing import Any
+from urllib.parse import quote
 
 from sqlalchemy import func, insert, select, text
+from sqlalchemy.engine import make_url
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from community.database import Database
 from community.models import RecordingRow, SearchLine, SearchSpan
 
 MOST_CHARACTERS, MOST_WORDS = 200, 12
+SHORTEST_BEGINNING = 3
+MOST_ENDINGS = 50
+"""Words that a beginning stands for. Not FTS5's own prefix search: it gathers every line of every such word, for each
+statement anew, which took 80 ms of a thousand hours where words themselves take 1."""
 _PIECE = re.compile(r'"([^"]*)"|(\S+)')
 _WORD = re.compile(r"[^\W_]+")
 # Scripts written without spaces: Thai, Lao, Myanmar, Khmer, kana, Han.
@@ -33,7 +42,7 @@ def fold(text: str) -> str:
     if text.isascii():
         text = text.lower()
     else:
-        decomposed = unicodedata.normalize("NFKD", text.casefold())
+        decomposed = unicodedata.normalize("NFKD", unicodedata.normalize("NFKD", text).casefold())
         text = "".join(c for c in decomposed if not unicodedata.combining(c) and unicodedata.category(c)[0] != "M")
         text = _ALONE.sub(r" \1 ", text)
     return " ".join(_WORD.findall(text))
@@ -51,12 +60,19 @@ def pieces(query: str) -> list[list[str]]:
     return found
 
 
-def _fts5(phrases: list[list[str]]) -> str:
-    return " AND ".join(f'"{" ".join(words)}"' for words in phrases) + "*"
+def _goes_on(query: str, phrases: list[list[str]]) -> bool:
+    """Whether the last word may be the beginning of one: it is bare, long enough, and still being written."""
+    return len(phrases[-1]) == 1 and len(phrases[-1][0]) >= SHORTEST_BEGINNING and query[-1:] not in ('"', " ")
 
 
-def _tsquery(phrases: list[list[str]]) -> str:
-    return " & ".join("(" + " <-> ".join(f"'{word}'" for word in words) + ")" for words in phrases)[:-1] + ":*)"
+def _fts5(phrases: list[list[str]], endings: Sequence[str]) -> str:
+    last = " OR ".join(f'"{word}"' for word in endings) if endings else f'"{" ".join(phrases[-1])}"'
+    return " AND ".join([*(f'"{" ".join(words)}"' for words in phrases[:-1]), f"({last})"])
+
+
+def _tsquery(phrases: list[list[str]], goes_on: bool) -> str:
+    query = " & ".join("(" + " <-> ".join(f"'{word}'" for word in words) + ")" for words in phrases)
+    return f"{query[:-1]}:*)" if goes_on else query
 
 
 @dataclass(frozen=True)
@@ -86,12 +102,37 @@ class Page:
     more: int | None
 
 
+_Span = tuple[int, int, str]
+_Steps = Generator[tuple[str, dict[str, Any]], list[Any], Page]
+
+
+class _Dialect:
+    """`insert` indexes the words of a line; `rows` are those that match, `key` is a line's id in them."""
+
+    insert: str
+    key: str
+    rows: str
+
+
+class _Sqlite(_Dialect):
+    insert = "INSERT INTO search_words(rowid, words) VALUES (:id, :words)"
+    key = "rowid"
+    rows = "search_words WHERE search_words MATCH :match"
+
+
+class _Postgres(_Dialect):
+    insert = "UPDATE search_lines SET words = to_tsvector('simple', :words) WHERE id = :id"
+    key = "id"
+    rows = "search_lines WHERE words @@ to_tsquery('simple', :match)"
+
+
 class Search:
     """The index in the database."""
 
     def __init__(self, database: Database) -> None:
         self._database = database
         self._sqlite = database.url.startswith("sqlite")
+        self._path = make_url(database.url).database or ""
         self._writing = asyncio.Lock()
 
     async def put(self, recording: str, lines: Iterable[Said]) -> None:
@@ -111,7 +152,7 @@ class Search:
             ]  # fmt: skip
             await session.execute(insert(SearchLine), rows)
             words = [{"id": row["id"], "words": fold(str(row["text"]))} for row in rows]
-            await session.execute(text(_INSERT[self._sqlite]), words)
+            await session.execute(text((_Sqlite if self._sqlite else _Postgres).insert), words)
 
     async def missing(self) -> list[str]:
         """Recordings that are ready and not indexed."""
@@ -143,6 +184,7 @@ class Search:
         self, query: str, member: str | None, before: int | None = None, most: int = 20, lines: int = 3
     ) -> Page:
         """What `member` may see (None: everything) and has all the words; up to `lines` lines of `most` recordings."""
+        query = query[:MOST_CHARACTERS]
         phrases = pieces(query)
         if not phrases:
             return Page([], None)
@@ -152,53 +194,79 @@ class Search:
             seen = seen.where(RecordingRow.member_id == member)
         async with self._database.begin() as session:
             spans = [(first, last, recording) for first, last, recording in (await session.execute(seen)).all()]
-            match = _fts5(phrases) if self._sqlite else _tsquery(phrases)
-            return await self._page(session, match, spans, before, most, lines)
+            if not self._sqlite:
+                steps = _page(_Postgres, _tsquery(phrases, _goes_on(query, phrases)), spans, before, most, lines)
+                return await _run(session, steps)
+        return await asyncio.to_thread(self._in_file, query, phrases, spans, before, most, lines)
 
-    async def _page(
+    def _in_file(
         self,
-        session: AsyncSession,
-        match: str,
-        spans: Sequence[tuple[int, int, str]],
+        query: str,
+        phrases: list[list[str]],
+        spans: Sequence[_Span],
         before: int | None,
         most: int,
         lines: int,
     ) -> Page:
-        firsts = [first for first, _, _ in spans]
-        top = before if before is not None else spans[-1][1] if spans else 0
-        found: list[Found] = []
-        key, rows = _ROWS[self._sqlite]
-        while spans and len(found) < most:
-            newest = text(f"SELECT {key} FROM {rows} AND {key} >= :low AND {key} < :top ORDER BY {key} DESC LIMIT 1")
-            row = (await session.execute(newest, {"match": match, "low": firsts[0], "top": top})).scalar_one_or_none()
-            if row is None:
-                return Page(found, None)
-            at = bisect_right(firsts, row) - 1
-            first, last, recording = spans[at]
-            if row >= last:  # of a recording that is not theirs: on to the next that is
-                top = last
-                continue
-            within = {"match": match, "low": first, "top": last}
-            there = text(f"SELECT {key} FROM {rows} AND {key} >= :low AND {key} < :top ORDER BY {key} LIMIT :lines")
-            ids = (await session.execute(there, within | {"lines": lines})).scalars().all()
-            total = text(f"SELECT count(*) FROM {rows} AND {key} >= :low AND {key} < :top")
-            count = (await session.execute(total, within)).scalar_one()
-            said = await session.execute(select(SearchLine).where(SearchLine.id.in_(ids)).order_by(SearchLine.id))
-            found.append(
-                Found(recording, [Said(one.start, one.language, one.name, one.text) for one in said.scalars()], count)
-            )
-            top = first
-        return Page(found, top if found and top > (firsts[0] if firsts else 0) else None)
+        """Dozens of small statements: on a connection of their own they take a tenth of the time."""
+        with contextlib.closing(sqlite3.connect(f"file:{quote(self._path)}?mode=ro", uri=True)) as connection:
+            endings = _endings(connection, phrases[-1][0]) if _goes_on(query, phrases) else ()
+            steps = _page(_Sqlite, _fts5(phrases, endings), spans, before, most, lines)
+            rows: list[Any] | None = None
+            while True:
+                try:
+                    rows = connection.execute(*(next(steps) if rows is None else steps.send(rows))).fetchall()
+                except StopIteration as done:
+                    page: Page = done.value
+                    return page
 
 
-_INSERT = {
-    True: "INSERT INTO search_words(rowid, words) VALUES (:id, :words)",
-    False: "UPDATE search_lines SET words = to_tsvector('simple', :words) WHERE id = :id",
-}
-_ROWS = {
-    True: ("rowid", "search_words WHERE search_words MATCH :match"),
-    False: ("id", "search_lines WHERE words @@ to_tsquery('simple', :match)"),
-}
+def _page(
+    dialect: type[_Dialect], match: str, spans: Sequence[_Span], before: int | None, most: int, lines: int
+) -> _Steps:
+    """The search itself: yields statements with their parameters, is sent their rows, returns a Page."""
+    key, rows = dialect.key, dialect.rows
+    firsts = [first for first, _, _ in spans]
+    top = before if before is not None else spans[-1][1] if spans else 0
+    found: list[Found] = []
+    while spans and len(found) < most:
+        newest = yield (
+            f"SELECT {key} FROM {rows} AND {key} >= :low AND {key} < :top ORDER BY {key} DESC LIMIT 1",
+            {"match": match, "low": firsts[0], "top": top},
+        )
+        if not newest:
+            return Page(found, None)
+        at = bisect_right(firsts, newest[0][0]) - 1
+        first, last, recording = spans[at]
+        if newest[0][0] >= last:  # of a recording that is not theirs: on to the next that is
+            top = last
+            continue
+        within = {"match": match, "low": first, "top": last}
+        there = f"FROM {rows} AND {key} >= :low AND {key} < :top"
+        ids = yield f"SELECT {key} {there} ORDER BY {key} LIMIT {lines:d}", within
+        count = yield f"SELECT count(*) {there}", within
+        numbers = ", ".join(str(int(number)) for (number,) in ids)
+        said = yield f"SELECT start, language, name, text FROM search_lines WHERE id IN ({numbers}) ORDER BY id", {}
+        found.append(Found(recording, [Said(*line) for line in said], count[0][0]))
+        top = first
+    return Page(found, top if found and top > firsts[0] else None)
+
+
+async def _run(session: AsyncSession, steps: _Steps) -> Page:
+    rows: list[Any] | None = None
+    while True:
+        try:
+            statement, values = next(steps) if rows is None else steps.send(rows)
+        except StopIteration as done:
+            page: Page = done.value
+            return page
+        rows = list((await session.execute(text(statement), values)).all())
+
+
+def _endings(connection: sqlite3.Connection, beginning: str) -> list[str]:
+    """Words in the index that begin so, itself first."""
+    known = "SELECT term FROM search_words_known WHERE term >= ? AND term < ? LIMIT ?"
+    return [term for (term,) in connection.execute(known, (beginning, beginning + chr(0x10FFFF), MOST_ENDINGS))]
 
 
 async def forget(session: AsyncSession, recording: str) -> None:

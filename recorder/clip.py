@@ -104,7 +104,7 @@ def playlist_of(folder: Path, name: str, passage: Passage) -> Cut:
 def may_read(folder: Path, name: str, start: int, end: int, passage: Passage) -> bool:
     """Whether the bytes [start, end) of a media file belong to a passage. Raises OSError."""
     return any(
-        first <= start and end <= last
+        first <= start < end <= last
         for source in (playlist.VIDEO, playlist.AUDIO)
         for first, last in playlist_of(folder, source, passage).allowed.get(name, ())
     )

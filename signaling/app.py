@@ -20,6 +20,8 @@ from signaling.loopback import Checks
 from signaling.metrics import Metrics
 from signaling.openapi import document
 from signaling.replay import table as replay_table
+from signaling.shares import ancestors
+from signaling.shares import table as shares_table
 from signaling.shell import Shell
 from signaling.socket import Sockets
 from signaling.whip import WhipSessions
@@ -32,7 +34,11 @@ Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
 
 PAGES = ("/", "/j/{code}", "/r/{room}", "/replay/{id}", "/setup/{code}", "/login", "/admin", "/help/api", "/check")
 
-ENDPOINTS = [*api_table.endpoints, *replay_table.endpoints, *administration_table.endpoints, *check_table.endpoints]
+FRAME = web.RequestKey("frame", str)
+"""On a request: who may frame its answer."""
+
+ENDPOINTS = [*api_table.endpoints, *replay_table.endpoints, *shares_table.endpoints, *administration_table.endpoints]
+ENDPOINTS += check_table.endpoints
 ENDPOINTS += whip_table.endpoints
 
 
@@ -42,8 +48,9 @@ def openapi() -> bytes:
     return msgspec.json.encode(document(ENDPOINTS))
 
 
-def security_headers(host: str) -> dict[str, str]:
-    """On every answer. `host` is the Host header, already known to be ours."""
+def security_headers(host: str, frame: str | None = None) -> dict[str, str]:
+    """On every answer. `host` is the Host header, already known to be ours; `frame` says who may frame the page (None:
+    nobody)."""
     policy = {
         "default-src": "'self'",
         "script-src": "'self'",
@@ -56,9 +63,9 @@ def security_headers(host: str) -> dict[str, str]:
         "object-src": "'none'",
         "base-uri": "'none'",
         "form-action": "'self'",
-        "frame-ancestors": "'none'",
+        "frame-ancestors": frame or "'none'",
     }
-    return {
+    headers = {
         "Content-Security-Policy": "; ".join(f"{name} {value}" for name, value in policy.items()),
         "Server": "Consilium",
         "X-Content-Type-Options": "nosniff",
@@ -68,6 +75,9 @@ def security_headers(host: str) -> dict[str, str]:
         "Cross-Origin-Opener-Policy": "same-origin",
         "Cross-Origin-Resource-Policy": "same-origin",
     }
+    if frame is not None:
+        del headers["X-Frame-Options"]  # it knows no lists; browsers that know neither are gone
+    return headers
 
 
 def problem(status: int, code: str, message: str) -> web.Response:
@@ -106,7 +116,7 @@ def make_app(services: Services, shell: Shell, metrics: Metrics, sockets: Socket
             response = problem(500, "internal", "this is our fault; it is in the server's log")
         if not response.prepared:
             host = request.host if services.origins.known_host(request.host) else "localhost"
-            response.headers.update(security_headers(host))
+            response.headers.update(security_headers(host, request.get(FRAME)))
             if request.path.startswith("/api/"):
                 response.headers.setdefault("Cache-Control", "no-store")
         return response
@@ -130,6 +140,10 @@ def make_app(services: Services, shell: Shell, metrics: Metrics, sockets: Socket
         return handle
 
     async def page(request: web.Request) -> web.StreamResponse:
+        return shell.page(request)
+
+    async def embed(request: web.Request) -> web.StreamResponse:
+        request[FRAME] = await ancestors(Call(request, services))
         return shell.page(request)
 
     async def static(request: web.Request) -> web.StreamResponse:
@@ -159,6 +173,7 @@ def make_app(services: Services, shell: Shell, metrics: Metrics, sockets: Socket
         app.router.add_route(found.method, found.path, endpoint(found))
     for path in PAGES:
         app.router.add_get(path, page)
+    app.router.add_get("/embed/{share}", embed)
     app.router.add_get("/ws/{room}", socket)
     app.router.add_get("/metrics", read_metrics)
     app.router.add_get("/{name:.+}", static)

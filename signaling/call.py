@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     from signaling.captions import CaptionSource
     from signaling.exports import Exports
     from signaling.hub import Hub
+    from signaling.library import Library
 
 SESSION_COOKIE = "consilium_session"
 REPLAY_COOKIE = "consilium_replay"
@@ -35,11 +36,18 @@ class Throttles:
     link: Buckets
     room: Buckets
     export: Buckets
+    search: Buckets
 
     @classmethod
     def standard(cls) -> Throttles:
         """The bounds in force."""
-        return cls(login=Buckets(0.1, 10), link=Buckets(2, 60), room=Buckets(0.2, 20), export=Buckets(0.1, 10))
+        return cls(
+            login=Buckets(0.1, 10),
+            link=Buckets(2, 60),
+            room=Buckets(0.2, 20),
+            export=Buckets(0.1, 10),
+            search=Buckets(3, 20),
+        )
 
 
 @dataclass
@@ -55,6 +63,8 @@ class Services:
     origins: Origins
     throttles: Throttles
     setup_code: str
+    library: Library
+    secret: str
 
 
 class Call:

@@ -16,7 +16,7 @@ from captioning.caption import Caption
 from community.models import RecordingRow
 from recorder.service import Cue, Manifest, Preparations, Recording
 from sfu.taps import RoomClock
-from signaling import protocol
+from signaling import library, protocol
 from signaling.people import Participant
 from signaling.refusal import Refusal
 
@@ -94,6 +94,7 @@ class RoomRecording:
                 raise Refusal(
                     "disk-full" if full else "unavailable", error.strerror or "the recording could not begin"
                 ) from None
+            keep = room.parts.settings.recordings.keep_days
             await store.recordings.create(
                 RecordingRow(
                     id=recording,
@@ -104,6 +105,7 @@ class RoomRecording:
                     member_id=by.member,
                     started_at=started_at,
                     state="recording",
+                    keep_until=started_at + timedelta(days=keep) if keep else None,
                 )
             )
             self._recording = running
@@ -155,6 +157,8 @@ class RoomRecording:
             code = await store.links.create(role="viewer", recording=recording, lifetime=timedelta(days=days))
             replay = f"/replay/{recording}#k={code}"
         await store.recordings.ended(recording, "failed" if manifest is None else "ready", problem)
+        if manifest is not None:
+            await store.search.put(recording, await asyncio.to_thread(library.lines, manifest))
         actor = f"participant:{by.id}" if by is not None else "server"
         await store.audit.write("record-stop", actor, room=room.id, subject=recording)
         room.parts.metrics.recordings.labels("failed" if problem else "finished").inc()

@@ -1,36 +1,35 @@
-"""The HTTP API of recordings. Every request, each byte range included, is authorised anew.
+"""The HTTP API of recordings: lists, search, the replay itself, files to download, keeping and deleting.
 
-Who may open a recording: an administrator; the member who started it; and whoever holds its replay link
-(``/replay/{id}#k={code}``, told to everybody who was in the room when it stopped). The page posts the code to
-``/access`` once and gets an HttpOnly cookie that is good for this recording's paths only; the link can be revoked and
-expires, and the cookie with it.
+Who may open a recording is `signaling.passes`; a passage of one opens only its own words and bytes (`recorder.clip`).
 """
 
 from __future__ import annotations
 
 import asyncio
-import time
-from datetime import datetime
+import re
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
 from typing import Annotated, Any, Literal
 from urllib.parse import quote
 
-import structlog
 from aiohttp import web
 from msgspec import Meta
 
 from community.models import RecordingRow
+from recorder import clip, playlist
 from recorder import service as recorder
+from recorder.manifest import Passage
 from signaling.api import Done
-from signaling.call import REPLAY_COOKIE, Call
+from signaling.call import Call
 from signaling.endpoint import ApiError, Body, Table
 from signaling.exports import ExportsBusy, Job
-from signaling.grants import GrantRefused
-
-log = structlog.get_logger("replay")
+from signaling.passes import authorised, owned
 
 table = Table()
 
-COOKIE_SECONDS = 12 * 3600
+MOST_BYTES = 32 * 1024 * 1024
+"""Of one request for a passage's media: a segment of a few seconds is far below."""
+_RANGE = re.compile(r"bytes=(\d{1,15})-(\d{1,15})")
 CHOSEN = {"mkv": "video/x-matroska", "mp4": "video/mp4", "webm": "video/webm"}
 
 
@@ -46,12 +45,37 @@ class Listed(Body, kw_only=True, frozen=True):
     ended_at: datetime | None
     state: Literal["recording", "ready", "failed"]
     problem: str | None
+    keep_until: datetime | None
 
 
-class Access(Body, kw_only=True, frozen=True):
-    """The code of the replay link: what follows ``#k=``."""
+class Said(Body, kw_only=True, frozen=True):
+    """A line that was found: `start` in ms of the recording. The title has no language."""
 
-    code: Annotated[str, Meta(min_length=1, max_length=64)]
+    start: float
+    language: str
+    name: str
+    text: str
+
+
+class Hits(Body, kw_only=True, frozen=True):
+    """The first lines that were found in a recording, and how many there are."""
+
+    recording: Listed
+    lines: list[Said]
+    count: int
+
+
+class Results(Body, kw_only=True, frozen=True):
+    """`more` is what to ask for as `before` to go on; null at the end."""
+
+    found: list[Hits]
+    more: int | None
+
+
+class Keep(Body, kw_only=True, frozen=True):
+    """How many days from now it is kept; null: until somebody deletes it."""
+
+    days: Annotated[int, Meta(ge=1, le=36500)] | None
 
 
 class NewExport(Body, kw_only=True, frozen=True):
@@ -79,34 +103,19 @@ class PreparationState(Body, kw_only=True, frozen=True):
     progress: float
 
 
-def _missing() -> ApiError:
-    return ApiError(404, "not-found", "there is no such recording, or you may not open it")
-
-
-async def _by_member(call: Call, row: RecordingRow) -> bool:
-    member = await call.member()
-    return member is not None and (member.role == "admin" or member.id == row.member_id)
-
-
-async def _by_link(call: Call, row: RecordingRow) -> bool:
-    cookie = call.request.cookies.get(REPLAY_COOKIE)
-    if not cookie:
-        return False
-    try:
-        code_hash = call.services.grants.check_replay(cookie, row.id, time.time())
-    except GrantRefused as error:
-        log.info("replay cookie refused", reason=error.reason)
-        return False
-    link = await call.services.store.links.open_hash(code_hash)
-    return link is not None and link.recording == row.id
-
-
-async def authorised(call: Call) -> RecordingRow:
-    """The recording, if the asker may open it; ApiError, the same for one that is not there."""
-    row = await call.services.store.recordings.get(call.arg("recording"))
-    if row is None or not (await _by_link(call, row) or await _by_member(call, row)):
-        raise _missing()
-    return row
+def _listed(row: RecordingRow) -> Listed:
+    return Listed(
+        id=row.id,
+        room=row.room_id,
+        title=row.title,
+        purpose=row.purpose,
+        started_by=row.started_by,
+        started_at=row.started_at,
+        ended_at=row.ended_at,
+        state=row.state,  # type: ignore[arg-type]
+        problem=row.problem,
+        keep_until=row.keep_until,
+    )
 
 
 def _root(call: Call) -> Any:
@@ -118,41 +127,30 @@ async def list_recordings(call: Call) -> list[Listed]:
     """Recordings that the member started; all of them for an administrator. Newest first."""
     member = await call.need_member()
     rows = await call.services.store.recordings.visible(None if member.role == "admin" else member.id)
-    return [
-        Listed(
-            id=row.id,
-            room=row.room_id,
-            title=row.title,
-            purpose=row.purpose,
-            started_by=row.started_by,
-            started_at=row.started_at,
-            ended_at=row.ended_at,
-            state=row.state,  # type: ignore[arg-type]
-            problem=row.problem,
-        )
-        for row in rows
-    ]
+    return [_listed(row) for row in rows]
 
 
-@table.add(
-    "POST",
-    "/api/recordings/{recording}/access",
-    body=Access,
-    answer=Done,
-    errors=(404, 429),
-    access="link",
-    tag="recordings",
-)
-async def open_replay(call: Call, body: Access) -> Done:
-    """Exchange the code of a replay link for a cookie that opens this recording."""
-    call.throttle(call.services.throttles.link)
-    recording = call.arg("recording")
-    link = await call.services.store.links.open(body.code, count=True)
-    if link is None or link.recording != recording:
-        raise _missing()
-    cookie = call.services.grants.mint_replay(recording, link.code_hash, time.time(), COOKIE_SECONDS)
-    call.set_cookie(REPLAY_COOKIE, cookie, path=f"/api/recordings/{recording}", age=COOKIE_SECONDS)
-    return Done()
+@table.add("GET", "/api/search", answer=Results, errors=(401, 429), access="member", tag="recordings")
+async def search_recordings(call: Call) -> Results:
+    """What was said, in any language, in the recordings that the member may open. Newest first.
+
+    `?q=` has words, all of which must be in a line, or "phrases"; the last word may go on. `?before=` asks for more.
+    """
+    member = await call.need_member()
+    call.throttle(call.services.throttles.search, f"member {member.id}")
+    query, before = call.request.query.get("q", ""), call.request.query.get("before")
+    if before is not None and not (before.isascii() and before.isdigit() and len(before) < 16):
+        raise ApiError(400, "malformed", "before is a number that an answer gave")
+    store = call.services.store
+    theirs = None if member.role == "admin" else member.id
+    page = await store.search.find(query, theirs, int(before) if before else None)
+    found = []
+    for one in page.found:
+        row = await store.recordings.get(one.recording)
+        if row is not None:
+            lines = [Said(start=s.start, language=s.language, name=s.name, text=s.text) for s in one.lines]
+            found.append(Hits(recording=_listed(row), lines=lines, count=one.count))
+    return Results(found=found, more=page.more)
 
 
 @table.add(
@@ -168,9 +166,13 @@ async def get_recording(call: Call) -> recorder.Manifest:
 
     409 while it runs or is being finished.
     """
-    row = await authorised(call)
+    way = await authorised(call)
+    row = way.row
     try:
-        return await asyncio.to_thread(recorder.load, _root(call), row.id)
+        manifest = await call.services.library.manifest(row.id)
+        if way.actor.startswith("member:"):
+            await call.services.store.audit.write("recording-open", way.actor, room=row.room_id, subject=row.id)
+        return manifest if way.passage is None else clip.clip(manifest, way.passage)
     except recorder.RecordingNotFound:
         if row.state == "recording":
             raise ApiError(409, "not-yet", "this recording is not finished yet") from None
@@ -186,13 +188,49 @@ async def get_recording(call: Call) -> recorder.Manifest:
     tag="recordings",
 )
 async def get_media(call: Call) -> web.StreamResponse:
-    """A playlist, a media file or a caption file of a recording. Takes Range."""
-    row = await authorised(call)
-    file = await asyncio.to_thread(recorder.media_file, _root(call), row.id, call.arg("name"))
+    """A playlist, a media file or a caption file of a recording. Takes Range.
+
+    Of a passage, media comes by Range only, and only the bytes that belong to it.
+    """
+    way = await authorised(call)
+    name = call.arg("name")
+    file = await asyncio.to_thread(recorder.media_file, _root(call), way.row.id, name)
     if file is None:
         raise ApiError(404, "not-found", "the recording has no such file")
     headers = {"Content-Type": file.content_type, "Cache-Control": "private, no-cache"}
-    return web.FileResponse(file.path, headers=headers)
+    if way.passage is None or name == playlist.MASTER:
+        return web.FileResponse(file.path, headers=headers)
+    return await _of_passage(call, way.row, way.passage, file, headers)
+
+
+async def _of_passage(
+    call: Call, row: RecordingRow, passage: Passage, file: recorder.MediaFile, headers: dict[str, str]
+) -> web.Response:
+    name, folder = file.path.name, file.path.parent
+    if name in (playlist.VIDEO, playlist.AUDIO):
+        found = await asyncio.to_thread(clip.playlist_of, folder, name, passage)
+        return web.Response(text=found.text, headers=headers)
+    if name.endswith(".vtt"):
+        manifest = clip.clip(await call.services.library.manifest(row.id), passage)
+        languages = {file: language for language, file in manifest.captions.items()}
+        if name not in languages:
+            raise ApiError(404, "not-found", "the recording has no such file")
+        return web.Response(text=clip.captions(manifest, languages[name]), headers=headers)
+    wanted = _RANGE.fullmatch(call.request.headers.get("Range", ""))
+    if wanted is None:
+        raise ApiError(416, "range", "this way opens a passage only: ask for its bytes")
+    start, end = int(wanted[1]), int(wanted[2]) + 1
+    if end - start > MOST_BYTES or not await asyncio.to_thread(clip.may_read, folder, name, start, end, passage):
+        raise ApiError(404, "not-found", "these bytes are not of the passage")
+    body = await asyncio.to_thread(_read, file.path, start, end)
+    headers |= {"Content-Range": f"bytes {start}-{end - 1}/*", "Accept-Ranges": "bytes"}
+    return web.Response(status=206, body=body, headers=headers)
+
+
+def _read(path: Path, start: int, end: int) -> bytes:
+    with path.open("rb") as opened:
+        opened.seek(start)
+        return opened.read(end - start)
 
 
 @table.add(
@@ -208,7 +246,7 @@ async def get_preparation(call: Call) -> PreparationState:
 
     When it is ``done`` the manifest and its playlists show them.
     """
-    row = await authorised(call)
+    row = (await authorised(call)).row
     found = call.services.hub.parts.recorder.preparations.get(row.id)
     return PreparationState(state=found.state if found else "done", progress=round(found.progress, 4) if found else 1.0)
 
@@ -238,14 +276,17 @@ def _export(call: Call, job: Job) -> ExportState:
 )
 async def create_export(call: Call, body: NewExport) -> ExportState:
     """Have a file made to download, all caption languages inside; the same one is not made twice."""
-    row = await authorised(call)
+    way = await authorised(call, whole=True)
+    row = way.row
     call.throttle(call.services.throttles.export)
     if row.state == "recording":
         raise ApiError(409, "not-yet", "this recording is not finished yet")
     try:
-        return _export(call, call.services.exports.ask(row.id, body.format))
+        job = call.services.exports.ask(row.id, body.format)
     except ExportsBusy:
         raise ApiError(429, "too-fast", "too many files are being made; try again later") from None
+    await call.services.store.audit.write("recording-export", way.actor, room=row.room_id, subject=row.id)
+    return _export(call, job)
 
 
 def _job(call: Call, row: RecordingRow) -> Job:
@@ -265,7 +306,7 @@ def _job(call: Call, row: RecordingRow) -> Job:
 )
 async def get_export(call: Call) -> ExportState:
     """How far an export is."""
-    return _export(call, _job(call, await authorised(call)))
+    return _export(call, _job(call, (await authorised(call, whole=True)).row))
 
 
 @table.add(
@@ -278,7 +319,7 @@ async def get_export(call: Call) -> ExportState:
 )
 async def get_export_file(call: Call) -> web.StreamResponse:
     """The file itself."""
-    row = await authorised(call)
+    row = (await authorised(call, whole=True)).row
     job = _job(call, row)
     if job.state != "done" or not job.path.is_file():
         raise ApiError(409, "not-yet", job.problem or "this file is not ready yet")
@@ -294,22 +335,31 @@ async def get_export_file(call: Call) -> web.StreamResponse:
 
 
 @table.add(
+    "POST",
+    "/api/recordings/{recording}/keep",
+    body=Keep,
+    answer=Listed,
+    errors=(401, 404),
+    access="member",
+    tag="recordings",
+)
+async def keep_recording(call: Call, body: Keep) -> Listed:
+    """Say how long a recording is kept: an administrator's, or its starter's right."""
+    member, row = await owned(call)
+    until = datetime.now(UTC) + timedelta(days=body.days) if body.days is not None else None
+    await call.services.store.recordings.keep(row.id, until)
+    await call.services.store.audit.write("recording-keep", f"member:{member.id}", room=row.room_id, subject=row.id)
+    row.keep_until = until
+    return _listed(row)
+
+
+@table.add(
     "DELETE", "/api/recordings/{recording}", answer=Done, errors=(401, 404, 409), access="member", tag="recordings"
 )
 async def delete_recording(call: Call) -> Done:
-    """Delete a recording for good: an administrator's, or its starter's right."""
-    member = await call.need_member()
-    store = call.services.store
-    row = await store.recordings.get(call.arg("recording"))
-    if row is None or not await _by_member(call, row):
-        raise _missing()
+    """Delete a recording for good, with all that was made of it: an administrator's, or its starter's right."""
+    member, row = await owned(call)
     if row.state == "recording":
         raise ApiError(409, "not-yet", "stop it first")
-    await call.services.exports.forget(row.id)
-    try:
-        await call.services.hub.parts.recorder.delete(row.id)
-    except recorder.RecordingNotFound:
-        log.info("the files of a deleted recording were gone already", recording=row.id)
-    await store.recordings.delete(row.id)
-    await store.audit.write("recording-delete", f"member:{member.id}", room=row.room_id, subject=row.id)
+    await call.services.library.delete(row, f"member:{member.id}")
     return Done()

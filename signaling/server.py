@@ -25,6 +25,7 @@ from signaling.exports import Exports
 from signaling.grants import Grants, load_secret
 from signaling.guest import DemoGuest
 from signaling.hub import Hub
+from signaling.library import Library
 from signaling.loopback import Checks
 from signaling.metrics import Metrics
 from signaling.origin import Origins
@@ -89,6 +90,7 @@ class Server:
         self.hub = Hub(parts, grants)
         self.metrics.watch(self.sfu.stats, self.captions.status, self.hub.counts)
         self.exports = Exports(settings.recordings_dir, settings.data / "exports")
+        self.library = Library(self.store, self.recorder, self.exports)
         self.sockets = Sockets(self.hub, settings.limits.sockets_per_address, settings.limits.message_bytes)
         services = Services(
             settings=settings,
@@ -100,6 +102,8 @@ class Server:
             origins=Origins(settings),
             throttles=Throttles.standard(),
             setup_code=demo_room.code(self.secret, "setup"),
+            library=self.library,
+            secret=self.secret,
         )
         self.checks = Checks(self.sfu.open_room, settings.turn)
         self.app = make_app(services, Shell(STATIC), self.metrics, self.sockets, self.checks)
@@ -123,6 +127,8 @@ class Server:
             self._stack.push_async_callback(self.captions.stop)
             self._stack.push_async_callback(self.recorder.stop)
             self._stack.push_async_callback(self.exports.stop)
+            self.library.start()
+            self._stack.push_async_callback(self.library.stop)
             self.hub.start()
             self._stack.push_async_callback(self.hub.stop)
             self._runner = web.AppRunner(self.app, access_log=None, shutdown_timeout=3.0, keepalive_timeout=30.0)

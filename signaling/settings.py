@@ -96,6 +96,14 @@ class Recordings(Table, frozen=True, kw_only=True):
     link_days: Annotated[
         int, _text("Days that the replay link given to the people in the room works.", ge=1, le=3650)
     ] = 30
+    keep_days: Annotated[
+        int,
+        _text(
+            "Days to keep a recording, unless its starter says otherwise. 0: until somebody deletes it.",
+            ge=0,
+            le=36500,
+        ),
+    ] = 0
     min_free_mb: Annotated[int, _text("No recording starts with less free disk, MB.", ge=0, le=1_000_000)] = 500
 
 

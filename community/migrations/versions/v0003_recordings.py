@@ -70,8 +70,9 @@ def upgrade() -> None:
         # The text is in search_lines, folded as community/search.py does it: no second copy, no other tokens.
         op.execute(
             "CREATE VIRTUAL TABLE search_words USING fts5"
-            "(words, content='', columnsize=0, prefix='3', tokenize='unicode61 remove_diacritics 0')"
+            "(words, content='', columnsize=0, tokenize='unicode61 remove_diacritics 0')"
         )
+        op.execute("CREATE VIRTUAL TABLE search_words_known USING fts5vocab(search_words, row)")
     else:
         op.execute("ALTER TABLE search_lines ADD COLUMN words tsvector")
         op.execute("CREATE INDEX ix_search_lines_words ON search_lines USING gin (words)")
@@ -79,6 +80,7 @@ def upgrade() -> None:
 
 def downgrade() -> None:
     if op.get_bind().dialect.name == "sqlite":
+        op.execute("DROP TABLE search_words_known")
         op.execute("DROP TABLE search_words")
     for table in ("search_spans", "search_lines", "shares"):
         op.drop_table(table)

@@ -1,0 +1,89 @@
+"""What becomes of recordings once they are made: found by their words, kept as long as is wanted, deleted wholly."""
+
+from __future__ import annotations
+
+import asyncio
+from datetime import UTC, datetime
+
+import structlog
+
+from community.models import RecordingRow
+from community.search import Said
+from community.store import Store
+from recorder import service as recorder
+from signaling.exports import Exports
+
+log = structlog.get_logger("library")
+
+EVERY_S = 3600.0
+
+
+def lines(manifest: recorder.Manifest) -> list[Said]:
+    """A transcript as it is indexed: every line in every language, and the title."""
+    said = [Said(0.0, "", "", f"{manifest.title} {manifest.purpose}".strip())]
+    said += [
+        Said(line.start, language, line.name[:80], text)
+        for line in manifest.transcript
+        for language, text in line.texts.items()
+    ]
+    return said
+
+
+class Library:
+    """Runs beside the meetings."""
+
+    def __init__(self, store: Store, recordings: recorder.Recorder, exports: Exports) -> None:
+        self._store = store
+        self._recordings = recordings
+        self._exports = exports
+        self._task: asyncio.Task[None] | None = None
+
+    def start(self) -> None:
+        """Looks after what was left undone, then every hour."""
+        self._task = asyncio.get_running_loop().create_task(self._run())
+
+    async def stop(self) -> None:
+        """What is left is done after the next start."""
+        if self._task is not None:
+            self._task.cancel()
+            await asyncio.gather(self._task, return_exceptions=True)
+
+    async def _run(self) -> None:
+        while True:
+            try:
+                await self.sweep(datetime.now(UTC))
+            except Exception:
+                log.exception("the library could not be looked after")
+            await asyncio.sleep(EVERY_S)
+
+    async def sweep(self, now: datetime) -> None:
+        """Indexes what is not, deletes what has been kept long enough or was being deleted."""
+        for row in await self._store.recordings.overdue(now):
+            doomed = row.state == "deleting"
+            await self.delete(row, "server", "recording-delete" if doomed else "recording-expire")
+        for recording in await self._store.search.missing():
+            try:
+                await self.index(await self.manifest(recording))
+            except (recorder.RecordingNotFound, ValueError):
+                await self._store.search.put(recording, [])
+                log.warning("a recording cannot be indexed", recording=recording)
+
+    async def manifest(self, recording: str) -> recorder.Manifest:
+        """Raises RecordingNotFound."""
+        return await asyncio.to_thread(recorder.load, self._recordings.root, recording)
+
+    async def index(self, manifest: recorder.Manifest) -> None:
+        """What was said in it is found from now on."""
+        await self._store.search.put(manifest.id, await asyncio.to_thread(lines, manifest))
+
+    async def delete(self, row: RecordingRow, actor: str, act: str = "recording-delete") -> None:
+        """Media, journals, captions, exports, words, links and shares. Raises OSError; then the next sweep goes on."""
+        await self._store.recordings.doom(row.id)
+        await self._exports.forget(row.id)
+        try:
+            await self._recordings.delete(row.id)
+        except recorder.RecordingNotFound:
+            log.info("the files of a deleted recording were gone already", recording=row.id)
+        await self._store.recordings.delete(row.id)
+        await self._store.audit.write(act, actor, room=row.room_id, subject=row.id)
+        await self._store.search.tidy()

@@ -1,0 +1,115 @@
+"""Who may open a recording: decided anew for every request, each byte range included.
+
+An administrator; the member who started it; whoever holds its replay link (told to everybody who was in the room when
+it stopped); and whoever a share lets in (`signaling.shares`), to all of it or to a passage. Links and shares are
+exchanged for a token: a cookie of this recording's paths or, inside other sites, where browsers keep cookies away, a
+bearer token. Either is only as good as its link or share is at the moment.
+"""
+
+from __future__ import annotations
+
+import base64
+import hashlib
+import hmac
+import time
+from dataclasses import dataclass
+
+import structlog
+
+from community.models import Member, RecordingRow, Share
+from recorder.manifest import Passage
+from signaling.call import REPLAY_COOKIE, Call
+from signaling.endpoint import ApiError
+from signaling.grants import GrantRefused
+
+log = structlog.get_logger("replay")
+
+SHARE = "share:"
+
+
+@dataclass(frozen=True)
+class Pass:
+    """The way in to one recording. `actor` as in the audit log; `passage` is all that may be seen, None: everything."""
+
+    row: RecordingRow
+    actor: str
+    passage: Passage | None = None
+
+
+def missing() -> ApiError:
+    """The same for what is not there and for what is not theirs."""
+    return ApiError(404, "not-found", "there is no such recording, or you may not open it")
+
+
+def share_code(secret: str, share: str) -> str:
+    """What a share's link carries: made from the server's secret, so it can be shown again and is stored nowhere."""
+    mac = hmac.digest(secret.encode(), f"consilium share {share}".encode(), hashlib.sha256)
+    return f"{share}.{base64.urlsafe_b64encode(mac[:18]).decode()}"
+
+
+def share_of(secret: str, code: str) -> str | None:
+    """The share's id if the code is genuine."""
+    share = code.partition(".")[0]
+    return share if hmac.compare_digest(share_code(secret, share).encode(), code.encode()) else None
+
+
+def passage_of(share: Share) -> Passage | None:
+    """The clip, if it is one."""
+    if share.clip_start is None or share.clip_end is None:
+        return None
+    return Passage(start=share.clip_start, end=share.clip_end)
+
+
+def owns(member: Member | None, row: RecordingRow) -> bool:
+    """Whether it is theirs to see, to share and to delete."""
+    return member is not None and (member.role == "admin" or member.id == row.member_id)
+
+
+def _token(call: Call) -> str | None:
+    scheme, _, bearer = call.request.headers.get("Authorization", "").partition(" ")
+    return bearer if scheme == "Bearer" and bearer else call.request.cookies.get(REPLAY_COOKIE)
+
+
+async def _by_token(call: Call, row: RecordingRow, member: Member | None) -> Pass | None:
+    token = _token(call)
+    if not token:
+        return None
+    try:
+        way = call.services.grants.check_replay(token, row.id, time.time())
+    except GrantRefused as error:
+        log.info("replay token refused", reason=error.reason)
+        return None
+    store = call.services.store
+    if way.startswith(SHARE):
+        share = await store.shares.get(way.removeprefix(SHARE))
+        if share is None or share.recording_id != row.id or (share.audience == "members" and member is None):
+            return None
+        return Pass(row, f"share:{share.id}", passage_of(share))
+    link = await store.links.open_hash(way)
+    return Pass(row, f"link:{way[:12]}") if link is not None and link.recording == row.id else None
+
+
+async def authorised(call: Call, *, whole: bool = False) -> Pass:
+    """The way in, if there is one for the asker. With `whole`, only for those who may see everything.
+
+    Raises ApiError, the same for a recording that is not there.
+    """
+    row = await call.services.store.recordings.get(call.arg("recording"))
+    if row is None:
+        raise missing()
+    member = await call.member()
+    if member is not None and owns(member, row):
+        return Pass(row, f"member:{member.id}")
+    found = await _by_token(call, row, member)
+    if found is None or (whole and found.passage is not None):
+        raise missing()
+    return found
+
+
+async def owned(call: Call) -> tuple[Member, RecordingRow]:
+    """The asker and the recording, if it is theirs; raises ApiError."""
+    member = await call.need_member()
+    row = await call.services.store.recordings.get(call.arg("recording"))
+    if row is None or not owns(member, row):
+        raise missing()
+    return member, row
