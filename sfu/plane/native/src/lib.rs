@@ -25,6 +25,7 @@ pub mod rate;
 pub mod receive;
 pub mod reception;
 pub mod reorder;
+pub mod replay;
 pub mod rtcp;
 pub mod rtp;
 pub mod sending;
