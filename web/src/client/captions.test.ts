@@ -18,6 +18,8 @@ const caption = (change: Partial<Caption>): Caption => ({
   pivot: null,
   confidence: null,
   guard: [],
+  heard: null,
+  doubtful: [],
   ...change,
 });
 const texts = (captions: Captions) => captions.lines.get().map((line) => `${line.stable}|${line.tail}`);
@@ -102,4 +104,13 @@ test('hands on what a translation may have wrong, and nothing of it for original
   expect(captions.lines.get()[0]).toMatchObject({ guard: ['dose'], original: 'Give 5 mg.' });
   captions.read(null);
   expect(captions.lines.get()[0]).toMatchObject({ guard: [], original: null });
+});
+
+test('words that were not heard clearly are named for those who read the original', () => {
+  const captions = new Captions();
+  captions.apply(caption({ stable: 'Take metformin now.', final: true, heard: 'Take met forming now.', doubtful: [2] }));
+  expect(captions.lines.get()[0]).toMatchObject({ doubtful: [2], heard: 'Take met forming now.' });
+  captions.apply(caption({ language: 'pt', stable: 'Tome metformina agora.', final: true }));
+  captions.read('pt');
+  expect(captions.lines.get()[0]).toMatchObject({ doubtful: [], heard: null });
 });

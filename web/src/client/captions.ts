@@ -23,6 +23,10 @@ export interface Line {
   original: string | null;
   /** What the translation may have wrong; then the original belongs beside it. */
   guard: Caption['guard'];
+  /** Words of `stable`, by index, that the recogniser was unsure of. */
+  doubtful: readonly number[];
+  /** What was recognised before terms of the glossary were put right; null where none were. */
+  heard: string | null;
 }
 
 interface Entry {
@@ -166,6 +170,8 @@ export class Captions {
       corrected: shown.corrected,
       original: translated && original ? [original.caption.stable, original.caption.tail].filter(Boolean).join(' ') : null,
       guard: translated ? caption.guard : [],
+      doubtful: translated ? [] : caption.doubtful,
+      heard: translated ? null : caption.heard,
     };
   }
 }
