@@ -221,6 +221,9 @@ class Participant:
             with contextlib.suppress(ConnectionError, TimeoutError, aiohttp.ClientError):
                 async with asyncio.timeout(1.0):
                     await self.send(protocol.Leave())
+                    if self._reader is not None:
+                        # The server ends the socket. If we did, with words of its unread, the goodbye might be lost too.
+                        await asyncio.wait([self._reader])
         if self._reader is not None:
             self._reader.cancel()
             await asyncio.gather(self._reader, return_exceptions=True)

@@ -16,7 +16,7 @@ async def log_in(house: House, email: str, role: str) -> dict[str, str]:
     if role == "admin":
         await members.first_administrator(email, "Ana", PASSWORD)
     else:
-        hashed = await members._hash(PASSWORD)
+        hashed = await members._passwords.hash(PASSWORD)
         async with house.server.store.database.begin() as session:
             session.add(
                 Member(
