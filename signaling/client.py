@@ -222,7 +222,7 @@ class Participant:
                 async with asyncio.timeout(1.0):
                     await self.send(protocol.Leave())
                     if self._reader is not None:
-                        # The server ends the socket. If we did, with words of its unread, the goodbye might be lost too.
+                        # The server ends the socket. If we did, with words of its unread, the goodbye might be lost.
                         await asyncio.wait([self._reader])
         if self._reader is not None:
             self._reader.cancel()
