@@ -252,8 +252,9 @@ async def test_goodbye_of_a_publisher_ends_its_tracks(join: Join, events: Record
 async def test_vanished_publisher_disconnects_fails_and_comes_back_by_an_ice_restart(
     join: Join, events: Recorded, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(ice, "DISCONNECTED_AFTER", 0.3)
-    monkeypatch.setattr(ice, "FAILED_AFTER", 1.5)
+    # The native plane tells on ticks, half a second apart, from which routes it has heard.
+    monkeypatch.setattr(ice, "DISCONNECTED_AFTER", 1.5)
+    monkeypatch.setattr(ice, "FAILED_AFTER", 3.0)
     ana, ben = join("ana"), join("ben")
     await ana.publish([MICROPHONE])
     track = ana.tracks["0"]
