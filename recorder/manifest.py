@@ -29,7 +29,8 @@ class Cue(Struct, kw_only=True, frozen=True):
     """Final words of one segment in one language; the highest `revision` of (segment, language) counts.
 
     `source` is the language spoken, `language` that of `text`. Times are room time in milliseconds. `guard` says what a
-    translation may have wrong (`captioning.guard.Doubt`).
+    translation may have wrong (`captioning.guard.Doubt`), `heard` what was recognised before terms of the glossary were
+    put right, `doubtful` which words of an original the recogniser was unsure of.
     """
 
     segment: str
@@ -41,6 +42,8 @@ class Cue(Struct, kw_only=True, frozen=True):
     end: float
     text: str
     guard: list[str] = []
+    heard: str | None = None
+    doubtful: list[int] = []
 
 
 class Person(Struct, kw_only=True, frozen=True):
@@ -70,7 +73,7 @@ class Track(Struct, kw_only=True, frozen=True):
 
 class Line(Struct, kw_only=True, frozen=True):
     """A transcript segment: who said what, in every language there is. Times in milliseconds of the recording. `guard`
-    says, by language, what a translation may have wrong."""
+    says, by language, what a translation may have wrong; `heard` and `doubtful` are those of the original's cue."""
 
     segment: str
     participant: str
@@ -80,6 +83,8 @@ class Line(Struct, kw_only=True, frozen=True):
     end: float
     texts: dict[str, str]
     guard: dict[str, list[str]] = {}
+    heard: str | None = None
+    doubtful: list[int] = []
 
 
 class ChatLine(Struct, kw_only=True, frozen=True):

@@ -116,6 +116,8 @@ def transcript(cues: Iterable[Cue], names: Mapping[str, str], origin: float, dur
             end=known.end if known else min(max(start, cue.end - origin), duration),
             texts=texts,
             guard=guard,
+            heard=cue.heard if cue.language == cue.source else known.heard if known else None,
+            doubtful=cue.doubtful if cue.language == cue.source else known.doubtful if known else [],
         )
     return sorted(lines.values(), key=lambda line: line.start)
 

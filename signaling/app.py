@@ -16,6 +16,7 @@ from signaling.call import Call, Services
 from signaling.check import install as install_checks
 from signaling.check import table as check_table
 from signaling.endpoint import ApiError, Endpoint, read_body
+from signaling.glossaries import table as glossary_table
 from signaling.loopback import Checks
 from signaling.metrics import Metrics
 from signaling.openapi import document
@@ -24,6 +25,7 @@ from signaling.shares import ancestors
 from signaling.shares import table as shares_table
 from signaling.shell import Shell
 from signaling.socket import Sockets
+from signaling.transcripts import table as transcripts_table
 from signaling.whip import WhipSessions
 from signaling.whip import install as install_whip
 from signaling.whip import table as whip_table
@@ -40,6 +42,7 @@ FRAME = web.RequestKey("frame", str)
 ENDPOINTS = [*api_table.endpoints, *replay_table.endpoints, *shares_table.endpoints, *administration_table.endpoints]
 ENDPOINTS += check_table.endpoints
 ENDPOINTS += whip_table.endpoints
+ENDPOINTS += [*glossary_table.endpoints, *transcripts_table.endpoints]
 
 
 @cache

@@ -7,6 +7,9 @@ from typing import Protocol
 
 from captioning.caption import Caption
 from captioning.config import CaptionStatus
+from captioning.glossary import Term
+from community.glossary import ORGANISATION
+from community.store import Store
 from sfu.room import SfuRoom
 from sfu.taps import RoomClock, Tap
 from signaling.protocol import CaptionState
@@ -17,6 +20,7 @@ class RoomCaptions(Tap, Protocol):
 
     def set_spoken(self, participant: str, language: str | None) -> None: ...
     def set_readers(self, languages: frozenset[str]) -> None: ...
+    def set_glossary(self, terms: Sequence[Term]) -> None: ...
     def snapshot(self) -> list[Caption]: ...
     async def close(self) -> None: ...
 
@@ -37,6 +41,17 @@ def caption_state(status: CaptionStatus, offered: Sequence[str] = ()) -> Caption
         lag_ms=float(round(status.lag_ms, -3)),
         problem=status.problem,
     )
+
+
+async def terms_for(store: Store, room: str) -> list[Term]:
+    """The glossary of a room: its own terms, then its organisation's."""
+    rows = await store.glossary.all(room, ORGANISATION)
+    return [
+        Term(
+            row.term, row.language, "drug" if row.kind == "drug" else "term", list(row.aliases), dict(row.translations)
+        )
+        for row in sorted(rows, key=lambda row: row.scope == ORGANISATION)
+    ]
 
 
 class RoomWords:
@@ -75,6 +90,10 @@ class RoomWords:
         if wanted != self._readers:
             self._readers = wanted
             self._captions.set_readers(wanted)
+
+    def glossary(self, terms: Sequence[Term]) -> None:
+        """The terms that apply here, the room's own first."""
+        self._captions.set_glossary(terms)
 
     def snapshot(self) -> list[Caption]:
         """For those who come late."""

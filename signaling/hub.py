@@ -9,6 +9,7 @@ import time
 import structlog
 
 from signaling import protocol
+from signaling.captions import terms_for
 from signaling.grants import Grant, GrantRefused, Grants
 from signaling.names import clean
 from signaling.people import Participant, Peer, new_id
@@ -122,7 +123,9 @@ class Hub:
                 raise turned("grant", "this grant does not open this room", "no such room")
             if len(self.rooms) >= self.parts.settings.limits.rooms:
                 raise turned("full", "this server has no room for another meeting", "too many rooms", retry=True)
+            terms = await terms_for(self.parts.store, room_id)
             room = self.rooms[room_id] = Room(room_id, row.name, row.lobby, self.parts)
+            room.words.glossary(terms)
             log.info("room opened", room=room_id, meeting=room.meeting)
             return room
 

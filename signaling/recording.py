@@ -218,5 +218,7 @@ class RoomRecording:
                     end=caption.end,
                     text=text,
                     guard=[str(doubt) for doubt in caption.guard],
+                    heard=caption.heard,
+                    doubtful=caption.doubtful,
                 )
             )

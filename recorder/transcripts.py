@@ -1,0 +1,190 @@
+"""The words of a finished recording as files to keep: WebVTT, SubRip, text, Word and JSON, one language each.
+
+Pure: a manifest in, bytes out. Text came from people; it is escaped for each format.
+"""
+
+from __future__ import annotations
+
+import io
+import re
+from collections.abc import Callable
+from dataclasses import dataclass
+
+import msgspec
+
+from recorder import vtt
+from recorder.manifest import Cue, Line, Manifest, Struct
+from recorder.vtt import MARK, Shown
+
+_UNPRINTABLE = re.compile(r"[\x00-\x08\x0b-\x1f\x7f\ud800-\udfff\ufffe\uffff]")
+
+
+class SaidLine(Struct, kw_only=True, frozen=True):
+    """One line of the JSON file. `original` is there where `text` is a translation; the rest as in `Line`."""
+
+    start: float
+    end: float
+    participant: str
+    name: str
+    source: str
+    text: str
+    original: str | None
+    guard: list[str]
+    heard: str | None
+    doubtful: list[int]
+
+
+class Transcript(Struct, kw_only=True, frozen=True):
+    """The JSON file. Times in milliseconds of the recording."""
+
+    recording: str
+    title: str
+    started_at: str
+    duration: float
+    language: str
+    lines: list[SaidLine]
+
+
+@dataclass(frozen=True, slots=True)
+class Format:
+    """A kind of file."""
+
+    content_type: str
+    write: Callable[[Manifest, str], bytes]
+
+
+def said(manifest: Manifest, language: str) -> list[SaidLine]:
+    """Every line that there is in the language."""
+    found = []
+    for line in manifest.transcript:
+        text = line.texts.get(language, "")
+        if text:
+            own = language == line.source
+            found.append(
+                SaidLine(
+                    start=line.start,
+                    end=line.end,
+                    participant=line.participant,
+                    name=line.name,
+                    source=line.source,
+                    text=text,
+                    original=None if own else line.texts.get(line.source),
+                    guard=line.guard.get(language, []),
+                    heard=line.heard if own else None,
+                    doubtful=line.doubtful if own else [],
+                )
+            )
+    return found
+
+
+def _shown(manifest: Manifest, language: str) -> list[Shown]:
+    """As captions of readable length."""
+    cues = [_cue(line, tag) for line in manifest.transcript for tag in line.texts if tag in (language, line.source)]
+    names = {line.participant: line.name for line in manifest.transcript}
+    return vtt.captions(cues, names, 0.0, manifest.duration).get(language, [])
+
+
+def _cue(line: Line, language: str) -> Cue:
+    return Cue(
+        segment=line.segment,
+        revision=0,
+        participant=line.participant,
+        source=line.source,
+        language=language,
+        start=line.start,
+        end=line.end,
+        text=line.texts[language],
+        guard=line.guard.get(language, []),
+    )
+
+
+def write_vtt(manifest: Manifest, language: str) -> bytes:
+    return vtt.document(_shown(manifest, language), language).encode()
+
+
+def write_srt(manifest: Manifest, language: str) -> bytes:
+    """SubRip, which has no overlaps and no voices: the name stands before the words when the speaker changes."""
+    blocks = []
+    speaker = None
+    for number, one in enumerate(vtt.flatten(_shown(manifest, language)), 1):
+        name = one.speaker if one.speaker and one.speaker != speaker else ""
+        speaker = one.speaker
+        text = _clean(f"{name}: {one.text}" if name else one.text).replace("-->", "->")
+        blocks.append(f"{number}\r\n{_srt_clock(one.start)} --> {_srt_clock(one.end)}\r\n{text}\r\n")
+    return "\r\n".join(blocks).encode()
+
+
+def write_txt(manifest: Manifest, language: str) -> bytes:
+    """A line each; what may be wrong has its original beneath."""
+    parts = [_clean(manifest.title), f"{manifest.started_at:%Y-%m-%d %H:%M} UTC", ""]
+    for line in said(manifest, language):
+        mark = f"{MARK} " if line.guard else ""
+        parts.append(f"[{_clock(line.start)}] {_clean(line.name)}: {mark}{_clean(line.text)}")
+        if line.guard and line.original:
+            parts.append(f"    ({line.source}: {_clean(line.original)})")
+    return ("\n".join(parts) + "\n").encode()
+
+
+def write_json(manifest: Manifest, language: str) -> bytes:
+    made = Transcript(
+        recording=manifest.id,
+        title=manifest.title,
+        started_at=manifest.started_at.isoformat(),
+        duration=manifest.duration,
+        language=language,
+        lines=said(manifest, language),
+    )
+    return msgspec.json.format(msgspec.json.encode(made), indent=1)
+
+
+def write_docx(manifest: Manifest, language: str) -> bytes:
+    """A Word document (ISO/IEC 29500): doubtful words are underlined with dots, doubtful translations carry the
+    mark and their original in italics."""
+    from docx import Document
+    from docx.enum.text import WD_UNDERLINE
+
+    document = Document()
+    document.core_properties.title = _clean(manifest.title)[:255]
+    document.core_properties.author = ""
+    document.add_heading(_clean(manifest.title), 1)
+    document.add_paragraph(f"{manifest.started_at:%Y-%m-%d %H:%M} UTC")
+    for line in said(manifest, language):
+        paragraph = document.add_paragraph()
+        paragraph.add_run(f"{_clean(line.name)}  ").bold = True
+        paragraph.add_run(f"{_clock(line.start)}\n")
+        if line.guard:
+            paragraph.add_run(f"{MARK} ").bold = True
+        for at, word in enumerate(_clean(line.text).split()):
+            run = paragraph.add_run(word)
+            if at in line.doubtful:
+                run.font.underline = WD_UNDERLINE.DOTTED
+            paragraph.add_run(" ")
+        if line.guard and line.original:
+            paragraph.add_run(f"\n{_clean(line.original)}").italic = True
+    written = io.BytesIO()
+    document.save(written)
+    return written.getvalue()
+
+
+FORMATS: dict[str, Format] = {
+    "vtt": Format("text/vtt; charset=utf-8", write_vtt),
+    "srt": Format("application/x-subrip; charset=utf-8", write_srt),
+    "txt": Format("text/plain; charset=utf-8", write_txt),
+    "json": Format("application/json", write_json),
+    "docx": Format("application/vnd.openxmlformats-officedocument.wordprocessingml.document", write_docx),
+}
+
+
+def _clean(text: str) -> str:
+    """Without what no text file and no XML can hold."""
+    return _UNPRINTABLE.sub(" ", text)
+
+
+def _clock(ms: float) -> str:
+    seconds = int(ms // 1000)
+    return f"{seconds // 3600}:{seconds // 60 % 60:02d}:{seconds % 60:02d}"
+
+
+def _srt_clock(ms: int) -> str:
+    seconds, millis = divmod(ms, 1000)
+    return f"{seconds // 3600:02d}:{seconds // 60 % 60:02d}:{seconds % 60:02d},{millis:03d}"
