@@ -13,6 +13,7 @@ const table: [pattern: string, page: string][] = [
   ['/j/:code', 'join'],
   ['/r/:room', 'join'],
   ['/replay/:id', 'replay'],
+  ['/embed/:share', 'embed'],
   ['/setup/:code', 'setup'],
   ['/login', 'login'],
   ['/admin', 'admin'],

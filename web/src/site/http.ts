@@ -40,8 +40,8 @@ export function failureKey(error: unknown): MessageKey {
  *
  * @throws HttpError for every outcome but 2xx, lost connections and silence of `seconds` included.
  */
-export async function request<T>(method: string, path: string, body?: unknown, seconds = 20): Promise<T> {
-  const headers: Record<string, string> = { accept: 'application/json' };
+export async function request<T>(method: string, path: string, body?: unknown, seconds = 20, more: Record<string, string> = {}): Promise<T> {
+  const headers: Record<string, string> = { accept: 'application/json', ...more };
   if (body !== undefined) headers['content-type'] = 'application/json';
   let response: Response;
   try {
@@ -65,7 +65,7 @@ export async function request<T>(method: string, path: string, body?: unknown, s
   return json as T;
 }
 
-export const get = <T>(path: string) => request<T>('GET', path);
+export const get = <T>(path: string, headers?: Record<string, string>) => request<T>('GET', path, undefined, 20, headers);
 export const post = <T>(path: string, body: unknown = {}) => request<T>('POST', path, body);
 export const remove = <T = unknown>(path: string) => request<T>('DELETE', path);
 

@@ -6,6 +6,12 @@ export function codeIn(hash: string): string | null {
   return code && /^[A-Za-z0-9._~-]{4,512}$/.test(code) ? code : null;
 }
 
+/** The second to begin at in `#t=SECONDS`, or null. */
+export function timeIn(hash: string): number | null {
+  const time = Number.parseFloat(new URLSearchParams(hash.replace(/^#/, '')).get('t') ?? '');
+  return Number.isFinite(time) && time >= 0 ? time : null;
+}
+
 const key = (recording: string) => `consilium.replay.${recording}`;
 
 export function keepCode(recording: string, code: string): void {
@@ -24,7 +30,8 @@ export function keptCode(recording: string): string | null {
   }
 }
 
-/** The link to give on. Whoever has rights by their account needs no code. */
-export function shareLink(origin: string, recording: string, code: string | null): string {
-  return `${origin}/replay/${encodeURIComponent(recording)}${code ? `#k=${code}` : ''}`;
+/** The link to give on, to a second of it if wanted. Whoever has rights by their account needs no code. */
+export function shareLink(origin: string, recording: string, code: string | null, time: number | null = null): string {
+  const parts = [...(code ? [`k=${code}`] : []), ...(time ? [`t=${Math.floor(time)}`] : [])];
+  return `${origin}/replay/${encodeURIComponent(recording)}${parts.length ? `#${parts.join('&')}` : ''}`;
 }

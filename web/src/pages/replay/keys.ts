@@ -11,6 +11,7 @@ export interface Keys {
   fullscreen(): void;
   search(): void;
   help(): void;
+  chapter(by: -1 | 1): void;
 }
 
 const writes = 'input:not([type=range]), textarea, select, [contenteditable]';
@@ -47,6 +48,10 @@ function letters(key: string, keys: Keys): (() => void) | undefined {
       return () => keys.rate(-1);
     case '>':
       return () => keys.rate(1);
+    case 'p':
+      return () => keys.chapter(-1);
+    case 'n':
+      return () => keys.chapter(1);
     case '/':
       return () => keys.search();
     case '?':

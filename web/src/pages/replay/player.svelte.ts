@@ -18,6 +18,16 @@ const CONFIG: Partial<HlsConfig> = {
   renderTextTracksNatively: false,
 };
 
+/** What to play. `offset`: seconds of the media's time where the page's begins; `cut`: it is a passage. `token` opens it
+ * where there are no cookies. */
+export interface Source {
+  url: string;
+  duration: number;
+  offset: number;
+  cut: boolean;
+  token: string | null;
+}
+
 export class Player {
   time = $state(0);
   playing = $state(false);
@@ -38,13 +48,13 @@ export class Player {
   private repairs = 0;
   private repairedAt = 0;
   private frame = 0;
-  private source = '';
+  private source: Source = { url: '', duration: 0, offset: 0, cut: false, token: null };
 
   /** Starts with the element; returns what ends it. */
-  attach(video: HTMLVideoElement, source: string, duration: number): () => void {
+  attach(video: HTMLVideoElement, source: Source): () => void {
     this.video = video;
     this.source = source;
-    this.duration = duration;
+    this.duration = source.duration;
     const events = new AbortController();
     const on = (name: keyof HTMLMediaElementEventMap, run: () => void) => video.addEventListener(name, run, { signal: events.signal });
     on('play', () => {
@@ -59,17 +69,15 @@ export class Player {
     });
     on('waiting', () => (this.waiting = true));
     for (const name of ['playing', 'canplay', 'seeked'] as const) on(name, () => (this.waiting = false));
-    on('seeking', () => (this.time = video.currentTime));
-    on('timeupdate', () => (this.time = video.currentTime));
-    on('seeked', () => (this.time = video.currentTime));
-    on('progress', () => (this.buffered = bufferedTo(video)));
+    for (const name of ['seeking', 'timeupdate', 'seeked'] as const) on(name, () => this.look());
+    on('progress', () => (this.buffered = bufferedTo(video) - source.offset));
     on('ratechange', () => (this.rate = video.playbackRate));
     on('volumechange', () => {
       this.volume = video.volume;
       this.muted = video.muted;
     });
     on('durationchange', () => {
-      if (Number.isFinite(video.duration) && video.duration > 0) this.duration = video.duration;
+      if (!source.cut && Number.isFinite(video.duration) && video.duration > 0) this.duration = video.duration;
     });
     on('resize', () => {
       if (video.videoWidth && video.videoHeight) this.aspect = video.videoWidth / video.videoHeight;
@@ -102,14 +110,17 @@ export class Player {
     }
     if (this.video !== video) return;
     if (!Hls.isSupported()) {
-      if (video.canPlayType('application/vnd.apple.mpegurl')) video.src = this.source;
+      // A native player sends no headers, so it cannot say which embed it is in.
+      if (!this.source.token && video.canPlayType('application/vnd.apple.mpegurl')) video.src = this.source.url;
       else this.trouble = 'unsupported';
       return;
     }
-    const hls = new Hls({ ...CONFIG, startPosition: at > 0 ? at : 0 });
+    const { offset, token } = this.source;
+    const xhrSetup = token ? (request: XMLHttpRequest) => request.setRequestHeader('Authorization', `Bearer ${token}`) : undefined;
+    const hls = new Hls({ ...CONFIG, ...(xhrSetup && { xhrSetup }), startPosition: Math.max(0, at) + offset });
     this.hls = hls;
     hls.on(Hls.Events.ERROR, (_, data) => this.failed(Hls, data));
-    hls.loadSource(this.source);
+    hls.loadSource(this.source.url);
     hls.attachMedia(video);
     if (went) void this.play();
   }
@@ -138,12 +149,23 @@ export class Player {
     return this.repairs <= 2;
   }
 
+  /** Where it is; a passage ends where it ends, whatever the media has beyond. */
+  private look(): void {
+    const video = this.video;
+    if (!video) return;
+    this.time = Math.max(0, video.currentTime - this.source.offset);
+    if (this.source.cut && this.time >= this.duration && !video.paused) {
+      video.pause();
+      this.ended = true;
+    }
+  }
+
   /** `timeupdate` comes four times a second; captions and the seek bar want better while playing. */
   private tick(): void {
     cancelAnimationFrame(this.frame);
     const step = () => {
       if (!this.video || this.video.paused) return;
-      this.time = this.video.currentTime;
+      this.look();
       this.frame = requestAnimationFrame(step);
     };
     this.frame = requestAnimationFrame(step);
@@ -154,6 +176,7 @@ export class Player {
   }
 
   toggle(): void {
+    if (this.video?.paused && this.ended && this.source.cut) this.seek(0);
     if (this.video?.paused) void this.play();
     else this.video?.pause();
   }
@@ -162,7 +185,7 @@ export class Player {
     if (!this.video) return;
     this.time = Math.max(0, Math.min(time, Math.max(0, this.duration - 0.05)));
     this.ended = false;
-    this.video.currentTime = this.time;
+    this.video.currentTime = this.time + this.source.offset;
   }
 
   setRate(rate: number): void {

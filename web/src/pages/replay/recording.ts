@@ -19,7 +19,15 @@ export interface Manifest {
   master: string;
   files: Record<string, string>;
   bytes: number;
+  /** Tracks whose pictures are still being converted. */
+  pending: number[];
+  tracks: { index: number; participant: string }[];
+  chapters: { kind: ChapterKind; start: number; participant: string; name: string; text: string }[];
+  /** Only this much of it may be seen. */
+  passage: { start: number; end: number } | null;
 }
+
+export type ChapterKind = 'speaker' | 'screen' | 'question';
 
 export interface Person {
   id: string;
@@ -44,8 +52,17 @@ export interface ChatLine {
   text: string;
   at: number;
 }
+export interface Chapter {
+  kind: ChapterKind;
+  person: Person;
+  start: number;
+  text: string;
+}
 export interface Recording {
   manifest: Manifest;
+  /** Seconds by which the media's own time is ahead of the page's: where a passage begins. */
+  offset: number;
+  chapters: Chapter[];
   duration: number;
   people: Person[];
   lines: Line[];
@@ -55,7 +72,7 @@ export interface Recording {
 
 const PALETTE = 12;
 
-/** Names and colours once per person, seconds for milliseconds, everything in order of time. */
+/** Names and colours once per person, seconds for milliseconds, everything in order of time; a passage begins at 0. */
 export function read(manifest: Manifest): Recording {
   const people = new Map<string, Person>();
   const person = (id: string, name = ''): Person => {
@@ -66,19 +83,24 @@ export function read(manifest: Manifest): Recording {
     return made;
   };
   for (const one of manifest.people) person(one.id, one.name);
+  const from = manifest.passage?.start ?? 0;
+  const at = (ms: number) => Math.max(0, ms - from) / 1000;
   const lines = manifest.transcript.map((line) => ({
     segment: line.segment,
     person: person(line.participant, line.name),
     source: line.source,
-    start: line.start / 1000,
-    end: line.end / 1000,
+    start: at(line.start),
+    end: at(line.end),
     texts: line.texts,
   }));
-  const chat = manifest.chat.map((line) => ({ person: person(line.participant, line.name), text: line.text, at: line.at / 1000 }));
-  const turns = manifest.speakers.map((turn) => ({ person: person(turn.participant), start: turn.start / 1000, end: turn.end / 1000 }));
+  const chat = manifest.chat.map((line) => ({ person: person(line.participant, line.name), text: line.text, at: at(line.at) }));
+  const turns = manifest.speakers.map((turn) => ({ person: person(turn.participant), start: at(turn.start), end: at(turn.end) }));
+  const chapters = manifest.chapters.map((one) => ({ kind: one.kind, person: person(one.participant, one.name), start: at(one.start), text: one.text }));
   return {
     manifest,
-    duration: manifest.duration / 1000,
+    offset: from / 1000,
+    chapters,
+    duration: at(manifest.duration),
     people: [...people.values()],
     lines: lines.sort((a, b) => a.start - b.start || a.end - b.end),
     turns: join(turns.sort((a, b) => a.start - b.start)),

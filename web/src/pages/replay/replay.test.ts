@@ -1,7 +1,9 @@
 import { describe, expect, it } from 'vitest';
 import { bytes, clock, span } from '../../site/format';
 import { begun, current, join, plain, read, shown, words, type Manifest } from './recording';
-import { find, pieces } from './search';
+import { codeIn, shareLink, timeIn } from './access';
+import { find, findWords, pieces } from './search';
+import { embedCode, seconds } from './shares';
 
 const manifest: Manifest = {
   id: 'r1',
@@ -33,7 +35,34 @@ const manifest: Manifest = {
   master: 'master.m3u8',
   files: {},
   bytes: 1,
+  pending: [],
+  tracks: [],
+  chapters: [{ kind: 'question', start: 3000, participant: 'b', name: 'Bruno', text: 'Why?' }],
+  passage: null,
 };
+
+describe('a passage', () => {
+  const recording = read({ ...manifest, duration: 6500, passage: { start: 4500, end: 6500 } });
+  it('begins at 0 on the page, wherever it lies in the recording', () => {
+    expect([recording.offset, recording.duration]).toEqual([4.5, 2]);
+    expect(recording.lines.map((line) => line.start)).toEqual([0, 0.5, 1.5]);
+  });
+});
+
+describe('sharing', () => {
+  it('reads times as people write them', () => {
+    expect(['90', '1:30', '1:02:05', '', 'a', '1:2:3:4', '-1'].map(seconds)).toEqual([90, 90, 3725, null, null, null, null]);
+  });
+  it('puts no markup of a title into another page', () => {
+    const code = embedCode('https://x.example', '/embed/a#k=b', '"><script>alert(1)</script>');
+    expect(code).not.toContain('<script');
+    expect(code).toContain('src="https://x.example/embed/a#k=b"');
+  });
+  it('keeps code and time behind the #', () => {
+    expect(shareLink('https://x.example', 'r', 'c.d', 65.4)).toBe('https://x.example/replay/r#k=c.d&t=65');
+    expect([timeIn('#k=c&t=65'), timeIn('#t=-1'), timeIn('#k=c'), codeIn('#k=abcd.efgh_-&t=1')]).toEqual([65, null, null, 'abcd.efgh_-']);
+  });
+});
 
 describe('a recording', () => {
   const recording = read(manifest);
@@ -110,5 +139,14 @@ describe('format', () => {
     expect(span(3725, 'en')).toBe('1 hr 2 min');
     expect(bytes(1_500_000, 'en')).toBe('1.5 MB');
     expect(bytes(0, 'en')).toBe('0 byte');
+  });
+});
+
+describe('marking what the server found', () => {
+  it('marks every word once, in order', () => {
+    const marked = (text: string, query: string) => findWords(text, query).map((range) => text.slice(range.from, range.to));
+    expect(marked('Não tome 5 mg; não.', 'nao 5')).toEqual(['Não', '5', 'não']);
+    expect(marked('aspirin', 'asp aspirin')).toEqual(['aspirin']);
+    expect(marked('aspirin', '""')).toEqual([]);
   });
 });

@@ -5,8 +5,29 @@ export interface Range {
   to: number;
 }
 
+interface Folded {
+  folded: string;
+  origin: number[];
+}
+
+/** Texts that were searched before: every key pressed asks for all of a transcript again. */
+const known = new Map<string, Folded>();
+const KNOWN = 50_000;
+
 /** Lower case without marks, and for each folded character where it came from. */
-function fold(text: string): { folded: string; origin: number[] } {
+function fold(text: string): Folded {
+  const before = known.get(text);
+  if (before) return before;
+  const made = text.length < 2000 && /^[\x20-\x7e]*$/.test(text) ? plainFold(text) : fullFold(text);
+  if (known.size >= KNOWN) known.clear();
+  known.set(text, made);
+  return made;
+}
+
+const PLAIN = Array.from({ length: 2001 }, (_, i) => i);
+const plainFold = (text: string): Folded => ({ folded: text.toLowerCase(), origin: PLAIN });
+
+function fullFold(text: string): Folded {
   let folded = '';
   const origin: number[] = [];
   let at = 0;
@@ -19,6 +40,13 @@ function fold(text: string): { folded: string; origin: number[] } {
   }
   origin.push(at);
   return { folded, origin };
+}
+
+/** Every place of any of the words of `query` in `text`, for marking what the server found. */
+export function findWords(text: string, query: string): Range[] {
+  const words = query.split(/["\s]+/).filter(Boolean);
+  const ranges = words.flatMap((word) => find(text, word)).sort((a, b) => a.from - b.from || b.to - a.to);
+  return ranges.filter((range, i) => i === 0 || range.from >= Math.max(...ranges.slice(0, i).map((before) => before.to)));
 }
 
 /** Every place of `query` in `text`, in order, none overlapping. An empty query is nowhere. */

@@ -1,0 +1,203 @@
+"""The replay page as people use it: chapters, search, sharing a passage, inside another site's page, by keyboard."""
+
+from __future__ import annotations
+
+import contextlib
+import threading
+from collections.abc import AsyncIterator, Iterator
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
+
+import aiohttp
+import pytest
+import pytest_asyncio
+from axe_playwright_python.async_playwright import Axe
+from playwright.async_api import BrowserContext, Page, async_playwright, expect
+
+from benchmarks.harness.browsers import CHROMIUM, CHROMIUM_FLAGS, firefox
+from tests.e2e.person import Person
+from tests.e2e.recorded import BLUE, GREEN, RED, Recorded, serve
+
+pytestmark = pytest.mark.asyncio(loop_scope="module")
+
+COLOUR = """() => {
+  const video = document.querySelector('video'), canvas = document.createElement('canvas');
+  canvas.width = 16; canvas.height = 9;
+  const context = canvas.getContext('2d');
+  context.drawImage(video, 0, 0, 16, 9);
+  return [...context.getImageData(2, 1, 1, 1).data].slice(0, 3);
+}"""
+STILL = "() => { const v = document.querySelector('video'); return v.readyState >= 2 && !v.seeking; }"
+TIME = "() => document.querySelector('video').currentTime"
+
+
+@pytest_asyncio.fixture(scope="module", loop_scope="module")
+async def recorded(folder: Path) -> AsyncIterator[Recorded]:
+    async with serve(folder) as one:
+        yield one
+
+
+@contextlib.asynccontextmanager
+async def browser(recorded: Recorded) -> AsyncIterator[tuple[Page, BrowserContext]]:
+    """A page of the owner, and a stranger's context."""
+    async with async_playwright() as playwright:
+        started = await playwright.chromium.launch(executable_path=CHROMIUM, args=list(CHROMIUM_FLAGS))
+        try:
+            owner = await started.new_context(locale="en-US", viewport={"width": 1280, "height": 800})
+            await owner.add_cookies([{"name": "consilium_session", "value": recorded.session, "url": recorded.url}])
+            await owner.add_init_script("localStorage.setItem('consilium.member', '1')")
+            yield await owner.new_page(), await started.new_context(locale="en-US")
+        finally:
+            await started.close()
+
+
+async def colour(page: Page) -> tuple[int, int, int]:
+    """Which of red, green and blue the picture is."""
+    await page.wait_for_function(STILL)
+    seen: list[int] = await page.evaluate(COLOUR)
+    found = [one for one in (RED, GREEN, BLUE) if all(abs(a - b) < 70 for a, b in zip(one, seen, strict=True))]
+    assert len(found) == 1, seen
+    return found[0]
+
+
+async def test_chapters_search_and_languages_lead_through_a_recording(recorded: Recorded) -> None:
+    async with browser(recorded) as (page, _):
+        errors: list[str] = []
+        page.on("pageerror", lambda error: errors.append(str(error)))
+        await page.goto(f"{recorded.url}/")
+        await page.get_by_test_id("library-search").fill("CINCO comprimidos 36")
+        await page.get_by_test_id("library-find").click()
+        await page.get_by_test_id("library-hit").first.click()
+        await page.get_by_test_id("replay-video").wait_for()
+        await expect(page.get_by_test_id("replay-time")).to_have_text("0:35 / 1:15")
+        assert await colour(page) == BLUE
+        await page.get_by_test_id("tab-chapters").click()
+        titles = await page.get_by_test_id("chapter").all_inner_texts()
+        assert [title.split("\n")[0] for title in titles] == [
+            "Ann speaks",
+            "Ann asks: Which dose for a child?",
+            "Bob speaks",
+            "Bob shares a screen",
+        ]
+        await page.get_by_test_id("chapter").nth(3).click()
+        await expect(page.get_by_test_id("replay-time")).to_have_text("0:50 / 1:15")
+        assert await colour(page) == GREEN
+        await page.locator("body").press("p")
+        await page.locator("body").press("p")
+        await expect(page.get_by_test_id("replay-time")).to_have_text("0:20 / 1:15")
+        assert await colour(page) == RED
+        assert (await Axe().run(page)).response["violations"] == []
+        await page.get_by_test_id("tab-words").click()
+        await page.get_by_test_id("transcript-search").fill("comprimidos")
+        await expect(page.get_by_test_id("transcript-hits")).to_have_text("1 of 14")
+        await page.get_by_test_id("transcript-search").press("Escape")
+        await page.get_by_test_id("caption-language").click()
+        await page.get_by_test_id("caption-pt").click()
+        await page.get_by_test_id("transcript-line").nth(4).click()
+        await expect(page.get_by_test_id("replay-captions")).to_contain_text("Frase 21")
+        assert errors == []
+
+
+async def test_a_passage_is_shared_with_a_password_and_nothing_else_of_it_is_seen(recorded: Recorded) -> None:
+    async with browser(recorded) as (page, stranger):
+        await page.goto(f"{recorded.url}/replay/{recorded.id}")
+        await page.get_by_test_id("replay-share").click()
+        await page.get_by_test_id("share-what").select_option("passage")
+        await page.get_by_test_id("share-from").fill("0:25")
+        await page.get_by_test_id("share-to").fill("0:35")
+        await page.get_by_test_id("share-password").fill("sesame")
+        await page.get_by_test_id("share-create").click()
+        link = await page.get_by_test_id("share-link").inner_text()
+        assert [rule["id"] for rule in (await Axe().run(page)).response["violations"]] == []
+        visitor = await stranger.new_page()
+        await visitor.goto(link)
+        await visitor.get_by_test_id("replay-password").fill("guess")
+        await visitor.get_by_test_id("replay-unlock").click()
+        await expect(visitor.get_by_text("This is not the password.")).to_be_visible()
+        await visitor.get_by_test_id("replay-password").fill("sesame")
+        await visitor.get_by_test_id("replay-unlock").click()
+        await expect(visitor.get_by_test_id("replay-time")).to_have_text("0:00 / 0:10")
+        assert await colour(visitor) == RED
+        assert link.partition("#")[2] not in visitor.url
+        await visitor.get_by_test_id("replay-seek").fill("8")
+        assert await colour(visitor) == BLUE
+        await visitor.get_by_test_id("replay-play").click()
+        await visitor.wait_for_function("() => document.querySelector('video').paused", timeout=10_000)
+        assert 34.9 < await visitor.evaluate(TIME) < 36
+        assert await visitor.get_by_test_id("transcript-line").count() == 2
+        assert await visitor.get_by_test_id("replay-download").count() == 0
+        await page.get_by_test_id("share-end").first.click()
+        await expect(page.get_by_test_id("shares")).to_have_count(0)
+        await visitor.reload()
+        await expect(visitor.get_by_text("There is no recording here that you may open")).to_be_visible()
+
+
+@contextlib.contextmanager
+def site() -> Iterator[str]:
+    """Somebody else's web site; its address."""
+
+    class Handler(BaseHTTPRequestHandler):
+        def do_GET(self) -> None:
+            self.send_response(200)
+            self.send_header("Content-Type", "text/html")
+            self.end_headers()
+            self.wfile.write(b"<!doctype html><title>site</title>")
+
+        def log_message(self, format: str, *args: object) -> None:
+            pass
+
+    server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
+    threading.Thread(target=server.serve_forever, daemon=True).start()
+    try:
+        yield f"http://127.0.0.1:{server.server_port}"
+    finally:
+        server.shutdown()
+        server.server_close()
+
+
+async def share(recorded: Recorded, **body: object) -> dict[str, str]:
+    headers = {"Cookie": f"consilium_session={recorded.session}"}
+    url = f"{recorded.url}/api/recordings/{recorded.id}/shares"
+    async with aiohttp.ClientSession(headers=headers) as http, http.post(url, json=body) as answer:
+        assert answer.status == 201
+        made: dict[str, str] = await answer.json()
+        return made
+
+
+async def test_an_embed_plays_in_the_pages_of_its_sites_and_in_no_others(recorded: Recorded) -> None:
+    with site() as allowed, site() as refused:
+        made = await share(recorded, audience="link", sites=[allowed], passage={"start": 45_000, "end": 60_000})
+        frame = f'<iframe src="{recorded.url}{made["embed"]}" width="800" height="600"></iframe>'
+        async with browser(recorded) as (_, stranger):
+            page = await stranger.new_page()
+            await page.goto(allowed)
+            await page.set_content(frame)
+            inside = page.frame_locator("iframe")
+            await expect(inside.get_by_test_id("replay-time")).to_have_text("0:00 / 0:15")
+            await inside.get_by_test_id("replay-play").click()
+            video = page.frames[1]
+            await video.wait_for_function("() => document.querySelector('video').currentTime > 45.5")
+            await expect(inside.get_by_test_id("replay-captions")).to_contain_text("Sentence 46", timeout=10_000)
+            await page.goto(refused)
+            async with page.expect_console_message(lambda message: "frame-ancestors" in message.text):
+                await page.set_content(frame)
+            assert await page.frame_locator("iframe").get_by_test_id("embed").count() == 0
+            await page.goto(allowed)
+            replay = frame.replace(made["embed"], f"/replay/{recorded.id}")
+            async with page.expect_console_message(lambda message: "frame-ancestors" in message.text):
+                await page.set_content(replay)
+            assert await page.frame_locator("iframe").locator("main").count() == 0, "only embeds may be framed"
+
+
+async def test_firefox_plays_a_passage_across_a_change_of_speaker(recorded: Recorded) -> None:
+    made = await share(recorded, audience="link", passage={"start": 27_000, "end": 33_000})
+    async with firefox() as fox:
+        person = Person(fox, recorded.url)
+        await person.goto(made["path"])
+        await person.click("replay-play")
+        time = "return document.querySelector('video').currentTime"
+        await person.until(f"{time} > 30.5", timeout=30)
+        seen = await person.run(f"return ({COLOUR})()")
+        assert seen[2] > 130 > seen[0], seen
+        await person.until("return document.querySelector('video').paused", timeout=15)
+        assert 32.9 < float(await person.run(time)) < 34.2
