@@ -243,8 +243,12 @@ class Recorder:
         clock: RoomClock,
         request_keyframe: Callable[[str], None],
         on_failure: Callable[[str], None],
+        on_low: Callable[[bool], None] = lambda low: None,
     ) -> Recording:
-        """Starts one. Then give it to `SfuRoom.add_tap`. `on_failure` is called on the event loop, at most once.
+        """Starts one. Then give it to `SfuRoom.add_tap`.
+
+        Called on the event loop: `on_failure`, at most once; `on_low`, with True when the disk will not do much longer,
+        with False when it will again.
 
         Raises OSError (ENOSPC when there is too little room to begin, EEXIST for an id that is taken) and
         RecordingNotFound for an id that cannot be a folder's name.
@@ -265,12 +269,16 @@ class Recorder:
             with contextlib.suppress(RuntimeError):  # the loop has closed
                 loop.call_soon_threadsafe(on_failure, reason)
 
+        def low(is_low: bool) -> None:
+            with contextlib.suppress(RuntimeError):
+                loop.call_soon_threadsafe(on_low, is_low)
+
         def create() -> Writer:
             self.root.mkdir(parents=True, exist_ok=True)
             if shutil.disk_usage(self.root).free < MIN_FREE_BYTES + RESERVE_BYTES:
                 raise OSError(errno.ENOSPC, "too little disk space left to begin a recording")
             path.mkdir(mode=0o700)
-            return Writer(path, began, clock.now, failed)
+            return Writer(path, began, clock.now, failed, low, MIN_FREE_BYTES)
 
         writer = await asyncio.to_thread(create)
         running = Recording(path, writer, clock, request_keyframe, self._finished)

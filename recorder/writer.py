@@ -7,8 +7,10 @@ slow the queue refuses packets; when it is full or broken the writer stops, says
 from __future__ import annotations
 
 import errno
+import logging
 import math
 import os
+import shutil
 import threading
 import time
 from collections import deque
@@ -19,6 +21,7 @@ from recorder import events
 from recorder.events import AnyEvent, Closed, Muted, Opened
 from recorder.journal import JournalFile, pack
 from recorder.pipeline import Pipeline
+from recorder.space import Space
 from sfu.taps import TapPacket
 
 QUEUE_BYTES = 64 * 1024 * 1024
@@ -26,16 +29,22 @@ SYNC_S = 1.0
 PARTS_SYNC_S = 5.0
 """Parts can be made again from the journals; they are synced so that little is left to do at the end."""
 POLL_S = 0.05
+LOOK_S = 2.0
+"""How often the disk is asked for its free space."""
 BATCH = 500
 RESERVE_BYTES = 4 * 1024 * 1024
 RESERVE = "reserve"
 """Space set aside so that a recording that filled the disk can still be finished."""
 
+log = logging.getLogger(__name__)
+
 Item = AnyEvent | tuple[int, TapPacket]
 
 
-def reason(error: OSError) -> str:
+def reason(error: Exception) -> str:
     """What to tell people about a write that failed."""
+    if not isinstance(error, OSError):
+        return "The recorder had a problem: recording has stopped; everything up to now is kept."
     if error.errno in (errno.ENOSPC, errno.EDQUOT):
         return "The disk is full: recording has stopped; everything up to now is kept."
     return f"The disk cannot be written ({error.strerror}): recording has stopped; everything up to now is kept."
@@ -45,15 +54,25 @@ class Writer:
     """Owns the journals and the pipeline of one recording. `put` and `stop` are called from outside."""
 
     def __init__(
-        self, folder: Path, began: events.Began, now: Callable[[], float], on_failure: Callable[[str], None]
+        self,
+        folder: Path,
+        began: events.Began,
+        now: Callable[[], float],
+        on_failure: Callable[[str], None],
+        on_low: Callable[[bool], None] = lambda low: None,
+        floor: int = 0,
     ) -> None:
-        """Creates the folder's first files. Raises OSError."""
+        """Creates the folder's first files. `on_low` is told when the disk will not do much longer, and when it will
+        again; with less than `floor` bytes left recording stops. Raises OSError."""
         self.problem: str | None = None
         self.refused = 0
         self._failed_at: float | None = None
         self._folder = folder
         self._now = now
         self._on_failure = on_failure
+        self._on_low = on_low
+        self._space = Space(floor)
+        self._low = False
         self._queue: deque[Item] = deque()
         self._put_bytes = 0
         self._done_bytes = 0
@@ -97,7 +116,7 @@ class Writer:
         try:
             if self.problem is None:
                 self._take_all()
-        except OSError as error:
+        except Exception as error:
             self._fail(error)
         (self._folder / RESERVE).unlink(missing_ok=True)
         duration = self._close(room_ms)
@@ -106,7 +125,7 @@ class Writer:
     # --- the thread ---
 
     def _run(self) -> None:
-        synced = parts_synced = time.monotonic()
+        synced = parts_synced = looked = time.monotonic()
         while not self._stop.wait(POLL_S):
             if self.problem is not None:
                 self._discard()
@@ -118,11 +137,23 @@ class Writer:
                     synced = time.monotonic()
                     for journal in (self._log, *self._journals.values()):
                         journal.sync()
+                if time.monotonic() - looked >= LOOK_S:
+                    looked = time.monotonic()
+                    self._look(looked)
                 if time.monotonic() - parts_synced >= PARTS_SYNC_S:
                     parts_synced = time.monotonic()
                     self.pipeline.sync()
-            except OSError as error:
+            except Exception as error:  # a thread that dies would leave a recording that nobody knows has ended
                 self._fail(error)
+
+    def _look(self, now: float) -> None:
+        """Raises OSError while there is still room to stop cleanly."""
+        verdict = self._space.look(shutil.disk_usage(self._folder).free, now)
+        if verdict == "out":
+            raise OSError(errno.ENOSPC, "nearly full")
+        if (verdict == "low") != self._low:
+            self._low = not self._low
+            self._on_low(self._low)
 
     def _take_all(self) -> None:
         while self._queue:
@@ -167,7 +198,9 @@ class Writer:
             if isinstance(item, tuple):
                 self._done_bytes += len(item[1].payload) + 100
 
-    def _fail(self, error: OSError) -> None:
+    def _fail(self, error: Exception) -> None:
+        if not isinstance(error, OSError):
+            log.error("the recorder failed", exc_info=error)
         self.problem = reason(error)
         self._failed_at = self._now()
         self._on_failure(self.problem)
@@ -178,7 +211,7 @@ class Writer:
         try:
             self.pipeline.finish(room_ms)
             self._append_event(last)
-        except OSError as error:
+        except Exception as error:
             if self.problem is None:
                 self._fail(error)
         for journal in (self._log, *self._journals.values()):

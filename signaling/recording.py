@@ -10,6 +10,7 @@ from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Any, Protocol
 
+import msgspec
 import structlog
 
 from captioning.caption import Caption
@@ -45,6 +46,7 @@ class RecordingSource(Protocol):
         clock: RoomClock,
         request_keyframe: Callable[[str], None],
         on_failure: Callable[[str], None],
+        on_low: Callable[[bool], None],
     ) -> Recording: ...
 
 
@@ -84,6 +86,7 @@ class RoomRecording:
                     clock=room.media.clock,
                     request_keyframe=room.media.request_keyframe,
                     on_failure=self._on_failure,
+                    on_low=self._on_low,
                 )
             except OSError as error:
                 full = error.errno in (errno.ENOSPC, errno.EDQUOT)
@@ -150,6 +153,9 @@ class RoomRecording:
             problem = problem or (manifest.problem if manifest.state == "failed" else None)
         except OSError as error:
             problem = problem or error.strerror or "the disk failed"
+        except Exception:  # what is there can be repaired at the next start; the room must go on
+            log.exception("a recording could not be finished", room=room.id)
+            problem = problem or "unavailable"
         store = room.parts.store
         replay = None
         if manifest is not None:
@@ -165,6 +171,12 @@ class RoomRecording:
         self._become(
             protocol.RecordingState(state="failed" if problem else "off", replay=replay, problem=problem, **told)
         )
+
+    def _on_low(self, low: bool) -> None:
+        """The disk will not do much longer, or will again: everybody is told while it runs."""
+        log.warning("the disk is nearly full" if low else "the disk has room again", room=self._room.id)
+        if self._recording is not None and self.state.state == "recording":
+            self._become(msgspec.structs.replace(self.state, problem="disk-low" if low else None))
 
     def _on_failure(self, reason: str) -> None:
         log.error("recording failed", room=self._room.id, reason=reason)

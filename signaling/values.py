@@ -101,7 +101,8 @@ class ChatEntry(Value, kw_only=True, frozen=True):
 
 
 class RecordingState(Value, kw_only=True, frozen=True):
-    """`state` is what everyone is told. `replay` is the page's path, once there is one."""
+    """`state` is what everyone is told. `replay` is the page's path, once there is one. `problem` says why it failed;
+    it is ``disk-low`` while recording goes on and the disk will not do much longer."""
 
     state: Literal["off", "starting", "recording", "stopping", "failed"]
     recording: str | None = None

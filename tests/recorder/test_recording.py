@@ -6,6 +6,7 @@ from __future__ import annotations
 import asyncio
 import errno
 import os
+import shutil
 import subprocess
 from datetime import UTC, datetime
 from pathlib import Path
@@ -19,6 +20,7 @@ from kit import BLUE, GREEN, RED, START, Clock, clip, decode_errors, looped, mee
 from recorder import parts
 from recorder.playlist import dark_frame
 from recorder.service import Cue, Recorder, RecordingNotFound, load, media_file
+from recorder.space import Space
 
 
 def cue(segment: str, person: str, start: float, end: float, language: str, text: str, revision: int = 1) -> Cue:
@@ -343,6 +345,66 @@ async def test_a_full_disk_stops_the_recording_says_why_and_keeps_what_is_there(
         assert await Recorder(small / "recordings").start() == []
     finally:
         subprocess.run(["umount", str(small)], check=True)
+
+
+def test_a_disk_that_fills_is_low_in_time_and_fine_again_only_with_more() -> None:
+    mib = 1 << 20
+    space = Space(100 * mib)
+    seen = [space.look(free * mib, 100.0 * n) for n, free in enumerate((2000, 1000, 340, 500, 700, 340, 99))]
+    assert seen == ["fine", "fine", "low", "low", "fine", "low", "out"]
+    quick = Space(0)
+    verdicts = [quick.look((8000 - second * 20) * mib, second) for second in range(0, 60, 2)]
+    assert verdicts[0] == "fine" and verdicts[-1] == "low", "at 20 MB/s it lasts six minutes"
+
+
+async def test_a_disk_nearly_full_is_told_and_stops_the_recording_while_it_can_end_cleanly(
+    root: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    free = 10 << 30
+    monkeypatch.setattr("recorder.writer.LOOK_S", 0.02)
+    told: list[bool] = []
+    recorder, clock, failed = Recorder(root), Clock(), asyncio.Event()
+    recording = await recorder.begin(
+        "rec1", room="room", title="", started_by="", purpose="", started_at=datetime.now(UTC), clock=clock,
+        request_keyframe=lambda track: None, on_failure=lambda reason: failed.set(), on_low=told.append,
+    )  # fmt: skip
+    real = shutil.disk_usage(root)
+    monkeypatch.setattr("recorder.writer.shutil.disk_usage", lambda _: real._replace(free=free))
+    recording.track_opened(track("ann"), START)
+    recording.packets(list(video(track("ann"), clip("VP9"), START)))
+    free = 200 << 20
+    async with asyncio.timeout(10):
+        while told != [True]:
+            await asyncio.sleep(0.01)
+        free = 10 << 20
+        await failed.wait()
+    clock.time = START + 60_000
+    manifest = await recording.finish()
+    assert manifest.state == "failed" and "disk is full" in str(manifest.problem)
+    assert manifest.tracks[0].files and decode_errors(root / "rec1" / "master.m3u8") == ""
+
+
+async def test_a_fault_of_ours_in_the_writer_is_told_and_what_was_written_is_kept(
+    root: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    one = await meeting(root)
+    one.recording.track_opened(track("ann"), START)
+    await one.play(list(video(track("ann"), clip("VP9"), START))[:-40])
+
+    def broken(*_: object) -> None:
+        raise RuntimeError("a bug")
+
+    monkeypatch.setattr(one.recording._writer.pipeline, "advance", broken)
+    async with asyncio.timeout(10):
+        while not one.failures:
+            await asyncio.sleep(0.01)
+    manifest = await one.finish(START + 4_000)
+    assert (
+        manifest.state == "failed"
+        and one.failures == [manifest.problem]
+        and "recorder had a problem" in one.failures[0]
+    )
+    assert decode_errors(root / "rec1" / "master.m3u8") == ""
 
 
 async def test_a_disk_without_room_refuses_to_begin(root: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -85,7 +85,10 @@ export interface Person {
   tracks: Track[];
 }
 
-/** `state` is what everyone is told. `replay` is the page's path, once there is one. */
+/**
+ * `state` is what everyone is told. `replay` is the page's path, once there is one. `problem` says why it failed;
+ * it is ``disk-low`` while recording goes on and the disk will not do much longer.
+ */
 export interface RecordingState {
   state: "failed" | "off" | "recording" | "starting" | "stopping";
   recording: string | null;
