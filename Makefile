@@ -66,7 +66,7 @@ web/static/index.html: $(WEB_SOURCES) $(if $(shell command -v npm),web/node_modu
 	else echo "The pages must be built once: install Node 20 or newer (Debian: nodejs npm) and run make again"; exit 1; fi
 
 # Browsers and servers that the tests run against, from Debian's packages.
-TOOLS := chromium:chromium firefox-esr:firefox-esr redis-server:redis-server ffprobe:ffmpeg strace:strace turnserver:coturn nginx:nginx
+TOOLS := chromium:chromium firefox-esr:firefox-esr redis-server:redis-server ffprobe:ffmpeg strace:strace turnserver:coturn nginx:nginx pg_lsclusters:postgresql
 tools:
 	@missing=; for pair in $(TOOLS); do command -v $${pair%%:*} >/dev/null || missing="$$missing $${pair##*:}"; done; \
 	[ -z "$$missing" ] && exit 0; \

@@ -5,13 +5,14 @@ from __future__ import annotations
 import asyncio
 import importlib
 import sqlite3
-from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
+from collections.abc import AsyncIterator, Iterator
+from contextlib import asynccontextmanager, contextmanager
 from pathlib import Path
 from typing import Any
 
-from sqlalchemy import event
+from sqlalchemy import event, text
 from sqlalchemy.engine import make_url
+from sqlalchemy.exc import SQLAlchemyError
 from sqlalchemy.ext.asyncio import AsyncEngine, AsyncSession, async_sessionmaker, create_async_engine
 
 HEAD = "0003"
@@ -54,25 +55,64 @@ def _upgrade(url: str) -> None:
     command.upgrade(config, "head")
 
 
+def _with_driver(url: str) -> str:
+    """The one driver of each database that is asynchronous and installed, where the URL names none or another."""
+    scheme, rest = url.split("://", 1) if "://" in url else (url, "")
+    name = scheme.partition("+")[0]
+    if name in ("postgresql", "postgres"):
+        return f"postgresql+asyncpg://{rest}"
+    return f"sqlite+aiosqlite://{rest}" if name == "sqlite" else url
+
+
+class DatabaseUnavailable(OSError):
+    """The database cannot be opened; the text says where it is and why, and holds no password."""
+
+
+@contextmanager
+def _explained(url: str) -> Iterator[None]:
+    errors: list[type[Exception]] = [OSError, SQLAlchemyError]
+    if url.startswith("postgresql"):
+        errors.append(importlib.import_module("asyncpg").PostgresError)
+    try:
+        yield
+    except tuple(errors) as error:
+        said = str(getattr(error, "orig", None) or error).splitlines()
+        reason = said[0] if said else type(error).__name__
+        raise DatabaseUnavailable(f"the database {make_url(url).render_as_string()}: {reason}") from error
+
+
 class Database:
-    """`url` is an SQLAlchemy async URL (``sqlite+aiosqlite:///…``, ``postgresql+asyncpg://…``)."""
+    """`url` is an SQLAlchemy URL (``sqlite+aiosqlite:///…``, ``postgresql://…``)."""
 
     def __init__(self, url: str) -> None:
-        self.url = url
+        self.url = url = _with_driver(url)
         self.engine: AsyncEngine = create_async_engine(url, pool_pre_ping=not url.startswith("sqlite"))
         if url.startswith("sqlite"):
             event.listen(self.engine.sync_engine, "connect", _pragmas)
         self._sessions = async_sessionmaker(self.engine, expire_on_commit=False)
 
     async def open(self) -> None:
-        """Brings the schema up to date; creates a SQLite file and its folder where there is none."""
-        name = make_url(self.url).database
+        """Brings the schema up to date; creates a SQLite file and its folder where there is none.
+
+        Raises DatabaseUnavailable."""
+        name, path = make_url(self.url).database, None
         if self.url.startswith("sqlite") and name:
             path = Path(name)
             if await asyncio.to_thread(_current, path):
                 return
-            path.parent.mkdir(parents=True, exist_ok=True)
-        await asyncio.to_thread(_upgrade, self.url)
+        with _explained(self.url):
+            if path is not None:
+                path.parent.mkdir(parents=True, exist_ok=True)
+            await asyncio.to_thread(_upgrade, self.url)
+
+    async def answers(self) -> str:
+        """The database's name and version, asked over a connection. Raises DatabaseUnavailable."""
+        sqlite = self.url.startswith("sqlite")
+        with _explained(self.url):
+            async with self.engine.connect() as connection:
+                version = "sqlite_version()" if sqlite else "current_setting('server_version')"
+                found = (await connection.execute(text(f"SELECT {version}"))).scalar_one()
+        return f"{'SQLite' if sqlite else 'PostgreSQL'} {found}"
 
     async def close(self) -> None:
         """Closes every connection."""

@@ -51,6 +51,26 @@ def models(settings: Settings) -> list[Line]:
     return lines
 
 
+async def database(settings: Settings) -> list[Line]:
+    """A database of its own answers; the SQLite file is made by the first start."""
+    from sqlalchemy.exc import ArgumentError
+
+    from community.database import Database, DatabaseUnavailable
+
+    if not settings.database.url:
+        return []
+    try:
+        there = Database(settings.database_url)
+        try:
+            return [Line("ok", "database", await asyncio.wait_for(there.answers(), 10))]
+        finally:
+            await there.close()
+    except (DatabaseUnavailable, ArgumentError) as error:
+        return [Line("fail", "database", str(error), "check database.url, and that the server lets this one in.")]
+    except TimeoutError:
+        return [Line("fail", "database", "no answer for ten seconds", "check the address and the firewall.")]
+
+
 def disk(settings: Settings) -> list[Line]:
     """Free space where data and recordings go."""
     lines = []
@@ -137,6 +157,7 @@ async def check_all(settings: Settings, config: Path | None = None, resolve: boo
         ("round trip", partial(network.media, settings)),
         ("models", local(models)),
         ("web", local(client)),
+        ("database", partial(database, settings)),
         ("disk", local(disk)),
         ("clock", local(clock)),
     )

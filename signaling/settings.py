@@ -110,9 +110,7 @@ class Recordings(Table, frozen=True, kw_only=True):
 class Database(Table, frozen=True, kw_only=True):
     """Members, links, rooms and the audit log."""
 
-    url: Annotated[
-        str, _text("SQLAlchemy URL: `postgresql+asyncpg://…` (needs asyncpg). Empty: SQLite in the data folder.")
-    ] = ""
+    url: Annotated[str, _text("`postgresql://user:password@host/name`. Empty: SQLite in the data folder.")] = ""
 
 
 class Limits(Table, frozen=True, kw_only=True):

@@ -1,4 +1,4 @@
-"""Glossary terms on a real SQLite file."""
+"""Glossary terms."""
 
 from __future__ import annotations
 
@@ -6,15 +6,6 @@ import pytest
 
 from community import glossary
 from community.glossary import ORGANISATION, GlossaryFull, NewTerm
-from community.store import Store
-
-
-@pytest.fixture
-async def store(tmp_path):
-    opened = Store(f"sqlite+aiosqlite:///{tmp_path / 'c.db'}")
-    await opened.open()
-    yield opened
-    await opened.close()
 
 
 async def test_terms_are_kept_by_scope_and_merged_when_they_come_again(store):
