@@ -57,10 +57,12 @@ class Chosen:
     payload_type: int
     rtx: int | None
     feedback: tuple[str, ...]
+    red: int | None = None
+    """Where the same codec comes with redundancy (RFC 2198)."""
 
 
-def choose(kind: Kind, offered: Sequence[PayloadType]) -> Chosen | None:
-    """The best of what was offered, None when there is nothing that we forward."""
+def choose(kind: Kind, offered: Sequence[PayloadType], redundant: bool = False) -> Chosen | None:
+    """The best of what was offered, None when there is nothing that we forward. `redundant`: with its redundancy."""
     best = min((p for p in offered if _rank(kind, p) is not None), key=lambda p: _rank(kind, p) or 0, default=None)
     if best is None:
         return None
@@ -71,7 +73,18 @@ def choose(kind: Kind, offered: Sequence[PayloadType]) -> Chosen | None:
     wanted = AUDIO_FEEDBACK if kind == "audio" else VIDEO_FEEDBACK
     feedback = tuple(f for f in wanted if f in best.feedback)
     parameters = _identity(best)
-    return Chosen(Codec(best.name, best.clock_rate, best.channels, parameters), best.number, rtx, feedback)
+    codec = Codec(best.name, best.clock_rate, best.channels, parameters)
+    return Chosen(codec, best.number, rtx, feedback, _redundant(best, offered) if redundant else None)
+
+
+def _redundant(best: PayloadType, offered: Sequence[PayloadType]) -> int | None:
+    """The payload type of a codec with its redundancy: ``red/48000/2`` whose format lists the codec alone."""
+    for payload in offered:
+        if (payload.name, payload.clock_rate, payload.channels) == ("RED", best.clock_rate, best.channels):
+            blocks = "".join(payload.parameters).split("/")
+            if len(blocks) > 1 and set(blocks) == {str(best.number)}:
+                return payload.number
+    return None
 
 
 def _rank(kind: Kind, payload: PayloadType) -> int | None:

@@ -14,6 +14,7 @@ from sfu.ice import Credentials, Event, IceLite, Route, RouteSelected
 from sfu.interface import ConnectionKind, ConnectionState
 from sfu.negotiation import LocalTransport
 from sfu.plane import Plane, PlaneEvent, SrtpKeys
+from sfu.redundancy import Wish
 from sfu.sdp import IceParameters
 
 logger = logging.getLogger(__name__)
@@ -34,6 +35,7 @@ class Edge:
     clock: Callable[[], float]
     addresses: tuple[str, ...] = ()
     port: int = 0
+    redundancy: Wish = "auto"
     connections: dict[str, Connection] = field(default_factory=dict)
     handlers: dict[str, Callable[[PlaneEvent, float], None]] = field(default_factory=dict)
     tasks: set[asyncio.Task[None]] = field(default_factory=set)

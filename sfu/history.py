@@ -8,9 +8,23 @@ from sfu.descriptor import Descriptor
 class MediaPacket:
     """One received packet, decrypted. `sequence` and `timestamp` never wrap; `marker` is 0x80 or 0; `level` the RFC
     6464 byte or -1; `payload` is without header and padding (empty for padding-only packets); `descriptor` its place
-    among the layers of a scalable stream."""
+    among the layers of a scalable stream.
 
-    __slots__ = ("arrival", "descriptor", "keyframe", "level", "marker", "payload", "sequence", "timestamp")
+    `redundant` is the same packet of sound as it came, with `reach` packets before it once more (RFC 2198), for sinks
+    that take it so; None where there is nothing more to it."""
+
+    __slots__ = (
+        "arrival",
+        "descriptor",
+        "keyframe",
+        "level",
+        "marker",
+        "payload",
+        "reach",
+        "redundant",
+        "sequence",
+        "timestamp",
+    )
 
     def __init__(
         self,
@@ -22,6 +36,7 @@ class MediaPacket:
         arrival: float,
         payload: bytes,
         descriptor: Descriptor | None = None,
+        reach: int = 0,
     ) -> None:
         self.sequence = sequence
         self.timestamp = timestamp
@@ -31,6 +46,8 @@ class MediaPacket:
         self.arrival = arrival
         self.payload = payload
         self.descriptor = descriptor
+        self.reach = reach
+        self.redundant: MediaPacket | None = None
 
 
 class History:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import Literal, Protocol
 
+from sfu.redundancy import Wish
 from sfu.taps import Kind, TrackInfo, TrackSource
 
 ConnectionKind = Literal["publish", "subscribe"]
@@ -17,13 +18,15 @@ class SdpError(ValueError):
 
 @dataclass(frozen=True)
 class SfuConfig:
-    """Settings of one server. `public_addresses` replaces the candidates found by itself; `port` 0 picks a free one."""
+    """Settings of one server. `public_addresses` replaces the candidates found by itself; `port` 0 picks a free one.
+    `redundancy`: when sound goes out with it (`sfu.redundancy`); "off" takes none from publishers either."""
 
     host: str = "0.0.0.0"
     port: int = 8081
     public_addresses: tuple[str, ...] = ()
     plane: Literal["auto", "python", "native"] = "auto"
     max_bitrate: int = 2_500_000
+    redundancy: Wish = "auto"
 
 
 @dataclass(frozen=True)

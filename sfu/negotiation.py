@@ -86,8 +86,9 @@ class PublishPlan:
     fingerprints: tuple[tuple[str, str], ...]
 
 
-def plan_publish(offer: Description, labels: Mapping[str, TrackSource]) -> PublishPlan:
-    """Decides what to take of an offer. `labels` say by mid what is sent. Raises `SdpError`."""
+def plan_publish(offer: Description, labels: Mapping[str, TrackSource], redundant: bool = False) -> PublishPlan:
+    """Decides what to take of an offer. `labels` say by mid what is sent; `redundant` takes sound with redundancy.
+    Raises `SdpError`."""
     bundled = _bundle(offer)
     sections: list[_Section] = []
     incoming: dict[str, Incoming] = {}
@@ -100,7 +101,7 @@ def plan_publish(offer: Description, labels: Mapping[str, TrackSource]) -> Publi
         if mid in mids:
             raise SdpError(f"two m-lines have the mid {mid}")
         mids.add(mid)
-        section = _decide(media)
+        section = _decide(media, redundant)
         sections.append(section)
         if section.chosen is None:
             continue
@@ -137,11 +138,11 @@ def _bundle(description: Description) -> list[str] | None:
     return None
 
 
-def _decide(media: Media) -> _Section:
+def _decide(media: Media, redundant: bool) -> _Section:
     if media.kind not in ("audio", "video") or media.stopped or media.protocol not in PROTOCOLS:
         return _Section(media, None, {}, False)
     kind: Kind = "audio" if media.kind == "audio" else "video"
-    chosen = choose(kind, sdp.codecs(media))
+    chosen = choose(kind, sdp.codecs(media), redundant)
     receiving = media.direction in ("sendrecv", "sendonly")
     offered = sdp.extensions(media)
     rids: tuple[str, ...] = ()
@@ -199,7 +200,9 @@ def write_answer(plan: PublishPlan, transport: LocalTransport | None, session: s
         if section.rids:
             attributes += [("rid", f"{rid} recv") for rid in section.rids]
             attributes.append(("simulcast", f"recv {';'.join(section.rids)}"))
-        formats = [str(chosen.payload_type)] + ([str(chosen.rtx)] if chosen.rtx is not None else [])
+        # Browsers send redundancy where it stands before the codec.
+        numbers = (chosen.red, chosen.payload_type, chosen.rtx)
+        formats = [str(number) for number in numbers if number is not None]
         answer.media.append(Media(media.kind, 9, media.protocol, formats, attributes))
     return sdp.serialise(answer)
 
@@ -250,5 +253,10 @@ def codec_attributes(chosen: Chosen) -> Attributes:
         attributes += [
             ("rtpmap", f"{chosen.rtx} rtx/{chosen.codec.clock_rate}"),
             ("fmtp", f"{chosen.rtx} apt={number}"),
+        ]
+    if chosen.red is not None:
+        attributes += [
+            ("rtpmap", f"{chosen.red} red/{chosen.codec.clock_rate}/{chosen.codec.channels}"),
+            ("fmtp", f"{chosen.red} {number}/{number}"),
         ]
     return attributes

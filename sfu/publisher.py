@@ -67,7 +67,7 @@ class Publisher:
 
     def publish(self, text: str, labels: Mapping[str, TrackSource]) -> Published:
         """Takes an offer: the first, a change, an ICE restart or that of a new connection. Raises `SdpError`."""
-        plan = plan_publish(sdp.parse(text), labels)
+        plan = plan_publish(sdp.parse(text), labels, self._edge.redundancy != "off")
         if plan.ice is None:
             # Nothing is left, so the browser drops its transport too.
             self.close()
@@ -133,6 +133,7 @@ class Publisher:
                 extensions=incoming.extensions,
                 nack="nack" in chosen.feedback,
                 rid=rid,
+                red_payload_type=chosen.red,
             )
             self._edge.plane.add_source(connection.id, spec)
             self._edge.plane.pause_source(source, track.muted)

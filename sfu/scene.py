@@ -43,14 +43,14 @@ class _Memory:
 
 
 class Scene:
-    """`encodings` by track id, `audio` in bit/s that must be set aside for all voices of the room. `sizes` of
-    pictures are what their publishers said, by track id."""
+    """`encodings` by track id, `audio` in bit/s that must be set aside for all voices of the room, `redundancy` for
+    theirs where it is sent. `sizes` of pictures are what their publishers said, by track id."""
 
     def __init__(self) -> None:
         self.version = 0
         self.encodings: dict[str, tuple[Encoding, ...]] = {}
         self.tracks: dict[str, PublishedTrack] = {}
-        self.audio = 0.0
+        self.audio = self.redundancy = 0.0
         self.sizes: dict[str, tuple[int, int]] = {}
         self._memory: dict[str, _Memory] = {}
 
@@ -58,18 +58,21 @@ class Scene:
         """Every live track of the room that is not muted, with its encodings, the lowest first."""
         tracks: dict[str, PublishedTrack] = {}
         encodings: dict[str, tuple[Encoding, ...]] = {}
-        voices, sounding = 0, 0.0
+        voices, sounding, redundant, repeated = 0, 0.0, 0, 0.0
         for track, states in found:
             if track.info.kind == "audio":
                 voices += 1
-                sounding += sum(sum(state.rates.values()) for state in states)
+                redundant += track.incoming.chosen.red is not None
+                sounding += sum(state.rates.get((0, 0), 0.0) for state in states)
+                repeated += sum(state.rates.get((0, 1), 0.0) for state in states)
                 continue
             tracks[track.info.id] = track
             encodings[track.info.id] = self._encodings(track, states, now)
         audio = max(min(voices, VOICES) * VOICE, round(sounding, -4))
-        if encodings != self.encodings or audio != self.audio:
+        redundancy = max(min(redundant, VOICES) * VOICE, round(repeated, -4))
+        if encodings != self.encodings or (audio, redundancy) != (self.audio, self.redundancy):
             self.version += 1
-        self.tracks, self.encodings, self.audio = tracks, encodings, audio
+        self.tracks, self.encodings, self.audio, self.redundancy = tracks, encodings, audio, redundancy
         alive = {encoding.source for several in encodings.values() for encoding in several}
         for source in self._memory.keys() - alive:
             del self._memory[source]

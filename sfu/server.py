@@ -61,7 +61,8 @@ class Sfu:
         self._clock = time.monotonic
         self._plane: Plane = make_plane(config.plane, self._ports.send)
         self._reader = self._ports.plane = self._plane if isinstance(self._plane, SocketPlane) else None
-        self._edge = Edge(self._ice, self._plane, Certificate(), self._ports.send, self._clock)
+        edge = Edge(self._ice, self._plane, Certificate(), self._ports.send, self._clock, redundancy=config.redundancy)
+        self._edge = edge
         self._rooms: dict[str, SfuRoom] = {}
         self._ledger = Ledger()
         self._dropped: Counter[str] = Counter()

@@ -10,8 +10,12 @@ from sfu.capabilities import LOWEST_SPATIAL
 from sfu.connection import Connection, Edge
 from sfu.interface import ConnectionState, Offer, OfferedTrack
 from sfu.plane import Layers, PlaneEvent, SinkSpec
+from sfu.redundancy import Redundancy
 from sfu.subscription import MAX_UNANSWERED, Accepted, Subscription
 from sfu.taps import TrackInfo
+
+LOOK_EVERY = 0.5
+"""Seconds between looks at what is lost."""
 
 
 class Subscriber:
@@ -39,13 +43,15 @@ class Subscriber:
         self._tracks: dict[str, TrackInfo] = {}
         self._targets: dict[str, Target | None] = {}
         self._wanted = 0.0
+        self._redundancy = Redundancy(edge.redundancy)
+        self._looked = float("-inf")
         self._accepted: dict[str, Accepted] = {}
         self._ssrcs: set[int] = set()
         self._connection, self._subscription = self._connect()
 
     def _connect(self) -> tuple[Connection, Subscription]:
         connection = Connection(self._edge, "subscribe", self.sync, self._state)
-        subscription = Subscription(connection.session, self._new_ssrc)
+        subscription = Subscription(connection.session, self._new_ssrc, self._edge.redundancy != "off")
         self._edge.handlers[connection.id] = self._on_estimate
         now = self._edge.clock()
         for track in self._tracks.values():
@@ -148,6 +154,7 @@ class Subscriber:
                 extensions=accepted.extensions,
                 cname=outgoing.track.participant,
                 nack=accepted.nack,
+                red_payload_type=accepted.red,
             )
             self._edge.plane.add_sink(self._connection.id, spec)
             self.sinks[track] = spec.id
@@ -155,6 +162,7 @@ class Subscriber:
                 self._apply(track, spec.id, target, resume=False)
         if self._wanted:
             self._edge.plane.set_wanted_bitrate(self._connection.id, self._wanted)
+        self._edge.plane.set_redundancy(self._connection.id, self.redundant)
 
     def aim(self, track: str, target: Target | None) -> None:
         """What is sent of a track from now on, None for nothing; kept until there is a sink."""
@@ -181,6 +189,23 @@ class Subscriber:
         self._wanted = bits_per_second
         if self._connection.ready:
             self._edge.plane.set_wanted_bitrate(self._connection.id, bits_per_second)
+
+    @property
+    def redundant(self) -> bool:
+        """Whether sound is sent with its redundancy, where the subscriber takes it."""
+        return self._redundancy.wanted
+
+    def protect(self, estimate: float | None, cost: float, now: float) -> bool:
+        """Looks at the loss, sometimes: true where `redundant` has changed. `estimate` of the way and `cost` of all
+        redundancy in bit/s."""
+        if now - self._looked < LOOK_EVERY or not self._connection.ready:
+            return False
+        self._looked = now
+        stats = self._edge.plane.transport_stats(self._connection.id)
+        if stats is None or not self._redundancy.update(stats.loss, estimate, cost, now):
+            return False
+        self._edge.plane.set_redundancy(self._connection.id, self.redundant)
+        return True
 
     def _state(self, state: ConnectionState) -> None:
         if state == "closed":

@@ -37,6 +37,7 @@ MAX_UNANSWERED = 4
 EXTENSION_IDS = {AUDIO_LEVEL_URI: 1, TRANSPORT_CC_URI: 3, MID_URI: 4}
 _PAYLOAD_TYPES = {"OPUS": (111, None), "VP8": (96, 97), "VP9": (98, 99), "H264": (102, 103), "AV1": (106, 107)}
 _H264_BASELINE = (104, 105)
+_RED = 63
 _PLACEHOLDER = Codec("OPUS", 48000, 2)
 
 SlotState = Literal["idle", "live", "retiring", "told", "rejected"]
@@ -72,6 +73,7 @@ class Accepted:
     rtx: bool
     extensions: ExtensionIds
     nack: bool
+    red: int | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -91,17 +93,20 @@ def payload_types(codec: Codec) -> tuple[int, int | None]:
     return _PAYLOAD_TYPES[codec.name]
 
 
-def shape(codec: Codec, kind: Kind) -> Chosen:
-    """How we offer a codec."""
+def shape(codec: Codec, kind: Kind, redundant: bool = False) -> Chosen:
+    """How we offer a codec; sound with redundancy where `redundant`."""
     number, rtx = payload_types(codec)
-    return Chosen(codec, number, rtx, AUDIO_FEEDBACK if kind == "audio" else VIDEO_FEEDBACK)
+    feedback = AUDIO_FEEDBACK if kind == "audio" else VIDEO_FEEDBACK
+    return Chosen(codec, number, rtx, feedback, _RED if redundant and kind == "audio" else None)
 
 
 class Subscription:
-    """Offers of one subscribe connection. `new_ssrc` gives SSRCs that are unique within the subscriber."""
+    """Offers of one subscribe connection. `new_ssrc` gives SSRCs that are unique within the subscriber; `redundant`
+    offers sound with redundancy as well."""
 
-    def __init__(self, session: str, new_ssrc: Callable[[], int]) -> None:
+    def __init__(self, session: str, new_ssrc: Callable[[], int], redundant: bool = False) -> None:
         self._session = session
+        self._redundant = redundant
         self._new_ssrc = new_ssrc
         self._slots: list[Slot] = []
         self._tracks: dict[str, TrackInfo] = {}
@@ -170,7 +175,8 @@ class Subscription:
             if slot.state == "retiring":
                 slot.state = "told"
             attributes: Attributes = [("mid", slot.mid)]
-            numbers = [slot.shape.payload_type] + ([slot.shape.rtx] if slot.shape.rtx is not None else [])
+            numbers = [slot.shape.payload_type]
+            numbers += [number for number in (slot.shape.rtx, slot.shape.red) if number is not None]
             if slot.state == "rejected":
                 attributes.append(("inactive", None))
             else:
@@ -190,7 +196,7 @@ class Subscription:
         for track in self._tracks.values():
             if track.id in carried:
                 continue
-            chosen = shape(track.codec, track.kind)
+            chosen = shape(track.codec, track.kind, self._redundant)
             rtx_ssrc = self._new_ssrc() if chosen.rtx is not None else None
             outgoing = Outgoing(track, chosen, self._new_ssrc(), rtx_ssrc)
             slot = next((s for s in self._slots if s.state == "idle" and s.kind == track.kind), None)
@@ -199,7 +205,7 @@ class Subscription:
             slot.state, slot.outgoing, slot.shape = "live", outgoing, chosen
         if not self._slots:
             # ICE and DTLS can be done before anybody speaks: the first track is there sooner.
-            self._new_slot("audio", shape(_PLACEHOLDER, "audio"))
+            self._new_slot("audio", shape(_PLACEHOLDER, "audio", self._redundant))
 
     def _new_slot(self, kind: Kind, chosen: Chosen) -> Slot:
         """An m-line refused for a track now gone, under a new mid (RFC 8829, section 5.2.2), else a new one."""
@@ -287,7 +293,8 @@ def _accept(slot: Slot, media: Media) -> Accepted | None:
     if payload is None:
         return None
     rtx = outgoing.chosen.rtx in agreed
+    red = outgoing.chosen.red if outgoing.chosen.red in agreed else None
     extensions = extension_ids(sdp.extensions(media), wanted_extensions(slot.kind))
     if TRANSPORT_CC not in payload.feedback:
         extensions = replace(extensions, transport_cc=None)
-    return Accepted(slot.mid, replace(outgoing), rtx, extensions, "nack" in payload.feedback)
+    return Accepted(slot.mid, replace(outgoing), rtx, extensions, "nack" in payload.feedback, red)

@@ -63,6 +63,8 @@ class Viewer:
         """True when `wants`, the plane's sources that this viewer shows or would show, has changed."""
         if now >= self._says_until:
             self._tiles, self._changed, self._says_until = None, True, float("inf")
+        if self.subscriber.protect(self.allocator.estimate, scene.redundancy, now):
+            self._changed = True
         seen = (scene.version, speaker)
         if not self._changed and seen == self._seen and (self._full or self.allocator.settled):
             return False
@@ -73,7 +75,8 @@ class Viewer:
             for track in self.subscriber.tracks
             if track in scene.encodings and track not in self.subscriber.rejected
         ]
-        self.allocation = self.allocator.allocate(watched, scene.audio, now)
+        audio = scene.audio + (scene.redundancy if self.subscriber.redundant else 0.0)
+        self.allocation = self.allocator.allocate(watched, audio, now)
         for track, target in self.allocation.targets.items():
             self.subscriber.aim(track, target)
         if abs(self.allocation.wanted - self._wanted) > 0.01 * self._wanted:

@@ -80,6 +80,7 @@ class Server:
                 public_addresses=tuple(media.public_addresses),
                 plane=media.plane,
                 max_bitrate=media.max_bitrate,
+                redundancy=media.redundancy,
             )
         )
         self.captions = CaptionService(caption_config(settings))

@@ -71,6 +71,8 @@ class SourceSpec:
     extensions: ExtensionIds
     nack: bool
     rid: str | None = None
+    red_payload_type: int | None = None
+    """Sound may come with redundancy as well (RFC 2198), by whole packets, whose blocks have `payload_type`."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -97,6 +99,8 @@ class SinkSpec:
     cname: str
     nack: bool = False
     """The subscriber asks for lost sound as well: the very bytes are sent again, for there is no RTX of it."""
+    red_payload_type: int | None = None
+    """The subscriber takes redundant sound; whether it gets it is said by `Plane.set_redundancy`."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -169,7 +173,8 @@ PlaneEvent = KeyframeWanted | AudioLevel | SenderReportSeen | SourceEnded | Sink
 
 @dataclass(frozen=True, slots=True)
 class SourceStats:
-    """Counters since the source was added. `lost` counts packets given up on; `jitter` in seconds (RFC 3550)."""
+    """Counters since the source was added. `lost` counts packets given up on, `recovered` those found again in the
+    redundancy of later ones; `jitter` in seconds (RFC 3550)."""
 
     packets: int
     bytes: int
@@ -179,6 +184,7 @@ class SourceStats:
     keyframes: int
     plis_sent: int
     jitter: float
+    recovered: int = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -267,10 +273,13 @@ class Plane(Protocol):
     def drain(self) -> list[PlaneEvent]: ...
     def layer_rates(self, source: str) -> dict[tuple[int, int], float]:
         """Payload bit/s of each (spatial, temporal) layer alone over about the last second; (0, 0) is all where the
-        source is not scalable. Empty for one that is not there or sends nothing."""
+        source is not scalable, and (0, 1) of sound its redundancy. Empty for one that is not there or sends nothing."""
 
     def set_wanted_bitrate(self, transport: str, bits_per_second: float) -> None:
         """What would be sent if the subscriber could take it: the plane probes up to it, never beyond."""
+
+    def set_redundancy(self, transport: str, wanted: bool) -> None:
+        """Whether sound goes out with the redundancy that it came with, to sinks that take it; at first it does not."""
 
     def transport_stats(self, transport: str) -> TransportStats | None: ...
     def source_stats(self, source: str) -> SourceStats | None: ...

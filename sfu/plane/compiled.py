@@ -156,6 +156,9 @@ class NativePlane:
     def set_bitrate(self, transport: str, bits_per_second: int | None) -> None:
         self._core.set_bitrate(transport, bits_per_second)
 
+    def set_redundancy(self, transport: str, wanted: bool) -> None:
+        self._core.set_redundancy(transport, wanted)
+
     def set_wanted_bitrate(self, transport: str, bits_per_second: float) -> None:
         self._core.set_wanted_bitrate(transport, bits_per_second)
 

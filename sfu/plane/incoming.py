@@ -8,6 +8,7 @@ from collections.abc import Callable, Sequence
 from sfu import vp8, vp9
 from sfu.dependency import DependencyReader
 from sfu.descriptor import Descriptor
+from sfu.extensions import NO_LEVEL
 from sfu.history import History, MediaPacket
 from sfu.keyframe import keyframe_test
 from sfu.layers import LayerRates
@@ -16,6 +17,7 @@ from sfu.plane import PlanePacket, SourceSpec, SourceStats
 from sfu.plane.outgoing import Outgoing
 from sfu.pli import PliThrottle
 from sfu.reception import Reception
+from sfu.red import Block
 from sfu.reorder import Released, Reorder
 from sfu.sequence import Numbering
 
@@ -66,7 +68,9 @@ class Incoming:
         self.report: tuple[int, int, float] | None = None
         """The last sender report: raw NTP, unwrapped timestamp, arrival."""
         self._packets = self._bytes = self._retransmitted = self._keyframes = self._lost = 0
-        self.nacks_sent = self.plis_sent = 0
+        self.nacks_sent = self.plis_sent = self.recovered = 0
+        self._since: int | None = None
+        """The first sequence after a start, pause or jump: redundancy of what was before it is not used."""
         self.rates = LayerRates()
         self._keyframe_time = -1
         self._tap: PlaneTap | None = None
@@ -83,10 +87,13 @@ class Incoming:
         now: float,
         repaired: bool,
         dependency: bytes = b"",
+        wrapped: bytes = b"",
+        reach: int = 0,
     ) -> MediaPacket | str:
         """Places one packet of the stream, first-hand or `repaired` by RTX; the reason where it is to be dropped.
 
-        `dependency` is its dependency descriptor, where that tells layers.
+        `dependency` is its dependency descriptor, where that tells layers; `wrapped` the payload as it came where it
+        has `reach` redundant blocks.
         """
         numbering = self.numbering
         epoch = numbering.epoch
@@ -107,6 +114,8 @@ class Incoming:
             self.reception.packet(number, time, numbering.epoch, now)
         if self.paused:
             return "paused"
+        if self._since is None or numbering.epoch != epoch:
+            self._since = number
         keyframe = True
         if self.is_keyframe is not None:
             # The first packet of a picture only, though several may look like a start (slices, parameter sets).
@@ -124,6 +133,12 @@ class Incoming:
             nack.received(number, now, repaired)
         self._packets += 1
         self._bytes += len(payload)
+        if reach:
+            self._bytes += len(wrapped) - len(payload)
+            self.rates.count(0, 1, len(wrapped) - len(payload))
+            if number - reach >= self._since:
+                redundant = MediaPacket(number, time, marker, level, keyframe, now, wrapped, None, reach)
+                packet.redundant = redundant
         if descriptor is None:
             self.rates.count(0, 0, len(payload))
         else:
@@ -137,6 +152,24 @@ class Incoming:
             self.pli.keyframe()
         return packet
 
+    def recover(self, packet: MediaPacket, blocks: Sequence[Block], now: float) -> list[MediaPacket]:
+        """The packets before this one that never came and that its redundant blocks bring, the oldest first."""
+        found: list[MediaPacket] = []
+        for place, (offset, payload) in enumerate(blocks):
+            number, time = packet.sequence - len(blocks) + place, packet.timestamp - offset
+            before = self.history.get(number - 1)
+            if not payload or not offset or self._since is None or number < self._since:
+                continue
+            if before is not None and before.timestamp >= time:
+                continue  # not the packet that its place says
+            recovered = MediaPacket(number, time, 0, NO_LEVEL, True, now, payload)
+            if self.history.add(recovered):
+                if self.nack is not None:
+                    self.nack.received(number, now, True)
+                self.recovered += 1
+                found.append(recovered)
+        return found
+
     def hear(self, level: int, now: float) -> None:
         """An RFC 6464 byte: voice flag and -dBov."""
         self.heard_at = now
@@ -149,6 +182,7 @@ class Incoming:
         """The stream goes on under another SSRC."""
         if self.ssrc is not None and self.ssrc != ssrc:
             self.numbering.renew()
+            self._since = None
             self.report = None
             self.retired.append(self.ssrc)
         self.ssrc = ssrc
@@ -197,6 +231,7 @@ class Incoming:
         self.loudest, self.voice = 128, False
         self._deliver(self._reorder.reset())
         self._skipped = 0
+        self._since = None
         if paused:
             for sink in self.live:
                 sink.hold(self)
@@ -217,4 +252,5 @@ class Incoming:
             keyframes=self._keyframes,
             plis_sent=self.plis_sent,
             jitter=self.reception.jitter,
+            recovered=self.recovered,
         )

@@ -9,6 +9,7 @@ from sfu.extensions import NO_LEVEL, HeaderExtensions, abs_send_time
 from sfu.history import MediaPacket
 from sfu.plane import SinkSpec, SinkStats
 from sfu.plane.course import Course, Placed
+from sfu.red import retype
 from sfu.rtcp import Report, SenderReport
 from sfu.rtp import pack_fixed_header
 
@@ -65,14 +66,24 @@ class Outgoing(Course):
         self.urgent = False
         """What `may_resend` allowed last should go out twice."""
 
+    def wraps(self, redundant: MediaPacket) -> bool:
+        """Whether a packet leaves with its redundancy: not before the sink has sent all that it repeats."""
+        wanted = self.transport.redundancy and self.spec.red_payload_type is not None
+        return wanted and redundant.sequence - redundant.reach >= self.start
+
     def render(self, packet: MediaPacket, placed: Placed, now: float, counted: int = 0) -> bytes:
         """The RTP packet under the sink's own names; `counted` is its transport sequence number."""
         number, marker, payload = placed
+        payload_type = self.spec.payload_type
+        if packet.reach:
+            if payload[0] & 0x7F != payload_type:
+                payload = retype(payload, packet.reach, payload_type)
+            payload_type = self.spec.red_payload_type or 0
         extension = self.extensions.render(packet.level, abs_send_time(now), counted)
         return (
             pack_fixed_header(
                 0x90 if extension else 0x80,
-                marker | self.spec.payload_type,
+                marker | payload_type,
                 number & 0xFFFF,
                 (packet.timestamp - self.time_offset) & 0xFFFFFFFF,
                 self.spec.ssrc,

@@ -32,6 +32,7 @@ from sfu.plane.incoming import Incoming
 from sfu.plane.outgoing import Outgoing
 from sfu.plane.switchboard import Switchboard
 from sfu.plane.transport import Transport
+from sfu.red import Block, split
 from sfu.rtcp import Bye, Fir, Nack, Pli, ReceiverReport, Remb, SenderReport, parse_compound
 from sfu.rtp import MAX_DATAGRAM, MalformedPacket, pack_fixed_header, parse_header
 from sfu.srtp import SrtpError
@@ -83,6 +84,9 @@ class PythonPlane:
 
     def set_wanted_bitrate(self, transport: str, bits_per_second: float) -> None:
         self._transports[transport].wanted_bitrate = bits_per_second
+
+    def set_redundancy(self, transport: str, wanted: bool) -> None:
+        self._transports[transport].redundancy = wanted
 
     # --- sources ---
 
@@ -196,7 +200,10 @@ class PythonPlane:
         owner.octets += end - start
         owner.newest_ssrc = ssrc
         spec = source.spec
-        if second & 0x7F != (spec.rtx_payload_type if repaired else spec.payload_type):
+        blocks: Sequence[Block] = ()
+        wrapped = b""
+        redundant = second & 0x7F == spec.red_payload_type and not repaired
+        if second & 0x7F != (spec.rtx_payload_type if repaired else spec.payload_type) and not redundant:
             return self._drop("payload_type")
         if repaired:
             if end - start < 2:
@@ -211,11 +218,20 @@ class PythonPlane:
                 dependency = values.get(source.dependency_id or 0, b"")
             elif value := values.get(source.level_id):
                 level = value[0]
-        packet = source.accept(sequence, timestamp, second & 0x80, level, data[start:end], now, repaired, dependency)
+        payload = data[start:end]
+        if redundant:
+            wrapped = payload
+            blocks, payload = split(wrapped, spec.payload_type)
+        packet = source.accept(
+            sequence, timestamp, second & 0x80, level, payload, now, repaired, dependency, wrapped, len(blocks)
+        )
         if isinstance(packet, str):
             return self._drop(packet)
         if level != NO_LEVEL:
             source.hear(level, now)
+        for recovered in source.recover(packet, blocks, now) if blocks else ():
+            self._forward(source, recovered, now)
+            source.show(recovered, now)
         if source.live:
             self._forward(source, packet, now)
         if packet.keyframe and source.waiting:
@@ -229,11 +245,13 @@ class PythonPlane:
         sequence, timestamp, marker = packet.sequence, packet.timestamp, packet.marker
         level, payload = packet.level, packet.payload
         size = len(payload)
+        redundant = packet.redundant
         send = self._send
         sent = 0
         for sink in source.live:
             plain = sink.plain
-            if sequence < sink.start or plain is None or sink.sealed is not None:
+            wraps = redundant is not None and sink.wraps(redundant)
+            if sequence < sink.start or plain is None or sink.sealed is not None or wraps:
                 self._send_one(sink, packet, now)
                 continue
             extension = plain.get(level)
@@ -269,6 +287,9 @@ class PythonPlane:
         placed = sink.place(packet)
         if placed is None:
             return
+        if packet.redundant is not None and sink.wraps(packet.redundant):
+            packet = packet.redundant
+            placed = (placed[0], placed[1], packet.payload)
         sending = sink.transport.sending
         if sending is not None:
             self._out += sending.media(sink, packet, placed, now)

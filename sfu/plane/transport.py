@@ -8,7 +8,7 @@ from typing import Literal
 
 from sfu.bandwidth import START
 from sfu.extensions import parse_extensions
-from sfu.plane import Route, SendDatagram, SrtpKeys, TransportStats
+from sfu.plane import Route, SendDatagram, SourceSpec, SrtpKeys, TransportStats
 from sfu.plane.incoming import Incoming
 from sfu.plane.outgoing import Outgoing
 from sfu.plane.sending import Sending
@@ -62,6 +62,8 @@ class Transport:
         self.remb: int | None = None
         """What the subscriber last said that it can take."""
         self.sent_bitrate = 0.0
+        self.redundancy = False
+        """Sound goes out with its redundancy."""
         self.sending: Sending | None = None
         """Where a sink negotiated transport-wide congestion control."""
         self.counted: int | None = None
@@ -176,14 +178,14 @@ class Transport:
             if ssrc in source.retired and now - source.last_arrival < SILENCE:
                 return "retired_ssrc"  # late packets of the stream before must not take it back
         else:
-            types = [s for s in self.sources if payload_type in (s.spec.payload_type, s.spec.rtx_payload_type)]
+            types = [s for s in self.sources if payload_type in _payload_types(s.spec)]
             if len(types) != 1:
                 return "unknown_ssrc"
             source = types[0]
-            present = source.ssrc if payload_type == source.spec.payload_type else source.rtx_ssrc
+            present = source.rtx_ssrc if payload_type == source.spec.rtx_payload_type else source.ssrc
             if present is not None and now - source.last_arrival < SILENCE:
                 return "unknown_ssrc"
-        if payload_type == source.spec.payload_type:
+        if payload_type in (source.spec.payload_type, source.spec.red_payload_type):
             if source.ssrc is not None:
                 self.media.pop(source.ssrc, None)
             source.bind(ssrc)
@@ -224,6 +226,10 @@ class Transport:
         except SrtpError:
             return  # the key's lifetime of 2^31 SRTCP packets is over: nothing more can be said
         self._send(self.route, sealed)
+
+
+def _payload_types(spec: SourceSpec) -> tuple[int | None, ...]:
+    return spec.payload_type, spec.rtx_payload_type, spec.red_payload_type
 
 
 def _names(values: dict[int, bytes], source: Incoming) -> bool:

@@ -190,13 +190,13 @@ PUBLISHER_IDS = ExtensionIds(mid=4, audio_level=1, rid=5, repaired_rid=6)
 COUNTED_IDS = ExtensionIds(mid=4, rid=5, repaired_rid=6, transport_cc=3)
 TWCC_IDS = ExtensionIds(mid=7, transport_cc=1)
 TIMED_IDS = ExtensionIds(mid=7, abs_send_time=2)
-VOICE = 6000
+VOICE, OTHER, PLAIN = 6000, 6001, 6002
 SINKS = {"a": 5000, "b": 5100, "c": 5200, "d": 5300}
 
 ACTIONS = (
     "frame*10 wait*5 audio key lose late twice repair nack nack report twcc*4 pli fir remb aim aim layers layers "
     "mute*3 pause*3 sender-report new-ssrc restart bye drop-sink garbage garbage settle want cap padding keyframe "
-    "twcc-loss"
+    "twcc-loss redundancy mute-voice"
 )
 weighted = [name for word in ACTIONS.split() for name in [word.partition("*")[0]] * int(word.partition("*")[2] or 1)]
 steps = st.lists(st.tuples(st.sampled_from(weighted), st.integers(0, 1 << 30)), min_size=20, max_size=160)
@@ -214,7 +214,7 @@ def play(seed: int, codec: str, steps: list[tuple[str, int]]) -> None:
         streams[source] = Stream(codec, 2000 + n, (65500 + 7 * n) & 0xFFFF)
     both.call("add_source", "q", Kit.video("solo", codec=spec, extensions=COUNTED_IDS, ssrc=2222))
     streams["solo"] = Stream(codec, 2222, 30000)
-    both.call("add_source", "p", Kit.audio("mic"))
+    both.call("add_source", "p", Kit.audio("mic", red_payload_type=63))
     taps = both.taps
     for index, plane in enumerate(both.planes):
         for source in ("cam/q", "mic"):
@@ -224,7 +224,10 @@ def play(seed: int, codec: str, steps: list[tuple[str, int]]) -> None:
     both.call("add_sink", "t", Kit.sink("cam/h", "c", SINKS["c"], extensions=TWCC_IDS))
     both.call("add_sink", "u", Kit.sink("solo", "d", SINKS["d"], extensions=TIMED_IDS))
     voice = {"rtx_payload_type": None, "rtx_ssrc": None, "extensions": TWCC_IDS, "nack": True}
-    both.call("add_sink", "t", Kit.sink("mic", "voice", VOICE, **voice))
+    both.call("add_sink", "t", Kit.sink("mic", "voice", VOICE, **voice, red_payload_type=64))
+    alone = {"rtx_payload_type": None, "rtx_ssrc": None}
+    both.call("add_sink", "u", Kit.sink("mic", "other", OTHER, **alone, payload_type=111, red_payload_type=63))
+    both.call("add_sink", "s", Kit.sink("mic", "plain", PLAIN, **alone))
     both.call("set_wanted_bitrate", "t", 2_500_000.0)
     both.recorders["t"] = ArrivalRecorder()
     world = SimpleNamespace(
@@ -236,13 +239,24 @@ def play(seed: int, codec: str, steps: list[tuple[str, int]]) -> None:
     for source in (*streams, "mic"):
         both.call("source_stats", source)
         both.call("layer_rates", source)
-    for sink in (*SINKS, "voice"):
+    for sink in (*SINKS, "voice", "other", "plain"):
         both.call("sink_stats", sink)
     both.call("remove_source", "cam/h")
     both.call("remove_sink", "b")
     both.call("remove_transport", "q")
     both.call("tick", both.now + 1.5)
     both.settle()
+
+
+def redundant(payload: bytes, dice: random.Random) -> bytes:
+    """A packet of RFC 2198, of which some are broken."""
+    older = [dice.randbytes(dice.choice((0, 5, 5, 9))) for _ in range(dice.choice((0, 1, 1, 1, 2, 9)))]
+    step = dice.choice((960, 960, 960, 0, 1500))
+    heads = [(len(older) - n) * step % 0x4000 << 10 | len(data) for n, data in enumerate(older)]
+    kind = 111 if dice.random() < 0.95 else 112
+    packed = b"".join(bytes((0x80 | kind,)) + head.to_bytes(3, "big") for head in heads)
+    made = packed + b"\x6f" + b"".join(older) + payload
+    return made if dice.random() < 0.95 else made[: dice.randint(0, 12)]
 
 
 def owner(source: str) -> str:
@@ -292,7 +306,13 @@ def step(both: Both, streams: dict[str, Stream], world: SimpleNamespace, action:
     elif action == "audio":
         for _ in range(dice.randint(1, 4)):
             world.opus += 1
-            both.rtp("p", Kit.opus(65530 + world.opus, dice.randrange(256)))
+            packet = Kit.opus(65530 + world.opus, dice.randrange(256))
+            if dice.random() < 0.8:
+                packet.payload_type, packet.payload = 63, redundant(packet.payload, dice)
+            if dice.random() < 0.7:
+                both.rtp("p", packet)
+            elif dice.random() < 0.5:
+                world.held.append(("p", packet))
     elif action == "wait":
         for _ in range(dice.choice((1, 2, 3, 20, 60))):
             both.now += 0.02
@@ -331,6 +351,10 @@ def step(both: Both, streams: dict[str, Stream], world: SimpleNamespace, action:
         shown = both.planes[0]._sinks.get(sink)
         if shown is not None:
             both.call("aim_sink", sink, shown.target, Layers(dice.choice((None, 0, 1)), dice.choice((None, 0, 1))))
+    elif action == "redundancy":
+        both.call("set_redundancy", dice.choice("stu"), dice.random() < 0.7)
+    elif action == "mute-voice":
+        both.call("pause_source", "mic", dice.random() < 0.5)
     elif action == "mute":
         both.call("pause_source", source, dice.random() < 0.3)
     elif action == "pause":

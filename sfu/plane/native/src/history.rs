@@ -14,6 +14,10 @@ pub struct MediaPacket {
     pub arrival: f64,
     pub payload: Box<[u8]>,
     pub descriptor: Option<Descriptor>,
+    /// How many packets before it are in it once more.
+    pub reach: u8,
+    /// The same packet of sound as it came, with its redundancy.
+    pub redundant: Option<Arc<MediaPacket>>,
 }
 
 /// A ring of packets (its size a power of two), none older than `max_age` seconds after `expire`.

@@ -12,8 +12,9 @@ use crate::layers::LayerRates;
 use crate::nack::NackTracker;
 use crate::pli::PliThrottle;
 use crate::reception::Reception;
+use crate::red::Block;
 use crate::reorder::{Released, Reorder};
-use crate::rtp::ExtensionIds;
+use crate::rtp::{ExtensionIds, NO_LEVEL};
 use crate::sequence::Numbering;
 use crate::slab::Key;
 
@@ -34,6 +35,7 @@ pub struct SourceSpec {
     pub extensions: ExtensionIds,
     pub nack: bool,
     pub rid: Option<String>,
+    pub red_payload_type: Option<u8>,
 }
 
 /// A packet in order for a tap; `lost` before it.
@@ -57,6 +59,9 @@ pub struct Piece<'a> {
     pub payload: &'a [u8],
     pub repaired: bool,
     pub dependency: &'a [u8],
+    /// The payload as it came, where it has `reach` redundant blocks.
+    pub wrapped: &'a [u8],
+    pub reach: u8,
 }
 
 /// State of one source. `live` sinks get every packet, `waiting` ones start at the next key frame.
@@ -95,6 +100,9 @@ pub struct Incoming {
     lost: i64,
     pub nacks_sent: u64,
     pub plis_sent: u64,
+    pub recovered: u64,
+    /// The first sequence after a start, pause or jump: redundancy of what was before it is not used.
+    since: Option<i64>,
     pub rates: LayerRates,
     keyframe_time: i64,
     /// Which of the caller's taps listens.
@@ -148,6 +156,8 @@ impl Incoming {
             lost: 0,
             nacks_sent: 0,
             plis_sent: 0,
+            recovered: 0,
+            since: None,
             rates: LayerRates::default(),
             keyframe_time: -1,
             tap: None,
@@ -180,6 +190,9 @@ impl Incoming {
         if self.paused {
             return Err("paused");
         }
+        if self.since.is_none() || self.numbering.epoch != epoch {
+            self.since = Some(number);
+        }
         let payload = piece.payload;
         // The first packet of a picture only, though several may look like a start.
         let keyframe = self.is_keyframe.is_none_or(|test| time != self.keyframe_time && test.starts(payload));
@@ -192,7 +205,7 @@ impl Incoming {
                 None => self.dependencies.read(piece.dependency, number, time),
             };
         }
-        let packet = Arc::new(MediaPacket {
+        let mut packet = MediaPacket {
             sequence: number,
             timestamp: time,
             marker: piece.marker,
@@ -201,7 +214,14 @@ impl Incoming {
             arrival: now,
             payload: payload.into(),
             descriptor,
-        });
+            reach: 0,
+            redundant: None,
+        };
+        if piece.reach > 0 && self.since.is_some_and(|since| number - i64::from(piece.reach) >= since) {
+            let wrapped = MediaPacket { payload: piece.wrapped.into(), reach: piece.reach, descriptor: None, ..packet };
+            packet = MediaPacket { payload: payload.into(), redundant: Some(Arc::new(wrapped)), descriptor, ..packet };
+        }
+        let packet = Arc::new(packet);
         if !self.history.add(&packet) {
             return Err("duplicate");
         }
@@ -210,6 +230,11 @@ impl Incoming {
         }
         self.packets += 1;
         self.bytes += payload.len() as u64;
+        if piece.reach > 0 {
+            let more = piece.wrapped.len() - payload.len();
+            self.bytes += more as u64;
+            self.rates.count(0, 1, more);
+        }
         match descriptor {
             None => self.rates.count(0, 0, payload.len()),
             Some(told) => {
@@ -228,6 +253,41 @@ impl Incoming {
         Ok(packet)
     }
 
+    /// The packets before this one that never came and that its redundant blocks bring, the oldest first.
+    pub fn recover(&mut self, packet: &MediaPacket, blocks: &[Block], now: f64) -> Vec<Arc<MediaPacket>> {
+        let mut found = Vec::new();
+        for (place, (offset, payload)) in blocks.iter().enumerate() {
+            let number = packet.sequence - blocks.len() as i64 + place as i64;
+            let time = packet.timestamp - offset;
+            if payload.is_empty() || *offset == 0 || self.since.is_none_or(|since| number < since) {
+                continue;
+            }
+            if self.history.get(number - 1).is_some_and(|before| before.timestamp >= time) {
+                continue; // not the packet that its place says
+            }
+            let recovered = Arc::new(MediaPacket {
+                sequence: number,
+                timestamp: time,
+                marker: 0,
+                level: NO_LEVEL,
+                keyframe: true,
+                arrival: now,
+                payload: (*payload).into(),
+                descriptor: None,
+                reach: 0,
+                redundant: None,
+            });
+            if self.history.add(&recovered) {
+                if let Some(nack) = &mut self.nack {
+                    nack.received(number, now, true);
+                }
+                self.recovered += 1;
+                found.push(recovered);
+            }
+        }
+        found
+    }
+
     /// An RFC 6464 byte: voice flag and -dBov.
     pub fn hear(&mut self, level: u8, now: f64) {
         self.heard_at = now;
@@ -241,6 +301,7 @@ impl Incoming {
     pub fn bind(&mut self, ssrc: u32) {
         if let Some(before) = self.ssrc.filter(|before| *before != ssrc) {
             self.numbering.renew();
+            self.since = None;
             self.report = None;
             self.retired.push_back(before);
             if self.retired.len() > 4 {
@@ -308,6 +369,7 @@ impl Incoming {
         let released = self.reorder.reset();
         self.deliver(released);
         self.skipped = 0;
+        self.since = None;
         true
     }
 }

@@ -24,6 +24,7 @@ pub mod probing;
 pub mod rate;
 pub mod receive;
 pub mod reception;
+pub mod red;
 pub mod reorder;
 pub mod replay;
 pub mod rtcp;

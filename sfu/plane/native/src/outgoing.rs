@@ -7,6 +7,7 @@ use crate::descriptor::rewrite;
 use crate::dice::Dice;
 use crate::history::MediaPacket;
 use crate::incoming::Incoming;
+use crate::red::retype;
 use crate::rtcp::{self, Report};
 use crate::rtp::{ExtensionIds, HeaderExtensions, NO_LEVEL};
 use crate::slab::Key;
@@ -34,6 +35,7 @@ pub struct SinkSpec {
     pub cname: String,
     /// The subscriber asks for lost sound as well.
     pub nack: bool,
+    pub red_payload_type: Option<u8>,
 }
 
 /// The last keys that were put in, oldest forgotten first.
@@ -147,12 +149,23 @@ impl Outgoing {
     /// Appends the RTP packet under the sink's own names; gives the length of its header.
     #[inline]
     pub fn render(&mut self, out: &mut Vec<u8>, packet: &MediaPacket, placed: &Placed, now: f64, number: u16) -> usize {
-        let second = placed.marker | self.spec.payload_type;
+        let payload_type = if packet.reach > 0 { self.spec.red_payload_type } else { Some(self.spec.payload_type) };
+        let second = placed.marker | payload_type.unwrap_or(0);
         let timestamp = (packet.timestamp - self.course.time_offset) as u32;
         let header =
             self.header(out, 0x80, second, placed.number as u16, timestamp, self.spec.ssrc, packet.level, now, number);
+        let at = out.len();
         body(out, packet, placed.body);
+        if packet.reach > 0 && out[at] & 0x7F != self.spec.payload_type {
+            retype(&mut out[at..], packet.reach, self.spec.payload_type);
+        }
         header
+    }
+
+    /// Whether a packet leaves with its redundancy, where the transport wants it: not before the sink has sent all
+    /// that it repeats.
+    pub fn wraps(&self, redundant: &MediaPacket) -> bool {
+        self.spec.red_payload_type.is_some() && redundant.sequence - i64::from(redundant.reach) >= self.course.start
     }
 
     /// The same as a retransmission (RFC 4588); `time_offset` as it was when the packet was sent first.

@@ -78,6 +78,7 @@ fn source_spec(spec: &Bound<'_, PyAny>) -> PyResult<SourceSpec> {
         extensions: extensions(spec)?,
         nack: spec.getattr("nack")?.extract()?,
         rid: spec.getattr("rid")?.extract()?,
+        red_payload_type: spec.getattr("red_payload_type")?.extract()?,
     })
 }
 
@@ -93,6 +94,7 @@ fn sink_spec(spec: &Bound<'_, PyAny>) -> PyResult<SinkSpec> {
         extensions: extensions(spec)?,
         cname: spec.getattr("cname")?.extract()?,
         nack: spec.getattr("nack")?.extract()?,
+        red_payload_type: spec.getattr("red_payload_type")?.extract()?,
     })
 }
 
@@ -159,6 +161,10 @@ impl Core {
 
     fn set_bitrate(&self, py: Python<'_>, name: &str, cap: Option<i64>) -> PyResult<()> {
         Ok(self.with(py, |plane| plane.transport_mut(name).map(|transport| transport.rate.set_cap(cap)))?)
+    }
+
+    fn set_redundancy(&self, py: Python<'_>, name: &str, wanted: bool) -> PyResult<()> {
+        Ok(self.with(py, |plane| plane.transport_mut(name).map(|transport| transport.redundancy = wanted))?)
     }
 
     fn set_wanted_bitrate(&self, py: Python<'_>, name: &str, wanted: f64) -> PyResult<()> {
@@ -289,13 +295,13 @@ impl Core {
     }
 
     /// In the order of `sfu.plane.SourceStats`.
-    fn source_stats(&self, py: Python<'_>, name: &str) -> Option<(u64, u64, i64, u64, u64, u64, u64, f64)> {
+    fn source_stats(&self, py: Python<'_>, name: &str) -> Option<(u64, u64, i64, u64, u64, u64, u64, f64, u64)> {
         self.with(py, |plane| {
             let source = plane.source_mut(name)?;
             let lost = source.nack.as_ref().map_or(0, |nack| nack.given_up);
             let (retransmitted, keyframes) = (source.retransmitted, source.keyframes);
             let (nacks, plis, jitter) = (source.nacks_sent, source.plis_sent, source.reception.jitter);
-            Some((source.packets, source.bytes, lost, nacks, retransmitted, keyframes, plis, jitter))
+            Some((source.packets, source.bytes, lost, nacks, retransmitted, keyframes, plis, jitter, source.recovered))
         })
     }
 

@@ -9,6 +9,7 @@ use crate::incoming::{Incoming, Piece};
 use crate::outbox::Outbox;
 use crate::outgoing::Outgoing;
 use crate::plane::{Dropped, Plane};
+use crate::red::split;
 use crate::rtp::{be16, parse_header, Extensions, Malformed, NO_LEVEL};
 use crate::sending::Way;
 use crate::slab::{Key, Slab};
@@ -83,7 +84,8 @@ impl Plane {
         owner.octets += (end - start) as u64;
         owner.newest_ssrc = header.ssrc;
         let wanted = if repaired { source.spec.rtx_payload_type } else { Some(source.spec.payload_type) };
-        if Some(header.second & 0x7F) != wanted {
+        let redundant = Some(header.second & 0x7F) == source.spec.red_payload_type && !repaired;
+        if Some(header.second & 0x7F) != wanted && !redundant {
             return Err(Stop("payload_type"));
         }
         let mut sequence = header.sequence;
@@ -110,19 +112,33 @@ impl Plane {
                 }
             }
         }
+        let whole = &data[start..end];
+        let (blocks, payload) = if redundant { split(whole, source.spec.payload_type)? } else { (Vec::new(), whole) };
         let piece = Piece {
             sequence,
             timestamp: header.timestamp,
             marker: header.second & 0x80,
             level,
-            payload: &data[start..end],
+            payload,
             repaired,
             dependency,
+            wrapped: whole,
+            reach: blocks.len() as u8,
         };
         let packet = source.accept(&piece, now).map_err(Stop)?;
         if level != NO_LEVEL {
             source.hear(level as u8, now);
         }
+        if !blocks.is_empty() {
+            let recovered = source.recover(&packet, &blocks, now);
+            for packet in recovered {
+                self.forward(key, &packet, now);
+                if let Some(source) = self.sources.get_mut(key) {
+                    source.show(&packet, now);
+                }
+            }
+        }
+        let source = self.sources.get_mut(key).ok_or(Stop("unknown_ssrc"))?;
         let waiting = !source.waiting.is_empty();
         if !source.live.is_empty() {
             self.forward(key, &packet, now);
@@ -190,15 +206,19 @@ fn send_one(
     now: f64,
     may_be_plain: bool,
 ) -> u64 {
+    let wrapped = packet.redundant.as_ref().filter(|redundant| {
+        sink.wraps(redundant) && transports.get(sink.transport).is_some_and(|transport| transport.redundancy)
+    });
     let course = &mut sink.course;
     let in_order = !course.careful && packet.sequence >= course.start;
-    let plain = may_be_plain && sink.plain && in_order && sink.sealed.is_none();
+    let plain = may_be_plain && sink.plain && in_order && sink.sealed.is_none() && wrapped.is_none();
     let placed = if plain {
         Placed { number: packet.sequence - course.offset, marker: packet.marker, body: Body::Whole }
     } else {
         let Some(placed) = course.place(packet) else { return 0 };
         placed
     };
+    let packet = wrapped.unwrap_or(packet);
     let Some(transport) = transports.get_mut(sink.transport) else { return 0 };
     if !plain && transport.sending.is_some() {
         return with_sending(transport, out, dropped, |sending, way| sending.media(way, sink, packet, &placed, now));

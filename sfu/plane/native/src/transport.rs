@@ -51,6 +51,8 @@ pub struct Transport {
     pub reported_at: Option<f64>,
     pub octets: u64,
     pub wanted_bitrate: f64,
+    /// Sound goes out with its redundancy.
+    pub redundancy: bool,
     pub remb: Option<f64>,
     sent_bitrate: f64,
     pub sending: Option<Box<Sending>>,
@@ -82,6 +84,7 @@ impl Transport {
             reported_at: None,
             octets: 0,
             wanted_bitrate: 0.0,
+            redundancy: false,
             remb: None,
             sent_bitrate: 0.0,
             sending: None,
@@ -234,13 +237,15 @@ impl Transport {
             None => {
                 let mut fitting = self.sources.iter().filter(|key| {
                     sources.get(**key).is_some_and(|source| {
-                        payload_type == source.spec.payload_type || Some(payload_type) == source.spec.rtx_payload_type
+                        let spec = &source.spec;
+                        [Some(spec.payload_type), spec.rtx_payload_type, spec.red_payload_type]
+                            .contains(&Some(payload_type))
                     })
                 });
                 let (Some(key), None) = (fitting.next(), fitting.next()) else { return Ok(Err("unknown_ssrc")) };
                 let Some(source) = sources.get(*key) else { return Ok(Err("unknown_ssrc")) };
-                let media = payload_type == source.spec.payload_type;
-                let present = if media { source.ssrc } else { source.rtx_ssrc };
+                let again = Some(payload_type) == source.spec.rtx_payload_type;
+                let present = if again { source.rtx_ssrc } else { source.ssrc };
                 if present.is_some() && now - source.last_arrival < SILENCE {
                     return Ok(Err("unknown_ssrc"));
                 }
@@ -248,7 +253,7 @@ impl Transport {
             }
         };
         let Some(source) = sources.get_mut(key) else { return Ok(Err("unknown_ssrc")) };
-        if payload_type == source.spec.payload_type {
+        if payload_type == source.spec.payload_type || Some(payload_type) == source.spec.red_payload_type {
             if let Some(before) = source.ssrc {
                 self.media.remove(&before);
             }
