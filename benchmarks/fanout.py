@@ -22,8 +22,7 @@ import aiohttp
 
 from benchmarks.harness.chart import Line, line_chart
 from benchmarks.load.build import CannotBuild
-from benchmarks.load.contenders import Absent, JanusRoom, Ours
-from benchmarks.load.janus import installed
+from benchmarks.load.contenders import PEERS, Absent, Ours, Peer
 from benchmarks.load.process import cores, cpu_ns, go_first, load_average, resident_bytes, waited_ns
 from benchmarks.load.webrtc import cheapest_profile_only
 
@@ -39,17 +38,17 @@ LOSS = 0.001
 SPARE, TRIES = 0.8, 4
 """A step that loses packets with that much of the core unused is measured again: something else had the core."""
 
-PLANES = ("python", "native", "janus")
+SERVERS = ("python", "native", *PEERS)
 
 
 def options(parser: argparse.ArgumentParser) -> None:
     """What can be asked for."""
-    parser.add_argument("--only", choices=PLANES, action="append", help="measure only this one (may be repeated)")
+    parser.add_argument("--only", choices=SERVERS, action="append", help="measure only this one (may be repeated)")
     parser.add_argument("--most", type=int, default=MOST, help="viewers at which to stop in any case")
     parser.add_argument("--picture", type=Path, help="write the curve to this SVG file")
 
 
-async def step(server: Ours | JanusRoom) -> dict[str, float]:
+async def step(server: Ours | Peer) -> dict[str, float]:
     """One measurement with the viewers that are there."""
     loop = asyncio.get_running_loop()
     receiver, publisher, process = server.receiver, server.publisher, server.process
@@ -91,7 +90,7 @@ def more(viewers: int, cpu: float) -> int:
     return max(viewers // 25, min(viewers, int(room * 0.6)), 1)
 
 
-async def climb(server: Ours | JanusRoom, most: int) -> dict[str, Any]:
+async def climb(server: Ours | Peer, most: int) -> dict[str, Any]:
     """All steps of one server."""
     await server.start(1)
     base = resident_bytes(server.process.pid)
@@ -136,12 +135,9 @@ async def _measure(only: list[str] | None, most: int) -> dict[str, Any]:
     busy = load_average()
     found: dict[str, dict[str, Any]] = {}
     absent: dict[str, str] = {}
-    for name in only or PLANES:
+    for name in only or SERVERS:
         async with aiohttp.ClientSession() as http:
-            if name == "janus" and not installed():
-                absent[name] = "janus is not installed"
-                continue
-            server = JanusRoom(http, most) if name == "janus" else Ours(http, name, most)
+            server = Peer(http, name, most) if name in PEERS else Ours(http, name, most)
             try:
                 found[name] = await climb(server, most)
             except Absent as reason:

@@ -1,11 +1,12 @@
-"""CPU time per forwarded packet: our server with either plane, beside a bare C loop and Janus, and the delay it adds.
+"""CPU time per forwarded packet, and the delay added: our server with either plane, a bare C loop, Janus and LiveKit.
 
 All run by turns in the same rounds, each a process of its own on one core, fed by one load generator on the others
 (`benchmarks/load`: sockets, keys and packets are the same for all):
 
 - `limit`: `benchmarks/limit/limit.c`, which only receives, opens, seals for each subscriber and sends, with GSO;
 - `native`, `python`: our whole media server with that plane: ICE, DTLS, feedback, statistics, ticks;
-- `janus`: Debian's, its video room, one event loop, the same cipher (AES-128-GCM).
+- `janus`: Debian's, its video room, one event loop, the same cipher (AES-128-GCM);
+- `livekit`: where `livekit-server` is on the path, one node, on one core as the others.
 
 Publisher and viewers of the servers are real WebRTC ends (ICE, DTLS-SRTP, receiver reports), the loop gets its keys
 given. A figure is the process's CPU time, kernel included, over the packets delivered: receiving and opening are
@@ -27,8 +28,7 @@ import aiohttp
 
 from benchmarks.figures import spread
 from benchmarks.load.build import CannotBuild
-from benchmarks.load.contenders import Absent, Contender, Direct, JanusRoom, Limit, Ours
-from benchmarks.load.janus import installed
+from benchmarks.load.contenders import PEERS, Absent, Contender, Direct, Limit, Ours, Peer
 from benchmarks.load.process import cores, cpu_ns, go_first, load_average, waited_ns
 from benchmarks.load.webrtc import cheapest_profile_only
 
@@ -128,9 +128,10 @@ def figures(found: dict[str, Results]) -> dict[str, Any]:
     """The JSON of one case."""
     result: dict[str, Any] = {
         f"{name}_ns": spread(found[name].net) if name in found else None
-        for name in ("limit", "native", "python", "janus")
+        for name in ("limit", "native", "python", *PEERS)
     }
-    pairs = (("native", "limit"), ("native", "janus"), ("python", "limit"), ("python", "janus"), ("python", "native"))
+    others = [(ours, theirs) for ours in ("native", "python") for theirs in ("limit", *PEERS)]
+    pairs = (*others, ("python", "native"))
     result["ratios"] = {f"{ours}_to_{theirs}": _ratio(found, ours, theirs) for ours, theirs in pairs}
     result["raw_ns"] = {name: spread(results.raw) for name, results in found.items()}
     result["generator_ns"] = {name: spread(results.generator) for name, results in found.items()}
@@ -191,10 +192,7 @@ async def contend(subscribers: int, http: aiohttp.ClientSession) -> tuple[list[C
     absent: dict[str, str] = {}
     started: list[Contender] = []
     candidates: list[Contender] = [Limit(), Ours(http, "native"), Ours(http, "python")]
-    if installed():
-        candidates.append(JanusRoom(http))
-    else:
-        absent["janus"] = "janus is not installed"
+    candidates += [Peer(http, name) for name in PEERS]
     for contender in candidates:
         try:
             await contender.start(subscribers)

@@ -1,4 +1,4 @@
-"""What is measured: the bare loop, our server with either plane, and Janus, all behind one small interface.
+"""What is measured: the bare loop, our server with either plane, and other servers, all behind one small interface.
 
 A contender is a process of its own on the server's core with one publisher and its viewers connected.
 """
@@ -10,6 +10,7 @@ import json
 import secrets
 import socket
 import sys
+from collections.abc import Callable
 from typing import Protocol
 
 import aiohttp
@@ -19,6 +20,7 @@ from benchmarks.load.generator import Publisher, Receiver
 from benchmarks.load.host import HostSignalling
 from benchmarks.load.janus import Janus
 from benchmarks.load.keys import SessionKeys, session_keys
+from benchmarks.load.livekit import LiveKit
 from benchmarks.load.process import Process
 from benchmarks.load.webrtc import BUFFER, Signalling, Source, Viewer, report_for
 from sfu.plane import ExtensionIds
@@ -206,26 +208,39 @@ class Ours(_WebRtc):
         await self.process.stop()
 
 
-class JanusRoom(_WebRtc):
-    """Janus's video room."""
+class _Server(Signalling, Protocol):
+    """Somebody else's server: a process, and how offers get to it."""
 
-    name = "janus"
+    @property
+    def process(self) -> Process: ...
+    async def start(self) -> None:
+        """Raises `RuntimeError` where it does not come up."""
 
-    def __init__(self, http: aiohttp.ClientSession, capacity: int = 64) -> None:
+    async def stop(self) -> None: ...
+
+
+class Peer(_WebRtc):
+    """Another project's server, as installed on this machine."""
+
+    def __init__(self, http: aiohttp.ClientSession, name: str, capacity: int = 64) -> None:
         super().__init__(http, capacity)
-        self._janus = Janus(http)
+        self.name = name
+        self._server: _Server = PEERS[name](http)
 
     @property
     def process(self) -> Process:
-        return self._janus.process
+        return self._server.process
 
     async def start(self, viewers: int) -> None:
         try:
-            await self._janus.start()
+            await self._server.start()
         except RuntimeError as error:
             raise Absent(str(error)) from None
-        await self._connect(self._janus, viewers)
+        await self._connect(self._server, viewers)
 
     async def stop(self) -> None:
         await self._disconnect()
-        await self._janus.stop()
+        await self._server.stop()
+
+
+PEERS: dict[str, Callable[[aiohttp.ClientSession], _Server]] = {"janus": Janus, "livekit": LiveKit}

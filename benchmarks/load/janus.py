@@ -49,11 +49,6 @@ OTHERS = {
 """What a video room does not need."""
 
 
-def installed() -> str | None:
-    """The program; None where there is none."""
-    return shutil.which("janus")
-
-
 class Janus:
     """The server, and the session that its handles live in."""
 
@@ -76,7 +71,7 @@ class Janus:
 
     async def start(self) -> None:
         """Raises `RuntimeError` where it does not come up."""
-        program = installed()
+        program = shutil.which("janus")
         if program is None:
             raise RuntimeError("janus is not installed")
         folder = Path(self._folder.name)

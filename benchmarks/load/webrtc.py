@@ -103,8 +103,10 @@ class Viewer:
 
     async def connect(self, signalling: Signalling) -> None:
         """Until media can flow to the C side. Raises as `Source.connect`."""
-        offer = await signalling.subscribe(self.name)
-        await signalling.answer(self.name, await self.media.answer(offer))
+        offer = ""
+        while not self.media.received:  # some offer before the track is among it
+            offer = await signalling.subscribe(self.name)
+            await signalling.answer(self.name, await self.media.answer(offer))
         await self.media.subscribed()
         peer = self.media.subscribing
         if peer is None or peer.keys is None or len(self.media.received) != 1:
