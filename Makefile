@@ -10,7 +10,7 @@ PACKAGES := sfu signaling captioning recorder community benchmarks
 WEB_SOURCES := $(shell find web/src web/public -type f 2>/dev/null) web/index.html web/vite.config.ts web/svelte.config.js web/tsconfig.json
 
 .DEFAULT_GOAL := help
-.PHONY: help run test check test-python test-native test-web web tools lock fmt bench clean
+.PHONY: help run test check test-python test-native test-web web tools lock fmt bench fuzz clean
 
 help: ## This list
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## (.*)/  make \1|\2/' | column -t -s '|'
@@ -51,6 +51,10 @@ $(VENV)/run.stamp: requirements.lock pyproject.toml | $(BIN)/python
 build/native.stamp: $(shell find sfu/plane/native -type f) hatch_build.py | $(VENV)/run.stamp
 	@$(BIN)/python hatch_build.py && mkdir -p build && touch $@
 
+$(VENV)/fuzz.stamp: fuzz/requirements.lock $(VENV)/dev.stamp
+	$(PIP) install --require-hashes --no-deps -r fuzz/requirements.lock
+	@touch $@
+
 $(VENV)/dev.stamp: requirements-dev.lock $(VENV)/run.stamp
 	$(PIP) install --require-hashes --no-deps -r requirements-dev.lock
 	@touch $@
@@ -82,12 +86,19 @@ LOCK := $(BIN)/pip-compile --quiet --generate-hashes --allow-unsafe --strip-extr
 lock: ## Pin the newest versions that pyproject.toml allows
 	$(LOCK) --upgrade --extra build --output-file requirements.lock pyproject.toml
 	$(LOCK) --extra build --extra dev --constraint requirements.lock --output-file requirements-dev.lock pyproject.toml
+	$(LOCK) --upgrade --output-file fuzz/requirements.lock fuzz/requirements.in
 
 fmt: $(VENV)/dev.stamp ## Format the Python code
 	$(BIN)/ruff check --fix . && $(BIN)/ruff format .
 
 bench: $(VENV)/dev.stamp build/native.stamp web/static/index.html tools ## Run every benchmark
 	@for name in start join room captions forwarding fanout network recording; do echo "== $$name"; $(BIN)/python -m benchmarks $$name --json || exit 1; done
+
+# cargo-fuzz comes from crates.io; without cargo the Python targets alone run.
+FUZZ_SECONDS ?= 10
+fuzz: $(VENV)/fuzz.stamp build/native.stamp ## Look for bytes that break a parser: FUZZ_SECONDS (10) for each target and language
+	@if command -v cargo >/dev/null && ! command -v cargo-fuzz >/dev/null; then cargo install --quiet --locked cargo-fuzz; fi
+	@$(BIN)/python -m fuzz --seconds $(FUZZ_SECONDS)
 
 clean: ## Forget everything that was installed or built (not your data)
 	rm -rf $(VENV) build sfu/plane/_native*.so web/node_modules web/static .mypy_cache .ruff_cache .pytest_cache .hypothesis

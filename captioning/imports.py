@@ -160,6 +160,10 @@ def parse_tbx(data: bytes) -> list[Term]:
         parser.Parse(data, True)
     except expat.ExpatError as error:
         raise GlossaryError(f"the file is no TBX: {error}") from None
+    except GlossaryError:
+        raise
+    except (LookupError, ValueError) as error:  # of an encoding that is declared and not known, or not taken
+        raise GlossaryError(f"the file is no TBX: {error}") from None
     terms = []
     for concept in found.concepts:
         first: dict[str, str] = {}

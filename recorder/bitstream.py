@@ -161,7 +161,8 @@ def _skip_scaling_list(bits: Bits, size: int) -> None:
 
 def h264_config(sps: bytes, pps: list[bytes]) -> CodecConfig:
     """From parameter sets without start codes (ITU-T H.264 section 7.3.2.1; avcC: ISO/IEC 14496-15 section 5.3.3)."""
-    if len(sps) < 4 or sps[0] & 0x1F != 7 or not pps or len(pps) > 255:
+    longest = max(len(sps), *(len(one) for one in pps)) if pps else 0
+    if len(sps) < 4 or sps[0] & 0x1F != 7 or not pps or len(pps) > 255 or longest > 0xFFFF:
         raise BitstreamError("no usable parameter sets")
     bits = Bits(_rbsp(sps[1:256]))
     profile, compatibility, level = bits.read(8), bits.read(8), bits.read(8)

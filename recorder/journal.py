@@ -119,6 +119,11 @@ def bodies(path: Path) -> Iterator[bytes]:
     return (body for _, body in _records(path))
 
 
+def packed(path: Path) -> Iterator[bytes]:
+    """Bodies of a track's journal that can be packets: `pack` made them."""
+    return (body for body in bodies(path) if len(body) >= _PACKET.size)
+
+
 def room_time(body: bytes) -> tuple[float, float]:
     """(room time, media time) of a packet's body."""
     room_ms, media_ms = _TIMES.unpack_from(body)
@@ -127,4 +132,4 @@ def room_time(body: bytes) -> tuple[float, float]:
 
 def packets(path: Path, track: str) -> Iterator[TapPacket]:
     """The packets of a track's journal."""
-    return (unpack(track, body) for body in bodies(path))
+    return (unpack(track, body) for body in packed(path))

@@ -9,7 +9,7 @@ from pathlib import Path
 from recorder import events
 from recorder.conclude import State, conclude
 from recorder.events import AnyEvent, read_log
-from recorder.journal import JournalFile, bodies, room_time, unpack
+from recorder.journal import JournalFile, packed, room_time, unpack
 from recorder.manifest import MANIFEST, Manifest
 from recorder.parts import MediaFileInfo, captured
 from recorder.pipeline import MIX, AudioTrack, Pipeline, VideoTrack
@@ -83,7 +83,7 @@ def _tail(
     folder: Path, opened: events.Opened, since: float, ends: dict[int, float]
 ) -> Iterator[tuple[float, int, TapPacket]]:
     """A track's packets captured at or after `since` (room time); notes in `ends` when its last packet arrived."""
-    for body in bodies(journal_path(folder, opened.index)):
+    for body in packed(journal_path(folder, opened.index)):
         room_ms, media_ms = room_time(body)
         ends[opened.index] = max(ends.get(opened.index, 0.0), room_ms)
         if captured(media_ms, room_ms) >= since:

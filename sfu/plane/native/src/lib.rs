@@ -39,6 +39,8 @@ pub mod twcc;
 
 pub mod io;
 #[cfg(feature = "python")]
+mod parsing;
+#[cfg(feature = "python")]
 mod python;
 pub mod sender;
 pub mod system;

@@ -440,6 +440,7 @@ impl PySrtp {
 
 #[pymodule]
 fn _native(module: &Bound<'_, PyModule>) -> PyResult<()> {
+    crate::parsing::install(module)?;
     module.add_class::<PySrtp>()?;
     module.add_class::<Core>()
 }
