@@ -21,8 +21,9 @@ RESEND_RATE = 400.0
 RESEND_BURST = 400.0
 """Retransmissions per second and at once: a subscriber cannot make us send without bound."""
 
-REPEAT_AFTER = 0.02
-"""A packet is not sent again sooner than this after the last time."""
+LEAST_REPEAT, MOST_REPEAT = 0.02, 1.0
+"""A packet is not sent again sooner than a round trip after the last time, that is while it may still be on its way;
+browsers that do not know the round trip ask every 100 ms."""
 
 LOSSY = 0.05
 """Loss above which a second retransmission of a packet goes out twice: a third would come too late for many."""
@@ -56,6 +57,8 @@ class Outgoing(Course):
         self.nacks_received = self.retransmissions = 0
         self.fraction_lost = 0.0
         self.round_trip: float | None = None
+        self.trip: float | None = None
+        """The same, evened out."""
         self.next_report = float("-inf")
         self._reports: dict[int, float] = {}
         self._tokens = RESEND_BURST
@@ -121,8 +124,8 @@ class Outgoing(Course):
 
     def may_resend(self, number: int, now: float) -> bool:
         """Whether another retransmission of this number is allowed now; counts it if so."""
-        again = max(REPEAT_AFTER, min(0.2, self.round_trip or 0.0))
-        if now - self._resent.get(number, float("-inf")) < again:
+        trip, waited, loss = self.transport.toward(self, now)
+        if now - self._resent.get(number, float("-inf")) < max(LEAST_REPEAT, min(MOST_REPEAT, trip)) + waited:
             return False
         if now > self._tokens_at:
             self._tokens = min(RESEND_BURST, self._tokens + (now - self._tokens_at) * RESEND_RATE)
@@ -130,11 +133,15 @@ class Outgoing(Course):
         if self._tokens < 1:
             return False
         self._tokens -= 1
-        self.urgent = self._resent.pop(number, None) is not None and self.fraction_lost > LOSSY
+        self.urgent = self._resent.pop(number, None) is not None and loss > LOSSY
         self._resent[number] = now
         if len(self._resent) > 2 * SEALED:
             del self._resent[next(iter(self._resent))]
         return True
+
+    def not_resent(self, number: int) -> None:
+        """What `may_resend` allowed last did not leave after all: it may be asked for again at once."""
+        self._resent.pop(number, None)
 
     def abandon(self, number: int) -> None:
         """The packet has not left and need not: requests for it are not answered."""
@@ -176,7 +183,8 @@ class Outgoing(Course):
         self.fraction_lost = report.fraction_lost
         sent = self._reports.get(report.last_sr)
         if sent is not None and report.last_sr:
-            self.round_trip = max(0.0, now - sent - report.delay / 65536)
+            self.round_trip = trip = max(0.0, now - sent - report.delay / 65536)
+            self.trip = trip if self.trip is None else self.trip + (trip - self.trip) / 4
 
     def stats(self) -> SinkStats:
         return SinkStats(

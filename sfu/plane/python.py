@@ -334,8 +334,11 @@ class PythonPlane:
                 data = sink.render_rtx(packet, placed, feed.time_offset, now)
                 sending = sink.transport.sending
                 if sending is not None:
+                    before = sink.retransmissions
                     self._out += sending.again(sink, data, now)
-                    if sink.urgent:
+                    if sink.retransmissions == before:
+                        sink.not_resent(number)
+                    elif sink.urgent:
                         data = sink.render_rtx(packet, placed, feed.time_offset, now)
                         self._out += sending.again(sink, data, now)
                     continue

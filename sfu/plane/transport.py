@@ -92,6 +92,16 @@ class Transport:
 
     # --- how sending goes ---
 
+    def toward(self, sink: Outgoing, now: float) -> tuple[float, float, float]:
+        """Round trip (0: not known), how long packets wait to leave, and loss from 0 to 1, towards the peer."""
+        sending = self.sending
+        if sending is None or not sending.heard:
+            return sink.trip or 0.0, 0.0, sink.fraction_lost
+        # Reports count packets that were overtaken as lost; feedback tells that they came.
+        estimator = sending.estimator
+        trip = sink.trip if sink.trip is not None else estimator.round_trip
+        return trip or 0.0, sending.delay(now), estimator.loss.loss
+
     def measure(self, now: float) -> None:
         """Once a second: what was sent since."""
         if self._measured is None or now - self._measured[0] >= MEASURE:

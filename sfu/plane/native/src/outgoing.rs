@@ -14,7 +14,8 @@ use crate::slab::Key;
 
 const RESEND_RATE: f64 = 400.0;
 const RESEND_BURST: f64 = 400.0;
-const REPEAT_AFTER: f64 = 0.02;
+const LEAST_REPEAT: f64 = 0.02;
+const MOST_REPEAT: f64 = 1.0;
 const LOSSY: f64 = 0.05;
 const SEALED: usize = 256;
 const SEALED_SOUND: usize = 32;
@@ -68,6 +69,14 @@ impl<V> Recent<V> {
     }
 }
 
+/// What is known of the way to the peer: round trip (0: not known), how long packets wait to leave, loss from 0 to 1.
+#[derive(Clone, Copy)]
+pub struct Toward {
+    pub trip: f64,
+    pub waited: f64,
+    pub loss: f64,
+}
+
 /// State of one sink. `source` is what it shows, or will show first; `target` what it is aimed at.
 pub struct Outgoing {
     pub key: Key,
@@ -95,6 +104,8 @@ pub struct Outgoing {
     pub retransmissions: u64,
     pub fraction_lost: f64,
     pub round_trip: Option<f64>,
+    /// The same, evened out.
+    pub trip: Option<f64>,
     pub next_report: f64,
     reports: Vec<(u32, f64)>,
     tokens: f64,
@@ -133,6 +144,7 @@ impl Outgoing {
             retransmissions: 0,
             fraction_lost: 0.0,
             round_trip: None,
+            trip: None,
             next_report: f64::NEG_INFINITY,
             reports: Vec::new(),
             tokens: RESEND_BURST,
@@ -229,8 +241,8 @@ impl Outgoing {
     }
 
     /// Whether another retransmission of this number is allowed now; counts it if so.
-    pub fn may_resend(&mut self, number: u16, now: f64) -> bool {
-        let again = REPEAT_AFTER.max(self.round_trip.unwrap_or(0.0).min(0.2));
+    pub fn may_resend(&mut self, number: u16, toward: Toward, now: f64) -> bool {
+        let again = LEAST_REPEAT.max(MOST_REPEAT.min(toward.trip)) + toward.waited;
         if self.resent.get(&number).is_some_and(|(at, _)| now - at < again) {
             return false;
         }
@@ -244,8 +256,13 @@ impl Outgoing {
         self.tokens -= 1.0;
         self.resent_count += 1;
         let before = self.resent.insert(number, (now, self.resent_count));
-        self.urgent = before.is_some() && self.fraction_lost > LOSSY;
+        self.urgent = before.is_some() && toward.loss > LOSSY;
         self.resent_order.push_back((self.resent_count, number));
+        if self.resent_order.len() > 4 * SEALED {
+            // One asked for again and again, behind an old one, would make it grow without bound.
+            let resent = &self.resent;
+            self.resent_order.retain(|(count, number)| resent.get(number).is_some_and(|(_, last)| last == count));
+        }
         while let Some((count, oldest)) = self.resent_order.front().copied() {
             let stale = self.resent.get(&oldest).is_none_or(|(_, present)| *present != count);
             if !stale {
@@ -257,6 +274,11 @@ impl Outgoing {
             self.resent_order.pop_front();
         }
         true
+    }
+
+    /// What `may_resend` allowed last did not leave after all: it may be asked for again at once.
+    pub fn not_resent(&mut self, number: u16) {
+        self.resent.remove(&number);
     }
 
     /// The packet has not left and need not: requests for it are not answered.
@@ -313,7 +335,9 @@ impl Outgoing {
         self.fraction_lost = report.fraction_lost;
         let sent = self.reports.iter().find(|(middle, _)| *middle == report.last_sr).map(|(_, at)| *at);
         if let (Some(sent), true) = (sent, report.last_sr != 0) {
-            self.round_trip = Some((now - sent - f64::from(report.delay) / 65536.0).max(0.0));
+            let trip = (now - sent - f64::from(report.delay) / 65536.0).max(0.0);
+            self.round_trip = Some(trip);
+            self.trip = Some(self.trip.map_or(trip, |before| before + (trip - before) / 4.0));
         }
     }
 

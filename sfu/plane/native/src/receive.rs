@@ -261,8 +261,9 @@ fn resend_one(
     now: f64,
 ) -> u64 {
     let start = out.arena.len();
+    let toward = transport.toward(sink, now);
     if sink.sealed.is_some() {
-        if sink.sealed.as_ref().is_none_or(|kept| kept.get(number).is_none()) || !sink.may_resend(number, now) {
+        if sink.sealed.as_ref().is_none_or(|kept| kept.get(number).is_none()) || !sink.may_resend(number, toward, now) {
             return 0;
         }
         if let Some(sealed) = sink.sealed.as_ref().and_then(|kept| kept.get(number)) {
@@ -283,17 +284,17 @@ fn resend_one(
             return 0;
         };
         let (marker, body) = marker_body.late(packet, origin.pictures);
-        if sink.is_abandoned(number) || !sink.may_resend(number, now) {
+        if sink.is_abandoned(number) || !sink.may_resend(number, toward, now) {
             return 0;
         }
         let placed = Placed { number: i64::from(number), marker, body };
         if transport.sending.is_some() {
-            let mut left = 0;
-            for _ in 0..if sink.urgent { 2 } else { 1 } {
-                let mut data = Vec::with_capacity(MAX_DATAGRAM);
-                let header = sink.render_rtx(&mut data, packet, &placed, time_offset, now);
-                left +=
-                    with_sending(transport, out, dropped, |sending, way| sending.again(way, sink, data, header, now));
+            let before = sink.retransmissions;
+            let mut left = repair(transport, sink, packet, &placed, time_offset, out, dropped, now);
+            if sink.retransmissions == before {
+                sink.not_resent(number);
+            } else if sink.urgent {
+                left += repair(transport, sink, packet, &placed, time_offset, out, dropped, now);
             }
             return left;
         }
@@ -307,4 +308,21 @@ fn resend_one(
     sink.retransmissions += 1;
     out.commit(transport.route, transport.index, start);
     1
+}
+
+/// One retransmission by way of the transport's pacer.
+#[allow(clippy::too_many_arguments)]
+fn repair(
+    transport: &mut Transport,
+    sink: &mut Outgoing,
+    packet: &MediaPacket,
+    placed: &Placed,
+    time_offset: i64,
+    out: &mut Outbox,
+    dropped: &mut Dropped,
+    now: f64,
+) -> u64 {
+    let mut data = Vec::with_capacity(MAX_DATAGRAM);
+    let header = sink.render_rtx(&mut data, packet, placed, time_offset, now);
+    with_sending(transport, out, dropped, |sending, way| sending.again(way, sink, data, header, now))
 }

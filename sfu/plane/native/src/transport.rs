@@ -6,7 +6,7 @@ use crate::bandwidth::START;
 use crate::dice::Dice;
 use crate::incoming::Incoming;
 use crate::outbox::{Outbox, Route};
-use crate::outgoing::Outgoing;
+use crate::outgoing::{Outgoing, Toward};
 use crate::rate::LossRate;
 use crate::rtcp;
 use crate::rtp::{Extensions, Header, Malformed};
@@ -114,6 +114,16 @@ impl Transport {
     }
 
     // --- how sending goes ---
+
+    pub fn toward(&self, sink: &Outgoing, now: f64) -> Toward {
+        let Some(sending) = self.sending.as_ref().filter(|sending| sending.heard()) else {
+            return Toward { trip: sink.trip.unwrap_or(0.0), waited: 0.0, loss: sink.fraction_lost };
+        };
+        // Reports count packets that were overtaken as lost; feedback tells that they came.
+        let estimator = &sending.estimator;
+        let trip = sink.trip.or(estimator.round_trip).unwrap_or(0.0);
+        Toward { trip, waited: sending.delay(now), loss: estimator.loss.loss }
+    }
 
     /// Once a second: what was sent since.
     pub fn measure(&mut self, sinks: &Slab<Outgoing>, now: f64) {
