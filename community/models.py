@@ -140,6 +140,35 @@ class Share(Base):
     uses: Mapped[int] = mapped_column(default=0)
 
 
+class QuestionRow(Base):
+    """A question of a meeting and what became of it. `name` is None where it was asked without one; `at` and `live_at`
+    are room time in ms; `votes` is the count when it was last changed, the votes themselves are `QuestionVote`."""
+
+    __tablename__ = "questions"
+    id: Mapped[str] = mapped_column(String(32), primary_key=True)
+    room_id: Mapped[str] = mapped_column(String(64), index=True)
+    meeting: Mapped[str] = mapped_column(String(32))
+    name: Mapped[str | None] = mapped_column(String(80))
+    text: Mapped[str] = mapped_column(Text)
+    language: Mapped[str | None] = mapped_column(String(35))
+    at: Mapped[float]
+    asked_at: Mapped[datetime] = mapped_column(Utc, index=True)
+    state: Mapped[str] = mapped_column(String(16))
+    votes: Mapped[int] = mapped_column(default=0)
+    answer: Mapped[str | None] = mapped_column(Text)
+    answered_by: Mapped[str | None] = mapped_column(String(80))
+    live_at: Mapped[float | None]
+    into: Mapped[str | None] = mapped_column(String(32))
+
+
+class QuestionVote(Base):
+    """Somebody wants a question answered. `voter` names nobody: it is a hash that holds for one meeting."""
+
+    __tablename__ = "question_votes"
+    question_id: Mapped[str] = mapped_column(ForeignKey("questions.id", ondelete="CASCADE"), primary_key=True)
+    voter: Mapped[str] = mapped_column(String(64), primary_key=True)
+
+
 class SearchLine(Base):
     """A line of a transcript in one language (`community.search`). The words themselves are indexed beside it."""
 

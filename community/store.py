@@ -9,6 +9,7 @@ from community.glossary import Glossary
 from community.links import Links
 from community.members import Members
 from community.passwords import Passwords
+from community.questions import Questions
 from community.recordings import Recordings
 from community.rooms import Rooms
 from community.search import Search
@@ -26,6 +27,7 @@ class Store:
         self.links = Links(self.database)
         passwords = Passwords()
         self.members = Members(self.database, passwords)
+        self.questions = Questions(self.database)
         self.recordings = Recordings(self.database)
         self.rooms = Rooms(self.database)
         self.search = Search(self.database)

@@ -12,6 +12,7 @@ from aiohttp import web
 
 from signaling.administration import table as administration_table
 from signaling.api import table as api_table
+from signaling.asked import table as asked_table
 from signaling.call import Call, Services
 from signaling.check import install as install_checks
 from signaling.check import table as check_table
@@ -42,7 +43,7 @@ FRAME = web.RequestKey("frame", str)
 ENDPOINTS = [*api_table.endpoints, *replay_table.endpoints, *shares_table.endpoints, *administration_table.endpoints]
 ENDPOINTS += check_table.endpoints
 ENDPOINTS += whip_table.endpoints
-ENDPOINTS += [*glossary_table.endpoints, *transcripts_table.endpoints]
+ENDPOINTS += [*asked_table.endpoints, *glossary_table.endpoints, *transcripts_table.endpoints]
 
 
 @cache

@@ -18,7 +18,7 @@ from signaling.api import Done
 from signaling.call import Call
 from signaling.captions import terms_for
 from signaling.endpoint import ApiError, Body, Table
-from signaling.rights import permissions
+from signaling.ownership import owned_room
 
 table = Table()
 
@@ -47,23 +47,6 @@ async def _refresh(call: Call, scope: str) -> None:
     for room in list(call.services.hub.rooms.values()):
         if scope in (ORGANISATION, room.id):
             room.words.glossary(await terms_for(call.services.store, room.id))
-
-
-async def _room(call: Call) -> tuple[str, str]:
-    """(the room, who asks); raises ApiError where it is not theirs."""
-    room, store = call.arg("room"), call.services.store
-    missing = ApiError(404, "not-found", "there is no such room, or it is not yours")
-    given = call.request.headers.get("Authorization", "").removeprefix("Bearer ").strip()
-    if given:
-        call.throttle(call.services.throttles.link)
-        link = await store.links.open(given[:64])
-        if link is None or link.room != room or "manage" not in permissions(link.role):  # type: ignore[arg-type]
-            raise missing
-        return room, "link"
-    member, row = await call.need_member(), await store.rooms.get(room)
-    if row is None or (member.role != "admin" and row.created_by != member.id):
-        raise missing
-    return room, f"member:{member.id}"
 
 
 async def _administrator(call: Call) -> str:
@@ -173,7 +156,7 @@ async def delete_term(call: Call) -> Done:
 )
 async def list_room_terms(call: Call) -> list[TermListed]:
     """A room's own terms, for its owner and its hosts."""
-    room, _ = await _room(call)
+    room, _ = await owned_room(call)
     return await _list(call, room)
 
 
@@ -187,14 +170,14 @@ async def list_room_terms(call: Call) -> list[TermListed]:
 )
 async def import_room_terms(call: Call) -> Imported:
     """Add terms to a room's own, from a CSV or TBX file as the body; see the organisation's."""
-    room, actor = await _room(call)
+    room, actor = await owned_room(call)
     return await _import(call, room, actor)
 
 
 @table.add("DELETE", "/api/rooms/{room}/glossary", answer=Done, errors=(401, 404, 429), access="link", tag="glossary")
 async def delete_room_terms(call: Call) -> Done:
     """Delete all of a room's own terms."""
-    room, actor = await _room(call)
+    room, actor = await owned_room(call)
     return await _delete(call, room, actor, None)
 
 
@@ -203,5 +186,5 @@ async def delete_room_terms(call: Call) -> Done:
 )
 async def delete_room_term(call: Call) -> Done:
     """Delete one of a room's own terms."""
-    room, actor = await _room(call)
+    room, actor = await owned_room(call)
     return await _delete(call, room, actor, call.arg("term"))

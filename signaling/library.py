@@ -32,7 +32,8 @@ def lines(manifest: recorder.Manifest) -> list[Said]:
 class Library:
     """Runs beside the meetings."""
 
-    def __init__(self, store: Store, recordings: recorder.Recorder, exports: Exports) -> None:
+    def __init__(self, store: Store, recordings: recorder.Recorder, exports: Exports, question_days: int) -> None:
+        self._question_days = question_days
         self._store = store
         self._recordings = recordings
         self._exports = exports
@@ -57,7 +58,8 @@ class Library:
             await asyncio.sleep(EVERY_S)
 
     async def sweep(self, now: datetime) -> None:
-        """Indexes what is not, deletes what has been kept long enough or was being deleted."""
+        """Indexes what is not, deletes what has been kept long enough or was being deleted; questions too."""
+        await self._store.questions.forget(self._question_days)
         for row in await self._store.recordings.overdue(now):
             doomed = row.state == "deleting"
             await self.delete(row, "server", "recording-delete" if doomed else "recording-expire")

@@ -31,6 +31,9 @@ from signaling.values import (
     Permission as Permission,
     Person as Person,
     Pixels as Pixels,
+    Question as Question,
+    QuestionRules as QuestionRules,
+    QuestionState as QuestionState,
     RecordingState as RecordingState,
     Revision as Revision,
     Role as Role,
@@ -196,6 +199,45 @@ class StopRecording(Request, kw_only=True, frozen=True):
     """Needs the record permission."""
 
 
+class Ask(Request, kw_only=True, frozen=True):
+    """A question to those on stage. `key` makes a retry harmless. `anonymous`: without one's name, where that is
+    allowed."""
+
+    key: Id
+    text: Annotated[str, Meta(min_length=1, max_length=1000)]
+    anonymous: bool = False
+
+
+class Vote(Request, kw_only=True, frozen=True):
+    """I want this question answered too; or, with `up` false, not any more."""
+
+    question: Id
+    up: bool = True
+
+
+class SettleQuestion(Request, kw_only=True, frozen=True):
+    """Needs the answer permission: publish a question, answer it live or in writing, put it aside, take that back."""
+
+    question: Id
+    state: Literal["open", "live", "answered", "dismissed"]
+    answer: Annotated[str, Meta(max_length=4000)] | None = None
+
+
+class MergeQuestion(Request, kw_only=True, frozen=True):
+    """Needs the answer permission: two questions are one."""
+
+    question: Id
+    into: Id
+
+
+class SetQuestions(Request, kw_only=True, frozen=True):
+    """Moderators: the rules for questions."""
+
+    open: bool
+    moderated: bool
+    anonymous: bool
+
+
 class Ping(Request, kw_only=True, frozen=True):
     """Heartbeat, every ten seconds; `sent` comes back in Pong."""
 
@@ -225,6 +267,11 @@ ClientMessage = (
     | SetLobby
     | StartRecording
     | StopRecording
+    | Ask
+    | Vote
+    | SettleQuestion
+    | MergeQuestion
+    | SetQuestions
     | Ping
     | Leave
 )
@@ -255,6 +302,8 @@ class Welcome(Message, kw_only=True, frozen=True):
     captions: list[Caption]
     waiting: list[WaitingPerson]
     ice_servers: list[IceServer]
+    questions: list[Question] = []
+    voted: list[str] = []
 
 
 class Joined(Message, kw_only=True, frozen=True):
@@ -308,6 +357,13 @@ class Chatted(Message, kw_only=True, frozen=True):
     """A chat line, one's own included."""
 
     entry: ChatEntry
+
+
+class QuestionsChanged(Message, kw_only=True, frozen=True):
+    """The new state of questions, a few times a second at most, however many were asked; `gone` are seen no more."""
+
+    changed: list[Question]
+    gone: list[str] = []
 
 
 class RoomChanged(Message, kw_only=True, frozen=True):
@@ -421,6 +477,7 @@ ServerMessage = (
     | Speakers
     | Captioned
     | Chatted
+    | QuestionsChanged
     | RoomChanged
     | LobbyChanged
     | PermissionsChanged

@@ -10,9 +10,9 @@ from signaling.protocol import Permission, Role, Source
 ROLES: tuple[Role, ...] = get_args(Role)
 """Highest first."""
 
-_VIEWER: frozenset[Permission] = frozenset({"caption"})
+_VIEWER: frozenset[Permission] = frozenset({"caption", "ask"})
 _PARTICIPANT: frozenset[Permission] = _VIEWER | {"publish-audio", "publish-video", "publish-screen", "chat", "hand"}
-_MODERATOR: frozenset[Permission] = _PARTICIPANT | {"moderate", "record"}
+_MODERATOR: frozenset[Permission] = _PARTICIPANT | {"moderate", "record", "answer"}
 _HOST: frozenset[Permission] = _MODERATOR | {"manage"}
 
 OF_ROLE: dict[Role, frozenset[Permission]] = {
@@ -47,6 +47,11 @@ NEEDED: dict[type[protocol.Request], Permission | None] = {
     protocol.SetLobby: "moderate",
     protocol.StartRecording: "record",
     protocol.StopRecording: "record",
+    protocol.Ask: "ask",
+    protocol.Vote: "ask",
+    protocol.SettleQuestion: "answer",
+    protocol.MergeQuestion: "answer",
+    protocol.SetQuestions: "moderate",
     protocol.Ping: None,
     protocol.Leave: None,
 }

@@ -24,6 +24,7 @@ from signaling.lobby import Lobby
 from signaling.metrics import Metrics
 from signaling.people import Participant, Peer, free_color
 from signaling.quality import publish_level, subscribe_level
+from signaling.questions import RoomQuestions
 from signaling.recording import RecordingSource, RoomRecording
 from signaling.settings import Settings
 from signaling.turn import ice_servers
@@ -65,6 +66,7 @@ class Room:
             self.meeting, parts.captions, parts.settings.captions.languages, self.media, self.caption
         )
         self.chat = RoomChat(self)
+        self.questions = RoomQuestions(self)
         self.recording = RoomRecording(self)
         self.empty_since: float | None = None
         self.closed = asyncio.Event()
@@ -86,6 +88,7 @@ class Room:
             lobby=self.lobby_on,
             captions=self.words.state(),
             recording=self.recording.state,
+            questions=self.questions.rules,
         )
 
     def welcome(self, person: Participant, resumed: bool) -> protocol.Welcome:
@@ -103,6 +106,8 @@ class Room:
             captions=[c for c in self.words.snapshot() if _reads(person, c)],
             waiting=self.lobby.view() if person.may("moderate") else [],
             ice_servers=ice_servers(self.parts.settings.turn, person.id),
+            questions=self.questions.visible_to(person),
+            voted=self.questions.voted(person),
         )
 
     def broadcast(
@@ -281,6 +286,7 @@ class Room:
         self.people.clear()
         self.media.close()
         await self.words.close()
+        self.questions.close()
         await self.parts.store.chat.forget(self.meeting)
         self.closed.set()
 

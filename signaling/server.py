@@ -91,7 +91,7 @@ class Server:
         self.hub = Hub(parts, grants)
         self.metrics.watch(self.sfu.stats, self.captions.status, self.hub.counts)
         self.exports = Exports(settings.recordings_dir, settings.data / "exports")
-        self.library = Library(self.store, self.recorder, self.exports)
+        self.library = Library(self.store, self.recorder, self.exports, settings.questions.keep_days)
         self.sockets = Sockets(self.hub, settings.limits.sockets_per_address, settings.limits.message_bytes)
         services = Services(
             settings=settings,

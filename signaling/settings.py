@@ -133,6 +133,12 @@ class Limits(Table, frozen=True, kw_only=True):
     grant_seconds: Annotated[int, _text("Time to join with a grant.", ge=10, le=86400)] = 600
 
 
+class Questions(Table, frozen=True, kw_only=True):
+    """What is asked in meetings."""
+
+    keep_days: Annotated[int, _text("How long questions are kept after they were asked.", ge=1, le=36_500)] = 90
+
+
 class Log(Table, frozen=True, kw_only=True):
     """Logs go to standard error; no tokens, no chat, no captions, no names of people."""
 
@@ -186,6 +192,7 @@ class Settings(Table, frozen=True, kw_only=True):
     recordings: Recordings = field(default_factory=Recordings)
     database: Database = field(default_factory=Database)
     limits: Limits = field(default_factory=Limits)
+    questions: Questions = field(default_factory=Questions)
     log: Log = field(default_factory=Log)
     metrics: Metrics = field(default_factory=Metrics)
 
@@ -359,6 +366,7 @@ SECTIONS: dict[str, type[Table]] = {
     "recordings": Recordings,
     "database": Database,
     "limits": Limits,
+    "questions": Questions,
     "log": Log,
     "metrics": Metrics,
 }

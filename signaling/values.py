@@ -17,9 +17,20 @@ Kind = Literal["audio", "video"]
 Level = Annotated[int, Meta(ge=0, le=3)]
 Pixels = Annotated[int, Meta(ge=0, le=16384)]
 Share = Annotated[float, Meta(ge=0, le=1)]
+QuestionState = Literal["waiting", "open", "live", "answered", "dismissed", "merged"]
 Role = Literal["host", "moderator", "participant", "viewer"]
 Permission = Literal[
-    "publish-audio", "publish-video", "publish-screen", "chat", "hand", "caption", "record", "moderate", "manage"
+    "publish-audio",
+    "publish-video",
+    "publish-screen",
+    "chat",
+    "hand",
+    "caption",
+    "record",
+    "moderate",
+    "manage",
+    "ask",
+    "answer",
 ]
 
 
@@ -100,6 +111,32 @@ class ChatEntry(Value, kw_only=True, frozen=True):
     to: str | None = None
 
 
+class Question(Value, kw_only=True, frozen=True):
+    """A question; `name` is None where it was asked without one. `waiting` for a moderator, `open` to votes, answered
+    `live` now, `answered` (in writing where there is an `answer`), `dismissed`, or `merged` into another (`into`).
+    `live_at` is when its answer began to be spoken."""
+
+    id: str
+    name: str | None
+    text: str
+    language: str | None
+    at: float
+    state: QuestionState
+    votes: int
+    answer: str | None = None
+    answered_by: str | None = None
+    live_at: float | None = None
+    into: str | None = None
+
+
+class QuestionRules(Value, kw_only=True, frozen=True):
+    """Whether questions are taken, whether a moderator sees them before everybody does, whether they need a name."""
+
+    open: bool = False
+    moderated: bool = True
+    anonymous: bool = False
+
+
 class RecordingState(Value, kw_only=True, frozen=True):
     """`state` is what everyone is told. `replay` is the page's path, once there is one. `problem` says why it failed;
     it is ``disk-low`` while recording goes on and the disk will not do much longer."""
@@ -139,3 +176,4 @@ class RoomInfo(Value, kw_only=True, frozen=True):
     lobby: bool
     captions: CaptionState
     recording: RecordingState
+    questions: QuestionRules = QuestionRules()

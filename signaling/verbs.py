@@ -164,6 +164,32 @@ async def stop_recording(room: Room, me: Participant, message: protocol.StopReco
     await room.recording.stop(me)
 
 
+async def ask(room: Room, me: Participant, message: protocol.Ask) -> None:
+    await room.questions.ask(me, message)
+
+
+async def vote(room: Room, me: Participant, message: protocol.Vote) -> None:
+    await room.questions.vote(me, message)
+
+
+async def settle_question(room: Room, me: Participant, message: protocol.SettleQuestion) -> None:
+    await room.questions.settle(me, message)
+    await _audit(room, me, f"question-{message.state}", message.question)
+
+
+async def merge_question(room: Room, me: Participant, message: protocol.MergeQuestion) -> None:
+    await room.questions.merge(message.question, message.into)
+    await _audit(room, me, "question-merged", message.question)
+
+
+async def set_questions(room: Room, me: Participant, message: protocol.SetQuestions) -> None:
+    room.questions.rules = protocol.QuestionRules(
+        open=message.open, moderated=message.moderated, anonymous=message.anonymous
+    )
+    room.room_changed()
+    await _audit(room, me, "questions-on" if message.open else "questions-off")
+
+
 VERBS: dict[type[protocol.Request], Verb] = {
     protocol.PublishOffer: publish,
     protocol.SubscribeAnswer: answer,
@@ -182,6 +208,11 @@ VERBS: dict[type[protocol.Request], Verb] = {
     protocol.SetLobby: set_lobby,
     protocol.StartRecording: start_recording,
     protocol.StopRecording: stop_recording,
+    protocol.Ask: ask,
+    protocol.Vote: vote,
+    protocol.SettleQuestion: settle_question,
+    protocol.MergeQuestion: merge_question,
+    protocol.SetQuestions: set_questions,
 }
 """Ping and Leave belong to the session (`signaling.session`)."""
 

@@ -72,7 +72,7 @@ async def test_making_rooms_as_the_settings_say(open_house):
     assert set(made["links"]) == {"host", "guest", "viewer"}
     code = made["links"]["viewer"].rsplit("/", 1)[1]
     _, granted, _ = await post(house, f"/api/links/{code}", {"name": "Vi"})
-    assert (granted["room"], granted["role"], granted["permissions"]) == (made["room"], "viewer", ["caption"])
+    assert (granted["room"], granted["role"], granted["permissions"]) == (made["room"], "viewer", ["ask", "caption"])
     assert (await post(house, "/api/rooms", {"name": "x"}, **{"X-Forwarded-For": "192.0.2.1"}))[0] == 401
     closed = await open_house(open_rooms="never", data_dir=str(house.server.settings.data) + "2")
     assert (await post(closed, "/api/rooms", {"name": "x"}))[0] == 401

@@ -5,7 +5,9 @@ export const VERSION = 1;
 
 export type Kind = "audio" | "video";
 
-export type Permission = "publish-audio" | "publish-video" | "publish-screen" | "chat" | "hand" | "caption" | "record" | "moderate" | "manage";
+export type Permission = "publish-audio" | "publish-video" | "publish-screen" | "chat" | "hand" | "caption" | "record" | "moderate" | "manage" | "ask" | "answer";
+
+export type QuestionState = "waiting" | "open" | "live" | "answered" | "dismissed" | "merged";
 
 export type Role = "host" | "moderator" | "participant" | "viewer";
 
@@ -86,6 +88,32 @@ export interface Person {
 }
 
 /**
+ * A question; `name` is None where it was asked without one. `waiting` for a moderator, `open` to votes, answered
+ * `live` now, `answered` (in writing where there is an `answer`), `dismissed`, or `merged` into another (`into`).
+ * `live_at` is when its answer began to be spoken.
+ */
+export interface Question {
+  id: string;
+  name: string | null;
+  text: string;
+  language: string | null;
+  at: number;
+  state: QuestionState;
+  votes: number;
+  answer: string | null;
+  answeredBy: string | null;
+  liveAt: number | null;
+  into: string | null;
+}
+
+/** Whether questions are taken, whether a moderator sees them before everybody does, whether they need a name. */
+export interface QuestionRules {
+  open: boolean;
+  moderated: boolean;
+  anonymous: boolean;
+}
+
+/**
  * `state` is what everyone is told. `replay` is the page's path, once there is one. `problem` says why it failed;
  * it is ``disk-low`` while recording goes on and the disk will not do much longer.
  */
@@ -106,6 +134,7 @@ export interface RoomInfo {
   lobby: boolean;
   captions: CaptionState;
   recording: RecordingState;
+  questions: QuestionRules;
 }
 
 /** Which m-line of the subscribe offer carries which track. */
@@ -305,6 +334,52 @@ export interface StopRecording {
   id?: number | null;
 }
 
+/**
+ * A question to those on stage. `key` makes a retry harmless. `anonymous`: without one's name, where that is
+ * allowed.
+ */
+export interface Ask {
+  type: "ask";
+  id?: number | null;
+  key: string;
+  text: string;
+  anonymous?: boolean;
+}
+
+/** I want this question answered too; or, with `up` false, not any more. */
+export interface Vote {
+  type: "vote";
+  id?: number | null;
+  question: string;
+  up?: boolean;
+}
+
+/** Needs the answer permission: publish a question, answer it live or in writing, put it aside, take that back. */
+export interface SettleQuestion {
+  type: "settle-question";
+  id?: number | null;
+  question: string;
+  state: "answered" | "dismissed" | "live" | "open";
+  answer?: string | null;
+}
+
+/** Needs the answer permission: two questions are one. */
+export interface MergeQuestion {
+  type: "merge-question";
+  id?: number | null;
+  question: string;
+  into: string;
+}
+
+/** Moderators: the rules for questions. */
+export interface SetQuestions {
+  type: "set-questions";
+  id?: number | null;
+  open: boolean;
+  moderated: boolean;
+  anonymous: boolean;
+}
+
 /** Heartbeat, every ten seconds; `sent` comes back in Pong. */
 export interface Ping {
   type: "ping";
@@ -338,6 +413,11 @@ export type ClientMessage =
   | SetLobby
   | StartRecording
   | StopRecording
+  | Ask
+  | Vote
+  | SettleQuestion
+  | MergeQuestion
+  | SetQuestions
   | Ping
   | Leave;
 
@@ -366,6 +446,8 @@ export interface Welcome {
   captions: Caption[];
   waiting: WaitingPerson[];
   iceServers: IceServer[];
+  questions: Question[];
+  voted: string[];
 }
 
 /** Somebody came in. */
@@ -419,6 +501,13 @@ export interface Captioned {
 export interface Chatted {
   type: "chatted";
   entry: ChatEntry;
+}
+
+/** The new state of questions, a few times a second at most, however many were asked; `gone` are seen no more. */
+export interface QuestionsChanged {
+  type: "questions-changed";
+  changed: Question[];
+  gone: string[];
 }
 
 /** Lobby, captions or recording changed: the whole new state. */
@@ -522,6 +611,7 @@ export type ServerMessage =
   | Speakers
   | Captioned
   | Chatted
+  | QuestionsChanged
   | RoomChanged
   | LobbyChanged
   | PermissionsChanged

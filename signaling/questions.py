@@ -1,0 +1,174 @@
+"""Questions of a running meeting: acknowledged only once stored, told to everybody in batches.
+
+What goes out does not grow with the votes and questions of a moment: a few times a second everybody is told what
+changed, encoded once for those who answer and once for the rest.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import hashlib
+from datetime import UTC, datetime, timedelta
+from typing import TYPE_CHECKING
+
+from community.models import QuestionRow
+from signaling import protocol
+from signaling.board import Asked, Board
+from signaling.names import clean_text
+from signaling.people import Participant
+from signaling.refusal import Refusal
+
+if TYPE_CHECKING:
+    from signaling.room import Room
+
+TELL_AFTER = 0.3
+"""Seconds in which changes gather before they are told."""
+BATCH = 100
+"""Questions in one message."""
+
+
+class _Votes:
+    """Votes on their way into the database: those that come while a transaction runs share the next one."""
+
+    def __init__(self, room: Room) -> None:
+        self._room = room
+        self._lock = asyncio.Lock()
+        self._waiting: list[tuple[tuple[str, str, bool], asyncio.Future[None]]] = []
+
+    async def store(self, question: str, voter: str, up: bool) -> None:
+        """Returns when it is stored; raises what the database raises."""
+        stored = asyncio.get_running_loop().create_future()
+        self._waiting.append(((question, voter, up), stored))
+        async with self._lock:
+            if self._waiting:
+                batch, self._waiting = self._waiting, []
+                try:
+                    await self._room.parts.store.questions.vote([vote for vote, _ in batch])
+                except BaseException as error:
+                    for _, future in batch:
+                        if not future.done():
+                            future.set_exception(error if isinstance(error, Exception) else ConnectionError())
+                            future.exception()  # somebody else's may be nobody's to read
+                    raise
+                for _, future in batch:
+                    if not future.done():
+                        future.set_result(None)
+        await stored
+
+
+class RoomQuestions:
+    """The board of one meeting and its people."""
+
+    def __init__(self, room: Room) -> None:
+        self._room = room
+        self._votes = _Votes(room)
+        self._board = Board()
+        self._began = datetime.now(UTC)
+        self._telling: asyncio.TimerHandle | None = None
+        self.rules = protocol.QuestionRules()
+
+    def _who(self, person: Participant) -> str:
+        """The same for one browser or member all through the meeting, and of no use to anybody else."""
+        known = person.member or person.visitor or person.id
+        return hashlib.sha256(f"{self._room.meeting}:{known}".encode()).hexdigest()[:32]
+
+    def visible_to(self, person: Participant) -> list[protocol.Question]:
+        """What somebody may see: all for those who answer, else what is public and one's own."""
+        who = self._who(person)
+        return [q.view() for q in self._board.all() if q.public or q.asker == who or person.may("answer")]
+
+    def voted(self, person: Participant) -> list[str]:
+        """What they voted for."""
+        who = self._who(person)
+        return [q.id for q in self._board.all() if who in q.votes and q.public]
+
+    async def ask(self, me: Participant, message: protocol.Ask) -> None:
+        """Raises Refusal."""
+        who, text = self._who(me), clean_text(message.text)
+        if self._board.known(who, message.key):
+            return
+        if not self.rules.open:
+            raise Refusal("bad-state", "no questions are taken now")
+        if message.anonymous and not self.rules.anonymous:
+            raise Refusal("not-allowed", "questions need a name here")
+        if not text:
+            raise Refusal("malformed", "the text is empty")
+        name = None if message.anonymous else me.name
+        waits = self.rules.moderated and not me.may("answer")
+        asked = self._board.prepare(who, message.key, name, text, me.spoken or me.reads, self._room.now, waits)
+        # On the board before it is stored, so that a retry in the meantime is not a second question.
+        self._board.put(asked)
+        try:
+            await self._save([asked])
+            await self._votes.store(asked.id, who, True)
+        except BaseException:
+            self._board.drop(asked)
+            raise
+        self._changed()
+
+    async def vote(self, me: Participant, message: protocol.Vote) -> None:
+        """Raises Refusal."""
+        who = self._who(me)
+        asked = self._board.may_vote(message.question)
+        if (who in asked.votes) != message.up:
+            await self._votes.store(asked.id, who, message.up)
+            self._board.vote(asked.id, who, message.up)
+            self._changed()
+
+    async def settle(self, me: Participant, message: protocol.SettleQuestion) -> None:
+        """Raises Refusal."""
+        answer = clean_text(message.answer) if message.answer is not None else None
+        now = self._room.now
+        await self._save(self._board.settle(message.question, message.state, me.name, answer, now))
+        self._changed()
+
+    async def merge(self, question: str, into: str) -> None:
+        """Raises Refusal."""
+        await self._save(self._board.merge(question, into))
+        self._changed()
+
+    def close(self) -> None:
+        """The meeting is over."""
+        if self._telling is not None:
+            self._telling.cancel()
+            self._telling = None
+
+    async def _save(self, changed: list[Asked]) -> None:
+        room = self._room
+        await room.parts.store.questions.save(
+            [
+                QuestionRow(
+                    id=q.id, room_id=room.id, meeting=room.meeting, name=q.name, text=q.text, language=q.language,
+                    at=q.at, asked_at=self._began + timedelta(milliseconds=q.at), state=q.state,
+                    votes=len(q.votes),
+                    answer=q.answer, answered_by=q.answered_by, live_at=q.live_at, into=q.into,
+                )
+                for q in changed
+            ]
+        )  # fmt: skip
+
+    def _changed(self) -> None:
+        if self._telling is None:
+            self._telling = asyncio.get_running_loop().call_later(TELL_AFTER, self._tell)
+
+    def _tell(self) -> None:
+        self._telling = None
+        changed = self._board.drain()
+        people = list(self._room.people.values())
+        answering = [p for p in people if p.may("answer")]
+        others = [p for p in people if not p.may("answer")]
+        for at in range(0, len(changed), BATCH):
+            part = changed[at : at + BATCH]
+            self._room.broadcast(protocol.QuestionsChanged(changed=[q.view() for q in part]), answering)
+            public = [q.view() for q in part if q.public]
+            gone = [q.id for q in part if q.shown and not q.public]
+            if public or gone:
+                self._room.broadcast(protocol.QuestionsChanged(changed=public, gone=gone), others)
+        hidden = [q for q in changed if not q.public]
+        if hidden:
+            askers = {self._who(p): p for p in others}
+            for q in hidden:
+                if (asker := askers.get(q.asker)) is not None:
+                    self._room.broadcast(protocol.QuestionsChanged(changed=[q.view()]), [asker])
+        for q in changed:
+            q.shown = q.public
