@@ -106,6 +106,8 @@ def options(parser: argparse.ArgumentParser) -> None:
     names = [condition.name for condition in CONDITIONS]
     parser.add_argument("--only", choices=names, action="append", help="this condition only (may be repeated)")
     parser.add_argument("--plane", choices=("auto", "python", "native"), default="auto", help="which plane forwards")
+    wishes = ("auto", "always", "off")
+    parser.add_argument("--redundancy", choices=wishes, default="auto", help="when sound is sent twice (Opus RED)")
 
 
 def _up(shape: Shape) -> Shape:
@@ -164,6 +166,7 @@ def figures(samples: Sequence[dict[str, Any]], frames: Sequence[float]) -> dict[
         "frames_per_second_p5": round(percentile(rates, 5), 1) if rates else 0.0,
         "resolution": [{"at_s": at, "width": width, "height": height} for at, width, height in heights],
         "video_kbps": round(statistics.fmean(bits) / 1000) if bits else 0,
+        "audio_kbps": round(8 * _growth(samples, "audio", "bytesReceived") / 1000 / took),
         "audio_concealed_share": round(_growth(samples, "audio", "concealedSamples") / sound, 4) if sound else None,
         "audio_silent_concealed_share": (
             round(_growth(samples, "audio", "silentConcealedSamples") / sound, 4) if sound else None
@@ -285,7 +288,7 @@ async def run_condition(condition: Condition, viewer: Page, source: Page, link: 
     return found
 
 
-async def _measure(wanted: Sequence[Condition], plane: str, stack: AsyncExitStack) -> dict[str, Any]:
+async def _measure(wanted: Sequence[Condition], plane: str, redundancy: str, stack: AsyncExitStack) -> dict[str, Any]:
     folder = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="network-")))
     places: dict[str, Namespace] = {}
     for name in ("server", "viewer", "source"):
@@ -299,7 +302,12 @@ async def _measure(wanted: Sequence[Condition], plane: str, stack: AsyncExitStac
         stack.push_async_callback(links[name].stop)
         await links[name].start(CALM if name == "viewer" else Shape(), _up(CALM) if name == "viewer" else Shape())
     server = ServerProcess(
-        folder / "server", captions_enabled="false", host=SERVER, media_host=SERVER, media_plane=plane
+        folder / "server",
+        captions_enabled="false",
+        host=SERVER,
+        media_host=SERVER,
+        media_plane=plane,
+        media_redundancy=redundancy,
     )
     server.url = f"http://{SERVER}:{server.port}"
     await stack.enter_async_context(server)
@@ -317,22 +325,23 @@ async def _measure(wanted: Sequence[Condition], plane: str, stack: AsyncExitStac
     return found
 
 
-async def _run(wanted: Sequence[Condition], plane: str) -> dict[str, Any]:
+async def _run(wanted: Sequence[Condition], plane: str, redundancy: str) -> dict[str, Any]:
     async with AsyncExitStack() as stack:
-        return await _measure(wanted, plane, stack)
+        return await _measure(wanted, plane, redundancy, stack)
 
 
-def run(only: list[str] | None = None, plane: str = "auto") -> dict[str, Any]:
+def run(only: list[str] | None = None, plane: str = "auto", redundancy: str = "auto") -> dict[str, Any]:
     """The figures by condition; see the module."""
     print((__doc__ or "").strip(), file=sys.stderr)
     wanted = [condition for condition in CONDITIONS if only is None or condition.name in only]
     try:
-        found = asyncio.run(_run(wanted, plane))
+        found = asyncio.run(_run(wanted, plane, redundancy))
     except CannotShape as reason:
         return {condition.name: None for condition in wanted} | {"absent": str(reason)}
     return found | {
         "shaper": "a userspace link of two TUN devices (rate, 400 ms of queue, delay, jitter, loss), both directions",
         "plane": plane,
+        "redundancy": redundancy,
         "load_average": load_average(),
         "measured": "one Chromium publishes 720p, one watches; freezes from the times of presented frames",
     }

@@ -29,9 +29,9 @@ VIDEO_EXTENSIONS = (MID_URI, ABS_SEND_TIME_URI, TRANSPORT_CC_URI)
 SIMULCAST_EXTENSIONS = (RID_URI, REPAIRED_RID_URI)
 DESCRIBED_CODECS = ("AV1", "H264")
 """Whose layers only the dependency descriptor tells; VP8 and VP9 have payload descriptors of their own."""
-LOWEST_SPATIAL = ("AV1",)
-"""Subscribers get the lowest spatial layer only: they are not sent dependency descriptors, without which Chromium
-decodes nothing of AV1 with several (docs/quirks.md)."""
+UNDECODABLE_LAYERS = ("AV1",)
+"""Subscribers get the dependency descriptor, and without it the lowest spatial layer only: Chromium decodes nothing of
+several then (docs/quirks.md)."""
 TRANSPORT_CC = "transport-cc"
 VIDEO_FEEDBACK = ("nack", "nack pli", "ccm fir", "goog-remb", TRANSPORT_CC)
 AUDIO_FEEDBACK = ("nack", TRANSPORT_CC)
@@ -126,6 +126,12 @@ def extension_ids(found: dict[str, int], wanted: Sequence[str]) -> ExtensionIds:
 def wanted_extensions(kind: Kind) -> tuple[str, ...]:
     """URIs that we understand on an m-line of this kind."""
     return AUDIO_EXTENSIONS if kind == "audio" else VIDEO_EXTENSIONS
+
+
+def subscribe_extensions(kind: Kind, codec: Codec) -> tuple[str, ...]:
+    """URIs that we offer to a subscriber."""
+    wanted = wanted_extensions(kind)
+    return (*wanted, DEPENDENCY_DESCRIPTOR_URI) if codec.name in UNDECODABLE_LAYERS else wanted
 
 
 def publish_extensions(kind: Kind, chosen: Chosen | None, simulcast: bool) -> tuple[str, ...]:

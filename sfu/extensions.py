@@ -51,14 +51,14 @@ def parse_extensions(profile: int, data: bytes) -> dict[int, bytes]:
     return found
 
 
-def build_extensions(values: Sequence[tuple[int, bytes]]) -> tuple[int, bytes]:
-    """Profile and padded block for `(id, value)` pairs; the shorter form where it can hold them.
+def build_extensions(values: Sequence[tuple[int, bytes]], long: bool = False) -> tuple[int, bytes]:
+    """Profile and padded block for `(id, value)` pairs; the shorter form where it can hold them, unless `long`.
 
     Raises ValueError for an id outside 1 to 255 or a value over 255 bytes.
     """
     if any(not 1 <= identifier <= 255 or len(value) > 255 for identifier, value in values):
         raise ValueError("header extension ids are 1 to 255, values at most 255 bytes")
-    short = all(identifier <= 14 and 1 <= len(value) <= 16 for identifier, value in values)
+    short = not long and all(identifier <= 14 and 1 <= len(value) <= 16 for identifier, value in values)
     block = bytearray()
     for identifier, value in values:
         if short:
@@ -86,6 +86,7 @@ class HeaderExtensions:
     def __init__(self, ids: ExtensionIds, mid: str, rid: str = "", *, repaired: bool = False) -> None:
         """`rid` names an encoding (RFC 8852); of the retransmission stream where `repaired`."""
         self._level = ids.audio_level
+        self._described = ids.dependency_descriptor
         self._timed = ids.abs_send_time
         self._counted = ids.transport_cc
         self._mid = [(ids.mid, mid.encode())] if ids.mid is not None and mid else []
@@ -93,7 +94,8 @@ class HeaderExtensions:
         if rid_id is not None and rid:
             self._mid.append((rid_id, rid.encode()))
         self._parts: dict[int, tuple[bytes, bytes, bytes]] = {}
-        self.plain: dict[int, bytes] | None = {} if self._timed is None and self._counted is None else None
+        alike = self._timed is None and self._counted is None and self._described is None
+        self.plain: dict[int, bytes] | None = {} if alike else None
         self.number_at = 0
         """Where in a packet without CSRCs the two bytes of the transport sequence number are; 0: nowhere."""
         if self._counted is not None:
@@ -110,7 +112,8 @@ class HeaderExtensions:
             values.append((self._level, bytes((level,))))
         if not values:
             return b"", b"", b""
-        profile, block = build_extensions(values)
+        # Descriptors outgrow the short form; a stream keeps to one, so that all else is found at the same place.
+        profile, block = build_extensions(values, self._described is not None)
         whole = _HEAD.pack(profile, len(block) // 4) + block
         head = 1 if profile == ONE_BYTE else 2
         timed = 4 + head if self._timed is not None else 0
@@ -120,6 +123,14 @@ class HeaderExtensions:
         if timed:
             return whole[:timed], b"", whole[timed + 3 :]
         return (whole[:counted], b"", whole[counted + 2 :]) if counted else (whole, b"", b"")
+
+    def describe(self, block: bytes, dependency: bytes) -> bytes:
+        """A rendered block with a dependency descriptor added."""
+        if not 0 < len(dependency) < 256 or self._described is None:
+            return block
+        data = block[4:] + bytes((self._described, len(dependency))) + dependency
+        data += bytes(-len(data) % 4)
+        return _HEAD.pack(TWO_BYTE, len(data) // 4) + data
 
     def render(self, level: int, sent: bytes, number: int = 0) -> bytes:
         """The block for an RFC 6464 byte (or `NO_LEVEL`), `abs_send_time` and a transport sequence number; empty where

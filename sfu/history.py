@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from sfu.dependency import Dependency
 from sfu.descriptor import Descriptor
 
 
@@ -11,10 +12,12 @@ class MediaPacket:
     among the layers of a scalable stream.
 
     `redundant` is the same packet of sound as it came, with `reach` packets before it once more (RFC 2198), for sinks
-    that take it so; None where there is nothing more to it."""
+    that take it so; None where there is nothing more to it. `dependency` is its dependency descriptor, for viewers that
+    take it."""
 
     __slots__ = (
         "arrival",
+        "dependency",
         "descriptor",
         "keyframe",
         "level",
@@ -48,6 +51,7 @@ class MediaPacket:
         self.descriptor = descriptor
         self.reach = reach
         self.redundant: MediaPacket | None = None
+        self.dependency: Dependency | None = None
 
 
 class History:

@@ -113,12 +113,12 @@ class Selector:
         """Whether a packet that is late belongs to what was forwarded."""
         if descriptor is None:
             return False
-        spatial, temporal = self._limits(time)
+        spatial, temporal = self.limits(time)
         return descriptor.spatial <= spatial and descriptor.temporal <= temporal
 
     def ends(self, time: int, descriptor: Descriptor | None) -> bool:
         """Whether a packet is the last of its picture now that higher spatial layers are left out."""
-        return descriptor is not None and descriptor.end and descriptor.spatial == self._limits(time)[0]
+        return descriptor is not None and descriptor.end and descriptor.spatial == self.limits(time)[0]
 
     def _limit(self, spatial: int, temporal: int) -> None:
         if (spatial, temporal) == (self.spatial, self.temporal):
@@ -130,7 +130,8 @@ class Selector:
         if len(self._changes) > CHANGES:
             del self._changes[0]
 
-    def _limits(self, time: int) -> tuple[int, int]:
+    def limits(self, time: int) -> tuple[int, int]:
+        """The highest layers that were forwarded at a time."""
         for since, spatial, temporal in reversed(self._changes):
             if since <= time:
                 return spatial, temporal

@@ -6,7 +6,7 @@ import secrets
 from collections.abc import Callable, Iterable
 
 from sfu.allocation import Target
-from sfu.capabilities import LOWEST_SPATIAL
+from sfu.capabilities import UNDECODABLE_LAYERS
 from sfu.connection import Connection, Edge
 from sfu.interface import ConnectionState, Offer, OfferedTrack
 from sfu.plane import Layers, PlaneEvent, SinkSpec
@@ -179,7 +179,11 @@ class Subscriber:
             plane.pause_sink(sink, True)
             return
         # Aimed first, so that a sink which wakes asks for a key frame of the right encoding.
-        spatial = 0 if self._tracks[track].codec.name in LOWEST_SPATIAL else target.spatial
+        spatial, accepted = target.spatial, self._accepted.get(track)
+        if self._tracks[track].codec.name in UNDECODABLE_LAYERS and (
+            accepted is None or accepted.extensions.dependency_descriptor is None
+        ):
+            spatial = 0
         plane.aim_sink(sink, target.source, Layers(spatial, target.temporal))
         if resume:
             plane.pause_sink(sink, False)

@@ -15,13 +15,14 @@ from sfu import sdp
 from sfu.capabilities import (
     AUDIO_FEEDBACK,
     AUDIO_LEVEL_URI,
+    DEPENDENCY_DESCRIPTOR_URI,
     MID_URI,
     TRANSPORT_CC,
     TRANSPORT_CC_URI,
     VIDEO_FEEDBACK,
     Chosen,
     extension_ids,
-    wanted_extensions,
+    subscribe_extensions,
 )
 from sfu.interface import SdpError
 from sfu.negotiation import LocalTransport, codec_attributes, session_attributes, transport_attributes
@@ -34,7 +35,7 @@ ANSWER_TIMEOUT = 15.0
 MAX_UNANSWERED = 4
 
 # No abs-send-time: nobody would use it, and without it a header block serves all packets.
-EXTENSION_IDS = {AUDIO_LEVEL_URI: 1, TRANSPORT_CC_URI: 3, MID_URI: 4}
+EXTENSION_IDS = {AUDIO_LEVEL_URI: 1, TRANSPORT_CC_URI: 3, MID_URI: 4, DEPENDENCY_DESCRIPTOR_URI: 5}
 _PAYLOAD_TYPES = {"OPUS": (111, None), "VP8": (96, 97), "VP9": (98, 99), "H264": (102, 103), "AV1": (106, 107)}
 _H264_BASELINE = (104, 105)
 _RED = 63
@@ -266,11 +267,11 @@ class Subscription:
 
 
 def _section(slot: Slot) -> Attributes:
-    attributes = [
-        ("extmap", f"{EXTENSION_IDS[uri]} {uri}") for uri in wanted_extensions(slot.kind) if uri in EXTENSION_IDS
-    ]
+    wanted = subscribe_extensions(slot.kind, slot.shape.codec)
     outgoing = slot.outgoing
-    lines: Attributes = [*attributes]
+    lines: Attributes = [("extmap", f"{EXTENSION_IDS[uri]} {uri}") for uri in wanted if uri in EXTENSION_IDS]
+    if DEPENDENCY_DESCRIPTOR_URI in wanted:
+        lines.append(("extmap-allow-mixed", None))  # its values outgrow the 16 bytes of the one-byte form
     lines += codec_attributes(slot.shape)
     if slot.state != "live" or outgoing is None:
         return [("inactive", None), *lines]
@@ -294,7 +295,7 @@ def _accept(slot: Slot, media: Media) -> Accepted | None:
         return None
     rtx = outgoing.chosen.rtx in agreed
     red = outgoing.chosen.red if outgoing.chosen.red in agreed else None
-    extensions = extension_ids(sdp.extensions(media), wanted_extensions(slot.kind))
+    extensions = extension_ids(sdp.extensions(media), subscribe_extensions(slot.kind, outgoing.chosen.codec))
     if TRANSPORT_CC not in payload.feedback:
         extensions = replace(extensions, transport_cc=None)
     return Accepted(slot.mid, replace(outgoing), rtx, extensions, "nack" in payload.feedback, red)

@@ -29,14 +29,16 @@ Placed = tuple[int, int, bytes]
 
 
 class Feed:
-    """One source feeding one sink, from the switch to it until the next. `tl0` is subtracted from TL0PICIDX."""
+    """One source feeding one sink, from the switch to it until the next. `tl0` is subtracted from TL0PICIDX, `frames`
+    from the frame number of dependency descriptors."""
 
-    __slots__ = ("selector", "source", "time_offset", "tl0")
+    __slots__ = ("frames", "selector", "source", "time_offset", "tl0")
 
-    def __init__(self, source: Incoming, time_offset: int, tl0: int) -> None:
+    def __init__(self, source: Incoming, time_offset: int, tl0: int, frames: int) -> None:
         self.source = source
         self.time_offset = time_offset
         self.tl0 = tl0
+        self.frames = frames
         self.selector: Selector | None = None
 
     def shape(self, packet: MediaPacket, pictures: int) -> tuple[int, bytes]:
@@ -47,6 +49,13 @@ class Feed:
         if descriptor is not None and (pictures or self.tl0):
             payload = rewrite(payload, descriptor, pictures, self.tl0)
         return marker, payload
+
+    def depends(self, packet: MediaPacket) -> bytes:
+        """The dependency descriptor of a packet as it leaves; empty where it has none."""
+        if packet.dependency is None:
+            return b""
+        limits = self.selector.limits(packet.timestamp) if self.selector is not None else None
+        return packet.dependency.rewrite(self.frames, limits)
 
     def late(self, packet: MediaPacket, pictures: int) -> tuple[int, bytes]:
         """The same for a packet whose number is given already: left empty where its layer was not forwarded."""
@@ -90,6 +99,8 @@ class Course:
         self._skipped = -1
         self._picture = self._tl0 = -1
         """The last that were sent while careful."""
+        self._frame = -1
+        """The frame number at which the feed before ended, as it left."""
         # RFC 3711 advises a start in the lower half: early loss cannot confuse the roll-over counter then.
         self._next = secrets.randbelow(0x8000)
         self._left: tuple[int, float] | None = None
@@ -109,7 +120,10 @@ class Course:
                 self.pictures = (descriptor.picture - self._picture - 1) & 0x7FFF
             if descriptor is not None and descriptor.tl0 >= 0 and self._tl0 >= 0:
                 tl0 = (descriptor.tl0 - self._tl0 - 1) & 0xFF
-            feed = self.feed = Feed(source, self.time_offset, tl0)
+            frames = 0
+            if packet.dependency is not None and self._frame >= 0:
+                frames = (packet.dependency.number - self._frame - 1) & 0xFFFF
+            feed = self.feed = Feed(source, self.time_offset, tl0, frames)
         self.live = True
         self.live_since = packet.arrival
         self.start = packet.sequence
@@ -177,6 +191,8 @@ class Course:
         if not self.careful:
             self._torn = source.torn
             self._note(feed)
+        if source.frame >= 0:
+            self._frame = (source.frame - feed.frames) & 0xFFFF
         # After a torn frame one number stays free, lest the next frame be joined to it.
         self._next = end - self.offset + 1 + self._torn
         self._left = (source.numbering.timestamp - self.time_offset, source.last_arrival)

@@ -59,6 +59,9 @@ class Incoming:
         self.moves_pictures = spec.codec.name == "VP8"
         self.newest: Descriptor | None = None
         """Of the latest packet in order that has one."""
+        self.frame = -1
+        """The number of the newest frame by its dependency descriptor; it goes on when the stream begins anew."""
+        self._frames = 0
         self.torn = False
         """The last packet in order was video and not the end of its frame."""
         self.retired: deque[int] = deque(maxlen=4)
@@ -127,6 +130,13 @@ class Incoming:
             elif dependency:
                 descriptor = self.dependencies.read(dependency, number, time)
         packet = MediaPacket(number, time, marker, level, keyframe, now, payload, descriptor)
+        if dependency and (whole := self.dependencies.whole) is not None and descriptor is not None:
+            if numbering.epoch != epoch and self.frame >= 0:
+                self._frames = (whole.number - self.frame - 1) & 0xFFFF
+            whole.number = (whole.number - self._frames) & 0xFFFF
+            packet.dependency = whole
+            if number == numbering.highest:
+                self.frame = whole.number
         if not self.history.add(packet):
             return "duplicate"
         if nack is not None:

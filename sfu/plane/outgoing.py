@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 from sfu.extensions import NO_LEVEL, HeaderExtensions, abs_send_time
 from sfu.history import MediaPacket
 from sfu.plane import SinkSpec, SinkStats
-from sfu.plane.course import Course, Placed
+from sfu.plane.course import Course, Feed, Placed
 from sfu.red import retype
 from sfu.rtcp import Report, SenderReport
 from sfu.rtp import pack_fixed_header
@@ -44,6 +44,7 @@ class Outgoing(Course):
         self.ssrc = spec.ssrc
         self.payload_type = spec.payload_type
         self.video = video
+        self.described = spec.extensions.dependency_descriptor is not None
         self.newest = -1
         """The number of the last packet that left, other than retransmissions."""
         self.paused = False
@@ -83,6 +84,8 @@ class Outgoing(Course):
                 payload = retype(payload, packet.reach, payload_type)
             payload_type = self.spec.red_payload_type or 0
         extension = self.extensions.render(packet.level, abs_send_time(now), counted)
+        if self.described and payload and self.feed is not None:
+            extension = self.extensions.describe(extension, self.feed.depends(packet))
         return (
             pack_fixed_header(
                 0x90 if extension else 0x80,
@@ -95,10 +98,12 @@ class Outgoing(Course):
             + payload
         )
 
-    def render_rtx(self, packet: MediaPacket, placed: Placed, time_offset: int, now: float) -> bytes:
-        """The same as a retransmission (RFC 4588); `time_offset` as it was when the packet was sent first."""
+    def render_rtx(self, packet: MediaPacket, placed: Placed, feed: Feed, now: float) -> bytes:
+        """The same as a retransmission (RFC 4588) of a packet of `feed`."""
         number, marker, payload = placed
         extension = self.extensions.render(packet.level, abs_send_time(now))
+        if self.described and payload:
+            extension = self.extensions.describe(extension, feed.depends(packet))
         sequence = self._rtx_next
         self._rtx_next = (sequence + 1) & 0xFFFF
         return (
@@ -106,7 +111,7 @@ class Outgoing(Course):
                 0x90 if extension else 0x80,
                 marker | (self.spec.rtx_payload_type or 0),
                 sequence,
-                (packet.timestamp - time_offset) & 0xFFFFFFFF,
+                (packet.timestamp - feed.time_offset) & 0xFFFFFFFF,
                 self.spec.rtx_ssrc or 0,
             )
             + extension

@@ -331,7 +331,7 @@ class PythonPlane:
                 if packet is None or number in sink.abandoned or not sink.may_resend(number, now):
                     continue
                 placed = (number, *feed.late(packet, pictures))
-                data = sink.render_rtx(packet, placed, feed.time_offset, now)
+                data = sink.render_rtx(packet, placed, feed, now)
                 sending = sink.transport.sending
                 if sending is not None:
                     before = sink.retransmissions
@@ -339,7 +339,7 @@ class PythonPlane:
                     if sink.retransmissions == before:
                         sink.not_resent(number)
                     elif sink.urgent:
-                        data = sink.render_rtx(packet, placed, feed.time_offset, now)
+                        data = sink.render_rtx(packet, placed, feed, now)
                         self._out += sending.again(sink, data, now)
                     continue
                 try:

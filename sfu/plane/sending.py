@@ -231,7 +231,7 @@ class Sending:
             packet = feed.source.history.get(sequence)
             if packet is not None and len(packet.payload) >= LEAST_REPEATED:
                 placed = (number, *feed.late(packet, pictures))
-                return sink.render_rtx(packet, placed, feed.time_offset, now)
+                return sink.render_rtx(packet, placed, feed, now)
         return None
 
 

@@ -187,6 +187,30 @@ async def test_a_chromium_page_is_switched_between_encodings_of_another(
     await switches(ana, ben, room, sfu, "VP9")
 
 
+async def test_a_chromium_page_gets_the_spatial_layers_of_av1_that_it_shows(
+    chromium_person: Callable[[str], Awaitable[ChromiumPage]], room: SfuRoom, sfu: Sfu
+) -> None:
+    """By the dependency descriptor: without it Chromium decodes nothing of several layers."""
+    ana, ben = await chromium_person("ana"), await chromium_person("ben")
+    camera = {"codec": "AV1", "encodings": [{"scalabilityMode": "L2T2"}], "width": 640, "height": 360}
+    await ana.run("startBitrate = 1500")
+    (track,) = (await ana.run(f"publishEncodings({json.dumps(camera)})")).values()
+    assert "dependency-descriptor" in await ana.run("sdp.publishAnswer")
+    for size in (640, 320, 640):
+        # Its size is not told, so that it is taken for 1280 pixels wide.
+        room.view("ben", [Tile(track, 2 * size, 2 * size * 9 // 16, True, False)])
+        before: dict[str, Any] = {}
+        async with asyncio.timeout(25):
+            while True:
+                now: dict[str, Any] = (await ben.run("received()")).get(track, {})
+                if now.get("width") != before.get("width"):
+                    before = now
+                if now.get("width") == size and now["frames"] >= before["frames"] + 10:
+                    break
+                await asyncio.sleep(0.1)
+    assert {spatial for spatial, _ in sfu._plane.layer_rates(track)} == {0, 1}
+
+
 BOTH = "publish(['microphone', 'camera'])"
 
 

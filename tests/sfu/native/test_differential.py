@@ -6,6 +6,7 @@ What each side draws at random (SSRCs, first numbers and times) comes from one s
 from __future__ import annotations
 
 import random
+from dataclasses import replace
 from types import SimpleNamespace
 
 import pytest
@@ -62,6 +63,9 @@ class Stream:
     def __init__(self, codec: str, ssrc: int, sequence: int) -> None:
         self.codec, self.ssrc, self.sequence = codec, ssrc, sequence
         self.timestamp, self.picture, self.tl0 = sequence * 7919, sequence & 0x7FFF, sequence & 0xFF
+        self.frames = sequence
+        self.described: dict[int, bytes] = {}
+        """Dependency descriptors by sequence."""
 
     def frame(self, key: bool, packets: int, dice: random.Random) -> list[tuple[int, int, bool, bytes]]:
         """One picture: sequence, timestamp, marker and payload of each packet."""
@@ -71,17 +75,23 @@ class Stream:
         if temporal == 0:
             self.tl0 = (self.tl0 + 1) & 0xFF
         made = []
-        layers = 2 if self.codec == "VP9" else 1
+        layers = 2 if self.codec in ("VP9", "AV1") else 1
         for spatial in range(layers):
             for n in range(packets):
                 self.sequence = (self.sequence + 1) & 0xFFFF
                 first, last = n == 0, n == packets - 1
+                self.frames += first
+                if self.codec == "AV1":
+                    told = depends(key, temporal, spatial, first, last, self.frames & 0xFFFF, dice)
+                    self.described[self.sequence] = told
                 payload = self.describe(key, temporal, spatial, first, last) + dice.randbytes(dice.choice((1, 30, 700)))
                 made.append((self.sequence, self.timestamp & 0xFFFFFFFF, last and spatial == layers - 1, payload))
         return made
 
     def describe(self, key: bool, temporal: int, spatial: int, first: bool, last: bool) -> bytes:
         picture = (0x8000 | self.picture).to_bytes(2, "big")
+        if self.codec == "AV1":
+            return bytes((0x08 if key and first and spatial == 0 else 0x00, 0x01))
         if self.codec == "VP8":
             frame = bytes((0x00 if key else 0x01,))
             head = bytes((0x80 | (0x10 if first else 0), 0xE0)) + picture
@@ -89,6 +99,28 @@ class Stream:
         flags = 0x80 | 0x20 | (0 if key else 0x40) | (0x08 if first else 0) | (0x04 if last else 0)
         layer = temporal << 5 | (0x10 if temporal else 0) | spatial << 1 | (spatial > 0)
         return bytes((flags,)) + picture + bytes((layer, self.tl0))
+
+
+def depends(key: bool, temporal: int, spatial: int, first: bool, last: bool, frame: int, dice: random.Random) -> bytes:
+    """A dependency descriptor of two spatial and two temporal layers, of which some are broken."""
+    layers = [(0, 0), (0, 1), (1, 0), (1, 1)]
+    structured = key and first and spatial == 0
+    active, custom = dice.random() < 0.2, key
+    bits = f"{first:b}{last:b}{layers.index((spatial, temporal)):06b}{frame:016b}"
+    if structured or active or custom:
+        bits += f"{structured:b}{active:b}0{custom:b}0"
+    if structured:
+        bits += f"{0:06b}{3:05b}" + "01" + "10" + "01" + "11"
+        bits += "".join("10" if s <= S and t <= T else "00" for s, t in layers for S, T in layers)
+        for s, t in layers:
+            bits += f"1{3 - 2 * t:04b}" + ("10000" if s else "") + "0"
+        bits += "00" + "0"
+    if active:
+        bits += f"{dice.randrange(16):04b}"
+    if custom:
+        bits += ("010000" if spatial else "") + "00"
+    made = int(bits + "0" * (-len(bits) % 8), 2).to_bytes(-(-len(bits) // 8), "big")
+    return made if dice.random() < 0.97 else dice.randbytes(dice.choice((2, 3, 5, 40)))
 
 
 class Both:
@@ -148,7 +180,8 @@ class Both:
         header = parse_header(plain)
         self.sent.setdefault(f"{peer} {header[4]}", []).append(header[2])
         if peer in self.recorders and header[5]:
-            self.recorders[peer].received(int.from_bytes(plain[17:19], "big"), self.now)
+            at = 17 if header[5] == 0xBEDE else 18
+            self.recorders[peer].received(int.from_bytes(plain[at : at + 2], "big"), self.now)
 
     def join(self, name: str, number: int) -> None:
         profile = self.PROFILES[number % 3]
@@ -204,24 +237,28 @@ steps = st.lists(st.tuples(st.sampled_from(weighted), st.integers(0, 1 << 30)), 
 
 def play(seed: int, codec: str, steps: list[tuple[str, int]]) -> None:
     both = Both(seed)
-    spec = VP9 if codec == "VP9" else Kit.VP8
+    spec = {"VP8": Kit.VP8, "VP9": VP9, "AV1": AV1}[codec]
+    told = 13 if codec == "AV1" else None
+    publisher_ids, counted_ids = (replace(ids, dependency_descriptor=told) for ids in (PUBLISHER_IDS, COUNTED_IDS))
     for number, name in enumerate(("p", "q", "s", "t", "u")):
         both.join(name, number)
     streams: dict[str, Stream] = {}
     for n, source in enumerate(("cam/q", "cam/h")):
         kind = {"codec": spec, "mid": "1", "rid": source[-1], "ssrc": None, "rtx_ssrc": None}
-        both.call("add_source", "p", Kit.video(source, extensions=PUBLISHER_IDS, **kind))
+        both.call("add_source", "p", Kit.video(source, extensions=publisher_ids, **kind))
         streams[source] = Stream(codec, 2000 + n, (65500 + 7 * n) & 0xFFFF)
-    both.call("add_source", "q", Kit.video("solo", codec=spec, extensions=COUNTED_IDS, ssrc=2222))
+    both.call("add_source", "q", Kit.video("solo", codec=spec, extensions=counted_ids, ssrc=2222))
     streams["solo"] = Stream(codec, 2222, 30000)
     both.call("add_source", "p", Kit.audio("mic", red_payload_type=63))
     taps = both.taps
     for index, plane in enumerate(both.planes):
         for source in ("cam/q", "mic"):
             plane.set_tap(source, taps[index].extend)
-    both.call("add_sink", "s", Kit.sink("cam/q", "a", SINKS["a"]))
+    wants = ExtensionIds(mid=7, audio_level=8, dependency_descriptor=5 if told else None)
+    both.call("add_sink", "s", Kit.sink("cam/q", "a", SINKS["a"], extensions=wants))
     both.call("add_sink", "s", Kit.sink("solo", "b", SINKS["b"], rtx_payload_type=None, rtx_ssrc=None))
-    both.call("add_sink", "t", Kit.sink("cam/h", "c", SINKS["c"], extensions=TWCC_IDS))
+    wants = replace(TWCC_IDS, dependency_descriptor=5 if told else None)
+    both.call("add_sink", "t", Kit.sink("cam/h", "c", SINKS["c"], extensions=wants))
     both.call("add_sink", "u", Kit.sink("solo", "d", SINKS["d"], extensions=TIMED_IDS))
     voice = {"rtx_payload_type": None, "rtx_ssrc": None, "extensions": TWCC_IDS, "nack": True}
     both.call("add_sink", "t", Kit.sink("mic", "voice", VOICE, **voice, red_payload_type=64))
@@ -275,6 +312,8 @@ def step(both: Both, streams: dict[str, Stream], world: SimpleNamespace, action:
             extensions = [(4, b"1"), (6, source[-1].encode())]
         if source == "solo":
             extensions = [(4, b"1"), (3, (sequence & 0xFFFF).to_bytes(2, "big"))]
+        if sequence in stream.described:
+            extensions.append((13, stream.described[sequence]))
         fields = {"payload_type": 97 if rtx else 96, "ssrc": stream.ssrc + (500 if rtx else 0), "timestamp": timestamp}
         if rtx:
             payload = sequence.to_bytes(2, "big") + payload
@@ -398,7 +437,7 @@ def step(both: Both, streams: dict[str, Stream], world: SimpleNamespace, action:
         both.settle()
 
 
-@pytest.mark.parametrize("codec", ["VP8", "VP9"])
+@pytest.mark.parametrize("codec", ["VP8", "VP9", "AV1"])
 @settings(max_examples=60, deadline=None, suppress_health_check=list(HealthCheck))
 @given(seed=st.integers(0, MASK), steps=steps)
 def test_the_same_leaves_both_planes(codec, seed, steps):

@@ -165,3 +165,25 @@ def test_any_dependency_descriptor_is_read_or_not(values, cut, flip):
         descriptor = reader.read(data, sequence, timestamp)
         if descriptor is not None:
             assert 0 <= descriptor.spatial <= 3 and 0 <= descriptor.temporal <= 7
+
+
+@pytest.mark.parametrize("name", ["chromium-av1-l3t3", "chromium-av1-l2t2-key"])
+@pytest.mark.parametrize("limits", [None, (0, 0), (1, 0), (1, 1), (7, 7)])
+def test_dependency_descriptors_are_passed_on_with_fewer_targets(name, limits):
+    """Read again they say the same, but for the frame's number and the targets that are left."""
+    before, after = DependencyReader(), DependencyReader()
+    for line in recorded(name):
+        told = before.read(line.dependency, line.sequence, line.timestamp)
+        whole = before.whole
+        again = whole.rewrite(1000, limits)
+        assert after.read(again, line.sequence, line.timestamp) == told
+        assert after.whole.number == (whole.number - 1000) & 0xFFFF
+        assert after.structure == before.structure
+        if limits is None:
+            assert len(again) == len(line.dependency) and after.whole.masked is None
+        else:
+            left = {target for n, target in enumerate(whole.targets) if after.whole.masked >> n & 1}
+            assert left == {(s, t) for s, t in whole.targets if s <= limits[0] and t <= limits[1]}
+            narrower = after.whole.rewrite(0, (0, 0))
+            after.read(narrower, line.sequence, line.timestamp)
+            assert after.whole.masked == 1 << whole.targets.index((0, 0)), "a mask that is there is made smaller"

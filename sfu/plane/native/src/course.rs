@@ -39,6 +39,7 @@ pub struct Feed {
     pub source: Key,
     pub time_offset: i64,
     tl0: i32,
+    frames: i32,
     moves_pictures: bool,
     pub selector: Option<Selector>,
 }
@@ -55,6 +56,12 @@ impl Feed {
             return (marker, Body::Moved { pictures, tl0: self.tl0 });
         }
         (marker, Body::Whole)
+    }
+
+    /// The dependency descriptor of a packet as it leaves.
+    pub fn depends(&self, packet: &MediaPacket) -> Option<Vec<u8>> {
+        let limits = self.selector.as_ref().map(|selector| selector.limits(packet.timestamp));
+        packet.dependency.as_ref().map(|dependency| dependency.rewrite(self.frames, limits))
     }
 
     /// The same for a packet whose number is given already.
@@ -103,6 +110,8 @@ pub struct Course {
     skipped: i64,
     picture: i32,
     tl0: i32,
+    /// The frame number at which the feed before ended, as it left.
+    frame: i32,
     next: i64,
     left: Option<(i64, f64)>,
     segments: Vec<Segment>,
@@ -127,6 +136,7 @@ impl Course {
             skipped: -1,
             picture: -1,
             tl0: -1,
+            frame: -1,
             next: i64::from(dice.sequence()),
             left: None,
             segments: Vec::new(),
@@ -138,7 +148,7 @@ impl Course {
         self.feeds.iter().rev().find(|feed| feed.id == id)
     }
 
-    fn now(&self) -> Option<&Feed> {
+    pub fn now(&self) -> Option<&Feed> {
         self.present.and_then(|id| self.feed(id))
     }
 
@@ -167,6 +177,10 @@ impl Course {
                     tl0 = (descriptor.tl0 - self.tl0 - 1) & 0xFF;
                 }
             }
+            let mut frames = 0;
+            if let Some(dependency) = packet.dependency.as_ref().filter(|_| self.frame >= 0) {
+                frames = (dependency.number - self.frame - 1) & 0xFFFF;
+            }
             self.pictures = pictures;
             self.ids += 1;
             self.present = Some(self.ids);
@@ -175,6 +189,7 @@ impl Course {
                 source: source.key,
                 time_offset: self.time_offset,
                 tl0,
+                frames,
                 moves_pictures: source.moves_pictures,
                 selector: None,
             });
@@ -269,6 +284,9 @@ impl Course {
         if !self.careful {
             self.torn = source.torn;
             self.note(source);
+        }
+        if let (true, Some(feed)) = (source.frame >= 0, self.now()) {
+            self.frame = (source.frame - feed.frames) & 0xFFFF;
         }
         // After a torn frame one number stays free, lest the next frame be joined to it.
         self.next = end - self.offset + 1 + i64::from(self.torn);

@@ -1,5 +1,7 @@
 //! The dependency descriptor header extension (AV1 RTP specification 1.0, appendix A); see `sfu/dependency.py`.
 
+use std::sync::Arc;
+
 use crate::descriptor::Descriptor;
 
 const MAX_TEMPLATES: usize = 64;
@@ -52,12 +54,68 @@ struct Template {
 struct Structure {
     offset: u32,
     templates: Vec<Template>,
-    targets: Vec<(i32, i32)>,
+    targets: Arc<[(i32, i32)]>,
+}
+
+/// One descriptor as it came, to be passed on: the `number` of its frame, the layers of the decode `targets`, the mask
+/// of those that are active (None: not told), and the bit `after` which the mask ends or would stand.
+pub struct Dependency {
+    data: Box<[u8]>,
+    pub number: i32,
+    targets: Arc<[(i32, i32)]>,
+    masked: Option<u32>,
+    after: usize,
+}
+
+/// Appends `count` bits of `data` from the bit `from` on, zeros after its end.
+fn copy_bits(out: &mut Vec<u8>, used: &mut usize, data: &[u8], from: usize, count: usize) {
+    for bit in from..from + count {
+        if *used % 8 == 0 {
+            out.push(0);
+        }
+        let value = data.get(bit / 8).map_or(0, |byte| byte >> (7 - bit % 8) & 1);
+        if let Some(last) = out.last_mut() {
+            *last |= value << (7 - *used % 8);
+        }
+        *used += 1;
+    }
+}
+
+impl Dependency {
+    /// With `moved` subtracted from the frame's number and, with `limits` (the highest spatial and temporal layer that
+    /// is forwarded), without the decode targets above them.
+    pub fn rewrite(&self, moved: i32, limits: Option<(i32, i32)>) -> Vec<u8> {
+        let mut data = self.data.to_vec();
+        data[1..3].copy_from_slice(&((self.number - moved) as u16).to_be_bytes());
+        let Some((highest_spatial, highest_temporal)) = limits else { return data };
+        let mut mask = 0u32;
+        for (place, (spatial, temporal)) in self.targets.iter().enumerate() {
+            if *spatial <= highest_spatial && *temporal <= highest_temporal {
+                mask |= 1 << place;
+            }
+        }
+        mask &= self.masked.unwrap_or(u32::MAX);
+        if mask == 0 {
+            return data;
+        }
+        if data.len() == 3 {
+            data.push(0);
+        }
+        let count = self.targets.len();
+        let (mut made, mut used) = (Vec::with_capacity(data.len() + 5), 0);
+        copy_bits(&mut made, &mut used, &data, 0, self.after - if self.masked.is_some() { count } else { 0 });
+        copy_bits(&mut made, &mut used, &mask.to_be_bytes(), 32 - count, count);
+        copy_bits(&mut made, &mut used, &data, self.after, 8 * data.len() - self.after);
+        made[3] |= 0x40;
+        made
+    }
 }
 
 /// Reads the descriptors of one stream.
 pub struct DependencyReader {
     structure: Option<Structure>,
+    /// The last that could be read, for passing on.
+    pub whole: Option<Dependency>,
     since: i64,
     time: i64,
     first: u32,
@@ -65,13 +123,14 @@ pub struct DependencyReader {
 
 impl Default for DependencyReader {
     fn default() -> Self {
-        DependencyReader { structure: None, since: -1, time: -1, first: 0 }
+        DependencyReader { structure: None, whole: None, since: -1, time: -1, first: 0 }
     }
 }
 
 impl DependencyReader {
     /// Descriptor of a packet by its unwrapped sequence and timestamp; None without a structure that fits.
     pub fn read(&mut self, data: &[u8], sequence: i64, timestamp: i64) -> Option<Descriptor> {
+        self.whole = None;
         let mut bits = Bits { data, at: 0 };
         bits.take(1)?;
         let end = bits.take(1)? == 1;
@@ -95,13 +154,12 @@ impl DependencyReader {
             }
         }
         let structure = late.as_ref().or(self.structure.as_ref())?;
-        if active {
-            bits.skip(structure.targets.len())?;
-        }
+        let masked = if active { Some(bits.take(structure.targets.len())?) } else { None };
+        let after = if data.len() > 3 { bits.at } else { 29 }; // after five flags that there would be
         let template = structure.templates.get((identifier.wrapping_sub(structure.offset) & 0x3F) as usize)?;
         let mut custom = Vec::new();
         if custom_indications {
-            for _ in &structure.targets {
+            for _ in structure.targets.iter() {
                 custom.push(bits.take(2)? as u8);
             }
         }
@@ -123,11 +181,13 @@ impl DependencyReader {
         }
         let within = if timestamp == self.time { i64::from(number.wrapping_sub(self.first) & 0xFFFF) } else { -1 };
         let mut raises = -1;
-        for (indication, (spatial, temporal)) in indications.iter().zip(&structure.targets) {
+        for (indication, (spatial, temporal)) in indications.iter().zip(structure.targets.iter()) {
             if *indication == SWITCH && *spatial == template.spatial {
                 raises = raises.max(*temporal);
             }
         }
+        let targets = structure.targets.clone();
+        self.whole = Some(Dependency { data: data.into(), number: number as i32, targets, masked, after });
         Some(Descriptor {
             spatial: template.spatial,
             temporal: template.temporal,

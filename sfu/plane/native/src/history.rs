@@ -2,6 +2,7 @@
 
 use std::sync::Arc;
 
+use crate::dependency::Dependency;
 use crate::descriptor::Descriptor;
 
 /// One received packet, decrypted. Numbers never wrap; `marker` is 0x80 or 0, `level` the RFC 6464 byte or -1.
@@ -14,6 +15,8 @@ pub struct MediaPacket {
     pub arrival: f64,
     pub payload: Box<[u8]>,
     pub descriptor: Option<Descriptor>,
+    /// For viewers that take it.
+    pub dependency: Option<Dependency>,
     /// How many packets before it are in it once more.
     pub reach: u8,
     /// The same packet of sound as it came, with its redundancy.

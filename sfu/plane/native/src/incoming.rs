@@ -87,6 +87,9 @@ pub struct Incoming {
     pub scalable: bool,
     pub moves_pictures: bool,
     pub newest: Option<Descriptor>,
+    /// The number of the newest frame by its dependency descriptor; it goes on when the stream begins anew.
+    pub frame: i32,
+    frames: i32,
     pub torn: bool,
     retired: VecDeque<u32>,
     pub loudest: u8,
@@ -143,6 +146,8 @@ impl Incoming {
             scalable: describe.is_some() || dependency_id.is_some(),
             moves_pictures: spec.codec == "VP8",
             newest: None,
+            frame: -1,
+            frames: 0,
             torn: false,
             retired: VecDeque::new(),
             loudest: 128,
@@ -214,11 +219,22 @@ impl Incoming {
             arrival: now,
             payload: payload.into(),
             descriptor,
+            dependency: None,
             reach: 0,
             redundant: None,
         };
+        if let (Some(_), Some(mut whole)) = (descriptor, self.dependencies.whole.take()) {
+            if self.numbering.epoch != epoch && self.frame >= 0 {
+                self.frames = (whole.number - self.frame - 1) & 0xFFFF;
+            }
+            whole.number = (whole.number - self.frames) & 0xFFFF;
+            if number == self.numbering.highest {
+                self.frame = whole.number;
+            }
+            packet.dependency = Some(whole);
+        }
         if piece.reach > 0 && self.since.is_some_and(|since| number - i64::from(piece.reach) >= since) {
-            let wrapped = MediaPacket { payload: piece.wrapped.into(), reach: piece.reach, descriptor: None, ..packet };
+            let wrapped = MediaPacket { payload: piece.wrapped.into(), reach: piece.reach, dependency: None, ..packet };
             packet = MediaPacket { payload: payload.into(), redundant: Some(Arc::new(wrapped)), descriptor, ..packet };
         }
         let packet = Arc::new(packet);
@@ -274,6 +290,7 @@ impl Incoming {
                 arrival: now,
                 payload: (*payload).into(),
                 descriptor: None,
+                dependency: None,
                 reach: 0,
                 redundant: None,
             });

@@ -156,7 +156,8 @@ impl Selector {
         }
     }
 
-    fn limits(&self, time: i64) -> (i32, i32) {
+    /// The highest layers that were forwarded at a time.
+    pub fn limits(&self, time: i64) -> (i32, i32) {
         let found = self.changes.iter().rev().find(|(since, _, _)| *since <= time).or(self.changes.first());
         found.map_or((ALL, ALL), |(_, spatial, temporal)| (*spatial, *temporal))
     }

@@ -86,6 +86,7 @@ pub struct Outgoing {
     pub extensions: HeaderExtensions,
     pub plain: bool,
     pub video: bool,
+    described: bool,
     /// The number of the last packet that left through a pacer, other than retransmissions.
     pub newest: i64,
     pub paused: bool,
@@ -129,6 +130,7 @@ impl Outgoing {
             plain: extensions.plain(),
             extensions,
             video,
+            described: spec.extensions.dependency_descriptor.is_some(),
             newest: -1,
             paused: false,
             source: spec.source.clone(),
@@ -164,8 +166,11 @@ impl Outgoing {
         let payload_type = if packet.reach > 0 { self.spec.red_payload_type } else { Some(self.spec.payload_type) };
         let second = placed.marker | payload_type.unwrap_or(0);
         let timestamp = (packet.timestamp - self.course.time_offset) as u32;
-        let header =
-            self.header(out, 0x80, second, placed.number as u16, timestamp, self.spec.ssrc, packet.level, now, number);
+        let left_out = placed.body == Body::Empty || packet.payload.is_empty();
+        let depends = self.course.now().filter(|_| self.described && !left_out).and_then(|feed| feed.depends(packet));
+        let sequence = placed.number as u16;
+        let head = self.header(out, 0x80, second, sequence, timestamp, self.spec.ssrc, packet.level, now, number);
+        let header = head + self.describe(out, head, depends);
         let at = out.len();
         body(out, packet, placed.body);
         if packet.reach > 0 && out[at] & 0x7F != self.spec.payload_type {
@@ -180,13 +185,15 @@ impl Outgoing {
         self.spec.red_payload_type.is_some() && redundant.sequence - i64::from(redundant.reach) >= self.course.start
     }
 
-    /// The same as a retransmission (RFC 4588); `time_offset` as it was when the packet was sent first.
+    /// The same as a retransmission (RFC 4588); `time_offset` as it was when the packet was sent first, `depends` its
+    /// dependency descriptor as it leaves.
     pub fn render_rtx(
         &mut self,
         out: &mut Vec<u8>,
         packet: &MediaPacket,
         placed: &Placed,
         time_offset: i64,
+        depends: Option<Vec<u8>>,
         now: f64,
     ) -> usize {
         let second = placed.marker | self.spec.rtx_payload_type.unwrap_or(0);
@@ -194,7 +201,9 @@ impl Outgoing {
         let sequence = self.rtx_next;
         self.rtx_next = sequence.wrapping_add(1);
         let ssrc = self.spec.rtx_ssrc.unwrap_or(0);
-        let header = self.header(out, 0x80, second, sequence, timestamp, ssrc, packet.level, now, 0);
+        let head = self.header(out, 0x80, second, sequence, timestamp, ssrc, packet.level, now, 0);
+        let left_out = placed.body == Body::Empty || packet.payload.is_empty();
+        let header = head + self.describe(out, head, depends.filter(|_| self.described && !left_out));
         out.extend_from_slice(&(placed.number as u16).to_be_bytes());
         body(out, packet, placed.body);
         header
@@ -209,6 +218,17 @@ impl Outgoing {
         out.resize(out.len() + size - 1, 0);
         out.push(size as u8);
         header
+    }
+
+    /// Adds a dependency descriptor to the header of `head` bytes that stands last; gives by how much it grows.
+    fn describe(&mut self, out: &mut Vec<u8>, head: usize, depends: Option<Vec<u8>>) -> usize {
+        let Some(depends) = depends else { return 0 };
+        let start = out.len() - head;
+        let more = self.extensions.describe(out, start + 12, &depends);
+        if more > 0 {
+            out[start] |= 0x10;
+        }
+        more
     }
 
     #[allow(clippy::too_many_arguments)]

@@ -284,21 +284,22 @@ fn resend_one(
             return 0;
         };
         let (marker, body) = marker_body.late(packet, origin.pictures);
+        let depends = marker_body.depends(packet);
         if sink.is_abandoned(number) || !sink.may_resend(number, toward, now) {
             return 0;
         }
         let placed = Placed { number: i64::from(number), marker, body };
         if transport.sending.is_some() {
             let before = sink.retransmissions;
-            let mut left = repair(transport, sink, packet, &placed, time_offset, out, dropped, now);
+            let mut left = repair(transport, sink, packet, &placed, time_offset, depends.clone(), out, dropped, now);
             if sink.retransmissions == before {
                 sink.not_resent(number);
             } else if sink.urgent {
-                left += repair(transport, sink, packet, &placed, time_offset, out, dropped, now);
+                left += repair(transport, sink, packet, &placed, time_offset, depends, out, dropped, now);
             }
             return left;
         }
-        let header = sink.render_rtx(&mut out.arena, packet, &placed, time_offset, now);
+        let header = sink.render_rtx(&mut out.arena, packet, &placed, time_offset, depends, now);
         if let Err(refusal) = transport.srtp.seal_rtp(sink.rtx_slot, &mut out.arena, start, header) {
             out.arena.truncate(start);
             dropped.count(refusal.name());
@@ -318,11 +319,12 @@ fn repair(
     packet: &MediaPacket,
     placed: &Placed,
     time_offset: i64,
+    depends: Option<Vec<u8>>,
     out: &mut Outbox,
     dropped: &mut Dropped,
     now: f64,
 ) -> u64 {
     let mut data = Vec::with_capacity(MAX_DATAGRAM);
-    let header = sink.render_rtx(&mut data, packet, placed, time_offset, now);
+    let header = sink.render_rtx(&mut data, packet, placed, time_offset, depends, now);
     with_sending(transport, out, dropped, |sending, way| sending.again(way, sink, data, header, now))
 }

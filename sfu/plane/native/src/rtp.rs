@@ -172,7 +172,8 @@ impl HeaderExtensions {
 
     /// Whether blocks depend on nothing but the level.
     pub fn plain(&self) -> bool {
-        self.ids.abs_send_time.is_none() && self.ids.transport_cc.is_none()
+        let ids = &self.ids;
+        ids.abs_send_time.is_none() && ids.transport_cc.is_none() && ids.dependency_descriptor.is_none()
     }
 
     /// Where in a packet without CSRCs the transport sequence number is; 0: nowhere.
@@ -198,7 +199,9 @@ impl HeaderExtensions {
         if let (Some(id), true) = (self.ids.audio_level, level != NO_LEVEL) {
             values.push((id, vec![level as u8]));
         }
-        let short = values.iter().all(|(id, value)| *id <= 14 && (1..=16).contains(&value.len()));
+        // Descriptors outgrow the short form; a stream keeps to one, so that all else is found at the same place.
+        let long = self.ids.dependency_descriptor.is_some();
+        let short = !long && values.iter().all(|(id, value)| *id <= 14 && (1..=16).contains(&value.len()));
         if values.is_empty() {
             return (Box::from([]), true);
         }
@@ -216,6 +219,24 @@ impl HeaderExtensions {
         block[..2].copy_from_slice(&(if short { 0xBEDEu16 } else { 0x1000 }).to_be_bytes());
         block[2..4].copy_from_slice(&words.to_be_bytes());
         (block.into(), short)
+    }
+
+    /// Adds a dependency descriptor to the block that stands last in `out`, from `at` on; gives by how much it grows.
+    pub fn describe(&self, out: &mut Vec<u8>, at: usize, dependency: &[u8]) -> usize {
+        let Some(id) = self.ids.dependency_descriptor.filter(|_| (1..256).contains(&dependency.len())) else {
+            return 0;
+        };
+        let before = out.len();
+        if before == at {
+            out.extend_from_slice(&[0; 4]);
+        }
+        out.extend_from_slice(&[id, dependency.len() as u8]);
+        out.extend_from_slice(dependency);
+        out.resize(at + (out.len() - at).next_multiple_of(4), 0);
+        let words = ((out.len() - at) / 4 - 1) as u16;
+        out[at..at + 2].copy_from_slice(&0x1000u16.to_be_bytes());
+        out[at + 2..at + 4].copy_from_slice(&words.to_be_bytes());
+        out.len() - before
     }
 
     /// Appends the block for a level; `number` is the transport sequence number. Gives its length.
