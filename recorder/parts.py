@@ -76,19 +76,23 @@ class Timeline:
 class AudioClock:
     """RTP timestamps onto the recording, in samples at 48 kHz.
 
-    Continuous as the sender counts, set anew when that drifts more than `SLACK` from capture time.
+    Continuous as the sender counts, so that nobody hears a seam, and set anew when a sound card's drift has carried
+    that away from capture time: in a pause of `PAUSE`, where it cannot be heard, by `FINE` or more; else by `SLACK`.
     """
 
-    SLACK = 48 * 60
+    FINE, SLACK, PAUSE = 48 * 4, 48 * 40, 48 * 100
 
     def __init__(self, origin: float) -> None:
         self._origin = origin
         self._offset: int | None = None
+        self._last = 0
 
     def place(self, timestamp: int, media_ms: float, room_ms: float) -> int:
         """May be negative (before the recording began)."""
         wanted = round((captured(media_ms, room_ms) - self._origin) * 48)
-        if self._offset is None or abs(timestamp + self._offset - wanted) > self.SLACK:
+        slack = self.FINE if timestamp - self._last > self.PAUSE else self.SLACK
+        self._last = timestamp
+        if self._offset is None or abs(timestamp + self._offset - wanted) > slack:
             self._offset = wanted - timestamp
         return timestamp + self._offset
 

@@ -11,7 +11,7 @@ from pathlib import Path
 
 import msgspec
 
-from benchmarks.recording import SetClock, audio_packets, camera, microphone, opus_clip, video_packets, vp9_clip
+from benchmarks._synthetic import SetClock, audio_packets, camera, microphone, opus_clip, video_packets, vp9_clip
 from community.models import RecordingRow
 from recorder.service import Cue
 from sfu.taps import TrackInfo

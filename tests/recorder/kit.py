@@ -19,7 +19,7 @@ import numpy as np
 from aiortc.codecs.h264 import H264Encoder
 from aiortc.codecs.vpx import VpxPayloadDescriptor
 
-from benchmarks.recording import Encoded, camera, microphone, opus_clip, vp9_clip, vp9_payloads
+from benchmarks._synthetic import Encoded, camera, microphone, opus_clip, vp9_clip, vp9_payloads
 from recorder.bitstream import av1_obus, leb128_bytes
 from recorder.service import Manifest, Recorder, Recording, load
 from sfu.taps import Codec, TapPacket, TrackInfo

@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 from kit import START, clip, decode_errors, looped, meeting, microphone, sound, track, video
 
-from benchmarks.recording import kill_while_recording
+from benchmarks._kills import kill_while_recording
 from recorder.service import Recorder, load
 
 
