@@ -115,6 +115,23 @@ class RecordingRow(Base):
     keep_until: Mapped[datetime | None] = mapped_column(Utc)
 
 
+class ConsentRow(Base):
+    """Somebody was ``told`` of a recording, ``agreed`` or ``refused``; append-only. It outlives the recording."""
+
+    __tablename__ = "consents"
+    id: Mapped[int] = mapped_column(primary_key=True, autoincrement=True)
+    recording_id: Mapped[str] = mapped_column(String(64), index=True)
+    participant: Mapped[str] = mapped_column(String(64))
+    name: Mapped[str] = mapped_column(String(80))
+    member_id: Mapped[str | None] = mapped_column(String(32))
+    answer: Mapped[str] = mapped_column(String(16))
+    at: Mapped[datetime] = mapped_column(Utc)
+    room_id: Mapped[str] = mapped_column(String(64))
+    title: Mapped[str] = mapped_column(String(200))
+    purpose: Mapped[str] = mapped_column(String(200))
+    started_by: Mapped[str] = mapped_column(String(80))
+
+
 class Share(Base):
     """A way to a recording that somebody chose to open. Its code is made from its id and the server's secret.
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from community.audit import Audit
 from community.chat import Chat
+from community.consents import Consents
 from community.database import Database
 from community.glossary import Glossary
 from community.links import Links
@@ -23,6 +24,7 @@ class Store:
         self.database = Database(url)
         self.audit = Audit(self.database)
         self.chat = Chat(self.database)
+        self.consents = Consents(self.database)
         self.glossary = Glossary(self.database)
         self.links = Links(self.database)
         passwords = Passwords()

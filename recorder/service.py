@@ -80,6 +80,11 @@ class Recording:
         self._clock = clock
         self._request_keyframe = request_keyframe
         self._finished = finished
+        self._present: dict[str, TrackInfo] = {}
+        """Every track that is in the room, also of those who are left out."""
+        self._muted: set[str] = set()
+        self._left_out: set[str] = set()
+        self._speaker: str | None = None
         self._tracks: dict[str, tuple[int, TrackInfo]] = {}
         self._wishes: dict[str, KeyframeWish] = {}
         self._opened = 0
@@ -98,6 +103,11 @@ class Recording:
     # --- the tap ---
 
     def track_opened(self, track: TrackInfo, room_ms: float) -> None:
+        self._present[track.id] = track
+        if track.participant not in self._left_out:
+            self._open(track, room_ms)
+
+    def _open(self, track: TrackInfo, room_ms: float) -> None:
         if track.id in self._tracks or self._opened >= MAX_TRACKS:
             return
         index, self._opened = self._opened, self._opened + 1
@@ -134,11 +144,17 @@ class Recording:
                 self._wish(track)
 
     def track_muted(self, track: str, muted: bool, room_ms: float) -> None:
+        (self._muted.add if muted else self._muted.discard)(track)
         if known := self._tracks.get(track):
             self._put(events.Muted(at=room_ms, index=known[0], muted=muted))
             self._picture_changed(track)
 
     def track_closed(self, track: str, room_ms: float) -> None:
+        self._present.pop(track, None)
+        self._muted.discard(track)
+        self._close(track, room_ms)
+
+    def _close(self, track: str, room_ms: float) -> None:
         if known := self._tracks.pop(track, None):
             self._put(events.Closed(at=room_ms, index=known[0]))
             self._picture_changed(track)
@@ -146,12 +162,41 @@ class Recording:
 
     # --- what else is kept ---
 
+    def leave_out(self, participant: str, left_out: bool) -> None:
+        """From now on nothing of somebody is written: no sound, picture, word, line or name; or is again.
+
+        To be told before `participant` and before their tracks; what was written until now stays.
+        """
+        if left_out == (participant in self._left_out):
+            return
+        now = self._clock.now()
+        tracks = [track for track in self._present.values() if track.participant == participant]
+        if left_out:
+            self._left_out.add(participant)
+            for track in tracks:
+                self._close(track.id, now)
+            if self._speaker == participant:
+                self._put(events.Spoke(at=now, participant=None))
+            return
+        self._left_out.discard(participant)
+        for track in tracks:
+            self._open(track, now)
+            if track.id in self._muted:
+                self.track_muted(track.id, True, now)
+        if self._speaker == participant:
+            self.speaker(participant)
+
     def participant(self, participant: str, name: str) -> None:
         """Somebody is there, or has a new name."""
+        if participant in self._left_out:
+            return
         self._put(events.Named(at=self._clock.now(), participant=participant, name=name))
 
     def speaker(self, participant: str | None) -> None:
         """The active speaker now; asks their video for a key frame to cut on."""
+        self._speaker = participant
+        if participant in self._left_out:
+            participant = None
         self._put(events.Spoke(at=self._clock.now(), participant=participant))
         for track, (_, info) in self._tracks.items():
             if info.participant == participant and info.kind == "video":
@@ -159,10 +204,14 @@ class Recording:
 
     def cue(self, cue: Cue) -> None:
         """Final words in one language; a later revision replaces an earlier one."""
+        if cue.participant in self._left_out:
+            return
         self._put(events.Said(at=self._clock.now(), cue=cue))
 
     def chat(self, participant: str, name: str, text: str, at: float) -> None:
         """A public chat line, `at` in room time."""
+        if participant in self._left_out:
+            return
         self._put(events.Wrote(at=at, participant=participant, name=name, text=text))
 
     async def finish(self) -> Manifest:

@@ -11,6 +11,7 @@ from sfu.interface import ConnectionKind, ConnectionState
 from signaling import protocol
 from signaling.protocol import Language, Permission, Role
 from signaling.quality import Steady
+from signaling.values import Answer
 
 COLORS = 12
 
@@ -55,6 +56,7 @@ class Participant:
     report: protocol.MediaReport | None = None
     reported: float = 0.0
     quality: Steady = field(default_factory=Steady)
+    consent: Answer | None = None
 
     def may(self, permission: Permission) -> bool:
         """Whether they hold a permission."""
@@ -71,6 +73,7 @@ class Participant:
             hand=self.hand,
             connected=self.peer is not None,
             quality=self.quality.level,
+            consent=self.consent,
             tracks=list(self.tracks.values()),
         )
 

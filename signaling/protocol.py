@@ -20,6 +20,7 @@ from captioning.caption import Caption
 
 # isort: off
 from signaling.values import (
+    Answer as Answer,
     CaptionState as CaptionState,
     ChatEntry as ChatEntry,
     IceServer as IceServer,
@@ -195,6 +196,13 @@ class StartRecording(Request, kw_only=True, frozen=True):
     purpose: Annotated[str, Meta(max_length=200)] = ""
 
 
+class Consent(Request, kw_only=True, frozen=True):
+    """Whether I may be recorded, in the recording that runs. Who refuses stays, and nothing of them is written from
+    then on; the answer may be changed at any time."""
+
+    agreed: bool
+
+
 class StopRecording(Request, kw_only=True, frozen=True):
     """Needs the record permission."""
 
@@ -266,6 +274,7 @@ ClientMessage = (
     | Deny
     | SetLobby
     | StartRecording
+    | Consent
     | StopRecording
     | Ask
     | Vote

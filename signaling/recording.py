@@ -6,7 +6,7 @@ import asyncio
 import errno
 import secrets
 import shutil
-from collections.abc import Callable
+from collections.abc import Callable, Coroutine
 from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Any, Protocol
 
@@ -72,6 +72,7 @@ class RoomRecording:
         async with self._lock:
             recording = secrets.token_urlsafe(9).replace("-", "x").replace("_", "y")
             told: dict[str, Any] = {"recording": recording, "by": by.id, "purpose": purpose or None}
+            told["ask"] = room.parts.settings.recordings.consent == "ask"
             self._become(protocol.RecordingState(state="starting", **told))
             started_at = datetime.now(UTC)
             try:
@@ -112,9 +113,13 @@ class RoomRecording:
                 )
             )
             self._recording = running
-            for person in room.people.values():
-                running.participant(person.id, person.name)
+            for person in list(room.people.values()):
+                person.consent = "agreed" if person.id == by.id else None
+                self._include(running, person, told["ask"])
+                room.changed(person)
             room.media.add_tap(running)
+            for person in list(room.people.values()):
+                await store.consents.write(recording, person.id, person.name, person.member, person.consent or "told")
             if room.speaking:
                 running.speaker(room.speaking[0])
             room.parts.metrics.recordings.labels("started").inc()
@@ -141,7 +146,12 @@ class RoomRecording:
         self._recording = None
         known = self.state
         recording = known.recording or ""
-        told: dict[str, Any] = {"recording": recording, "by": known.by, "purpose": known.purpose}
+        told: dict[str, Any] = {
+            "recording": recording,
+            "by": known.by,
+            "purpose": known.purpose,
+            "ask": known.ask,
+        }
         self._become(protocol.RecordingState(state="stopping", since=known.since, **told))
         room.media.remove_tap(running)
         for caption in room.words.snapshot():
@@ -172,6 +182,28 @@ class RoomRecording:
             protocol.RecordingState(state="failed" if problem else "off", replay=replay, problem=problem, **told)
         )
 
+    async def consent(self, person: Participant, agreed: bool) -> None:
+        """Somebody's answer; from now on it holds, and it is kept. Raises Refusal when nothing is being recorded."""
+        running, recording = self._recording, self.state.recording
+        if running is None or recording is None:
+            raise Refusal("bad-state", "nothing is being recorded")
+        answer: protocol.Answer = "agreed" if agreed else "refused"
+        if person.consent == answer:
+            return
+        person.consent = answer
+        self._include(running, person, self.state.ask)
+        self._room.changed(person)
+        store = self._room.parts.store
+        await store.consents.write(recording, person.id, person.name, person.member, answer)
+        act = f"record-{'agree' if agreed else 'refuse'}"
+        await store.audit.write(act, f"participant:{person.id}", room=self._room.id, subject=recording)
+
+    @staticmethod
+    def _include(running: Recording, person: Participant, ask: bool) -> None:
+        """In it, or left out, as they answered."""
+        running.leave_out(person.id, person.consent != "agreed" if ask else person.consent == "refused")
+        running.participant(person.id, person.name)
+
     def _on_low(self, low: bool) -> None:
         """The disk will not do much longer, or will again: everybody is told while it runs."""
         log.warning("the disk is nearly full" if low else "the disk has room again", room=self._room.id)
@@ -180,7 +212,10 @@ class RoomRecording:
 
     def _on_failure(self, reason: str) -> None:
         log.error("recording failed", room=self._room.id, reason=reason)
-        task = asyncio.get_running_loop().create_task(self._failed(reason))
+        self._later(self._failed(reason))
+
+    def _later(self, work: Coroutine[None, None, None]) -> None:
+        task = asyncio.get_running_loop().create_task(work)
         self._tasks.add(task)
         task.add_done_callback(self._tasks.discard)
 
@@ -196,9 +231,11 @@ class RoomRecording:
     # --- what is fed ------------------------------------------------------------------------------
 
     def named(self, person: Participant) -> None:
-        """Somebody came in."""
-        if self._recording is not None:
-            self._recording.participant(person.id, person.name)
+        """Somebody came in: they are told with their welcome, and have not answered."""
+        if self._recording is not None and self.state.recording is not None:
+            self._include(self._recording, person, self.state.ask)
+            store = self._room.parts.store
+            self._later(store.consents.write(self.state.recording, person.id, person.name, person.member, "told"))
 
     def speaker(self, participant: str | None) -> None:
         """Who speaks now."""

@@ -46,6 +46,7 @@ NEEDED: dict[type[protocol.Request], Permission | None] = {
     protocol.Deny: "moderate",
     protocol.SetLobby: "moderate",
     protocol.StartRecording: "record",
+    protocol.Consent: None,  # for oneself only
     protocol.StopRecording: "record",
     protocol.Ask: "ask",
     protocol.Vote: "ask",

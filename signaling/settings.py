@@ -108,6 +108,13 @@ class Recordings(Table, frozen=True, kw_only=True):
             le=36500,
         ),
     ] = 0
+    consent: Annotated[
+        Literal["tell", "ask"],
+        _text(
+            "`tell`: everybody is told of a recording and may refuse to be in it. `ask`: nothing of anybody is written "
+            "before they agree."
+        ),
+    ] = "tell"
     min_free_mb: Annotated[int, _text("No recording starts with less free disk, MB.", ge=0, le=1_000_000)] = 500
 
 

@@ -14,6 +14,7 @@ Sdp = Annotated[str, Meta(min_length=1, max_length=200_000)]
 Revision = Annotated[int, Meta(ge=0)]
 Source = Literal["microphone", "camera", "screen", "screen-audio"]
 Kind = Literal["audio", "video"]
+Answer = Literal["agreed", "refused"]
 Level = Annotated[int, Meta(ge=0, le=3)]
 Pixels = Annotated[int, Meta(ge=0, le=16384)]
 Share = Annotated[float, Meta(ge=0, le=1)]
@@ -69,7 +70,8 @@ class SubscribedTrack(Value, kw_only=True, frozen=True):
 
 class Person(Value, kw_only=True, frozen=True):
     """A participant as everyone sees them. `color` is an index (0 to 11) into the client's speaker palette; `quality`
-    of their connection as in `Quality.level`, None before it was measured."""
+    of their connection as in `Quality.level`, None before it was measured; `consent` is their answer to the recording
+    that runs, None before they gave one."""
 
     id: str
     name: str
@@ -79,6 +81,7 @@ class Person(Value, kw_only=True, frozen=True):
     hand: float | None = None
     connected: bool = True
     quality: Level | None = None
+    consent: Answer | None = None
     tracks: list[Track] = []
 
 
@@ -139,7 +142,8 @@ class QuestionRules(Value, kw_only=True, frozen=True):
 
 class RecordingState(Value, kw_only=True, frozen=True):
     """`state` is what everyone is told. `replay` is the page's path, once there is one. `problem` says why it failed;
-    it is ``disk-low`` while recording goes on and the disk will not do much longer."""
+    it is ``disk-low`` while recording goes on and the disk will not do much longer. Where it must `ask`, only those who
+    agreed are recorded; else all who did not refuse."""
 
     state: Literal["off", "starting", "recording", "stopping", "failed"]
     recording: str | None = None
@@ -148,6 +152,7 @@ class RecordingState(Value, kw_only=True, frozen=True):
     since: float | None = None
     replay: str | None = None
     problem: str | None = None
+    ask: bool = False
 
 
 class CaptionState(Value, kw_only=True, frozen=True):

@@ -160,6 +160,10 @@ async def start_recording(room: Room, me: Participant, message: protocol.StartRe
     await room.recording.start(me, message.purpose)
 
 
+async def consent(room: Room, me: Participant, message: protocol.Consent) -> None:
+    await room.recording.consent(me, message.agreed)
+
+
 async def stop_recording(room: Room, me: Participant, message: protocol.StopRecording) -> None:
     await room.recording.stop(me)
 
@@ -207,6 +211,7 @@ VERBS: dict[type[protocol.Request], Verb] = {
     protocol.Deny: deny,
     protocol.SetLobby: set_lobby,
     protocol.StartRecording: start_recording,
+    protocol.Consent: consent,
     protocol.StopRecording: stop_recording,
     protocol.Ask: ask,
     protocol.Vote: vote,

@@ -228,6 +228,7 @@ MATRIX = {
     protocol.SetLobby(enabled=True): {"host", "moderator"},
     protocol.StartRecording(): {"host", "moderator"},
     protocol.StopRecording(): {"host", "moderator"},
+    protocol.Consent(agreed=False): {"host", "moderator", "participant", "viewer"},
     protocol.SubscribeRestart(): {"host", "moderator", "participant", "viewer"},
     protocol.MediaReport(freezes=0, frozen_ms=0, concealed=0, loss=0, jitter_ms=0): {
         "host",
@@ -245,7 +246,7 @@ async def test_verb_by_role(house, role, message):
     grants = house.server.services.grants
     me = await house.join(name="Me", grant=grants.mint("demo", role, time.time()))
     room = house.server.hub.rooms["demo"]
-    if isinstance(message, protocol.StopRecording):
+    if isinstance(message, protocol.StopRecording | protocol.Consent):
         await room.recording.start(next(iter(room.people.values())), "")
     if isinstance(message, protocol.Deny):
         room.lobby_on = True

@@ -3,6 +3,8 @@
 /** Sent in Hello; the server refuses another one. */
 export const VERSION = 1;
 
+export type Answer = "agreed" | "refused";
+
 export type Kind = "audio" | "video";
 
 export type Permission = "publish-audio" | "publish-video" | "publish-screen" | "chat" | "hand" | "caption" | "record" | "moderate" | "manage" | "ask" | "answer";
@@ -73,7 +75,8 @@ export interface IceServer {
 
 /**
  * A participant as everyone sees them. `color` is an index (0 to 11) into the client's speaker palette; `quality`
- * of their connection as in `Quality.level`, None before it was measured.
+ * of their connection as in `Quality.level`, None before it was measured; `consent` is their answer to the recording
+ * that runs, None before they gave one.
  */
 export interface Person {
   id: string;
@@ -84,6 +87,7 @@ export interface Person {
   hand: number | null;
   connected: boolean;
   quality: number | null;
+  consent: Answer | null;
   tracks: Track[];
 }
 
@@ -115,7 +119,8 @@ export interface QuestionRules {
 
 /**
  * `state` is what everyone is told. `replay` is the page's path, once there is one. `problem` says why it failed;
- * it is ``disk-low`` while recording goes on and the disk will not do much longer.
+ * it is ``disk-low`` while recording goes on and the disk will not do much longer. Where it must `ask`, only those who
+ * agreed are recorded; else all who did not refuse.
  */
 export interface RecordingState {
   state: "failed" | "off" | "recording" | "starting" | "stopping";
@@ -125,6 +130,7 @@ export interface RecordingState {
   since: number | null;
   replay: string | null;
   problem: string | null;
+  ask: boolean;
 }
 
 /** The room as everyone in it sees it. */
@@ -328,6 +334,16 @@ export interface StartRecording {
   purpose?: string;
 }
 
+/**
+ * Whether I may be recorded, in the recording that runs. Who refuses stays, and nothing of them is written from
+ * then on; the answer may be changed at any time.
+ */
+export interface Consent {
+  type: "consent";
+  id?: number | null;
+  agreed: boolean;
+}
+
 /** Needs the record permission. */
 export interface StopRecording {
   type: "stop-recording";
@@ -412,6 +428,7 @@ export type ClientMessage =
   | Deny
   | SetLobby
   | StartRecording
+  | Consent
   | StopRecording
   | Ask
   | Vote
