@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Callable
 
 from fuzz.pieces import pieces
-from sfu import vp8, vp9
+from sfu import red, vp8, vp9
 from sfu.dependency import DependencyReader
 from sfu.descriptor import Descriptor, rewrite
 from sfu.extensions import build_extensions, parse_extensions
@@ -156,6 +156,22 @@ def payload(data: bytes) -> None:
 def halves(descriptor: Descriptor) -> tuple[tuple[object, ...], tuple[object, ...]]:
     fields = tuple(descriptor)
     return fields[:6], fields[6:]
+
+
+def redundancy(data: bytes) -> None:
+    """Redundant audio: a byte with the payload type of its blocks, then the payload."""
+    if not data:
+        return
+    kind, body = data[0] & 0x7F, data[1:]
+    found = tried(lambda: red.split(body, kind))
+    same(found, lambda: native.split_red(body, kind))
+    if not isinstance(found, tuple) or not body:
+        return
+    blocks, own = found
+    assert sum(len(block) for _, block in blocks) + len(own) + 4 * len(blocks) + 1 == len(body)
+    moved = red.retype(body, len(blocks), kind ^ 0x55)
+    same(moved, lambda: native.retype_red(body, len(blocks), kind ^ 0x55))
+    assert red.split(moved, kind ^ 0x55) == found
 
 
 def dependency(data: bytes) -> None:

@@ -33,7 +33,7 @@ def journals(data: bytes) -> None:
         path = Path(folder) / "journal" / "events"
         path.write_bytes(text)
         for packet in journal.packets(path, "track"):
-            assert journal.unpack("track", journal.pack(packet)) == packet
+            assert repr(journal.unpack("track", journal.pack(packet))) == repr(packet)  # times may be NaN
         read_log(Path(folder))
 
 

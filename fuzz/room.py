@@ -44,6 +44,7 @@ def source(name: str, codec: str, payload_type: int, ssrc: int) -> SourceSpec:
         rtx_ssrc=ssrc + 1 if video else None,
         extensions=described if video else ExtensionIds(mid=4, audio_level=1),
         nack=True,
+        red_payload_type=None if video else 63,
     )
 
 
@@ -59,6 +60,7 @@ def sink(name: str, source: str, ssrc: int, rtx: bool, extensions: ExtensionIds)
         extensions=extensions,
         cname="someone",
         nack=True,
+        red_payload_type=None if rtx else 64,
     )
 
 
@@ -86,9 +88,9 @@ class Room:
     def _send(self, route: object, data: bytes) -> None:
         self.sent.append((route, data))
 
-    def policy(self, peer: int, word: int, now: float) -> None:
+    def policy(self, peer: int, byte: int, now: float) -> None:
         """Something that a room does."""
-        plane, name = self.plane, f"s{peer}"
+        plane, name, word = self.plane, f"s{peer}", byte & 7
         if word in (0, 1):
             plane.pause_sink(name, word == 0)
         elif word in (2, 3):
@@ -99,6 +101,8 @@ class Room:
             plane.aim_sink("s1", "VP9", Layers(0, 0))
         elif word == 6:
             plane.aim_sink("s0", "VP8")
+        elif byte & 8:
+            plane.set_redundancy("t", bool(byte & 16))
         else:
             plane.request_keyframe("H264", now)
 
@@ -150,7 +154,7 @@ def play(data: bytes) -> None:
             elif kind == 6:
                 room.plane.tick(now)
             else:
-                room.policy(peer, piece[0] & 7 if piece else 0, now)
+                room.policy(peer, piece[0] if piece else 0, now)
         agree([room.story() for room in rooms], f"step {at}")
     for room in rooms:
         room.plane.tick(now + 1.5)

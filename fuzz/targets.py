@@ -11,6 +11,7 @@ TARGETS: dict[str, Callable[[bytes], None]] = {
     "rtcp": media.rtcp,
     "extensions": media.extensions,
     "payload": media.payload,
+    "red": media.redundancy,
     "dependency": media.dependency,
     "srtp": media.srtp,
     "plane": room.plane,
@@ -25,7 +26,7 @@ TARGETS: dict[str, Callable[[bytes], None]] = {
     "depacketise": recording.payloads,
 }
 
-NATIVE = ("rtp", "rtcp", "extensions", "payload", "dependency", "srtp", "plane")
+NATIVE = ("rtp", "rtcp", "extensions", "payload", "red", "dependency", "srtp", "plane")
 """Those that are in `fuzz/native` as well, with the same inputs."""
 
 LONGEST = {"sdp": 12_000, "whip": 12_000, "messages": 4_000, "glossary": 4_000, "plane": 4_000, "depacketise": 4_000}

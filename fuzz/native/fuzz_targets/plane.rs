@@ -29,7 +29,6 @@ fn source(id: &str, codec: &str, payload_type: u8, ssrc: u32) -> SourceSpec {
         video,
         codec: codec.into(),
         clock_rate: if video { 90_000 } else { 48_000 },
-        parameter_sets: false,
         mid: id.into(),
         payload_type,
         rtx_payload_type: video.then_some(payload_type + 1),
@@ -37,7 +36,8 @@ fn source(id: &str, codec: &str, payload_type: u8, ssrc: u32) -> SourceSpec {
         rtx_ssrc: video.then_some(ssrc + 1),
         extensions,
         nack: true,
-        rid: None,
+        red_payload_type: (!video).then_some(63),
+        ..SourceSpec::default()
     }
 }
 
@@ -53,6 +53,7 @@ fn sink(id: &str, source: &str, ssrc: u32, rtx: bool, extensions: ExtensionIds) 
         extensions,
         cname: "someone".into(),
         nack: true,
+        red_payload_type: (!rtx).then_some(64),
     }
 }
 
@@ -95,7 +96,8 @@ fuzz_target!(|data: &[u8]| {
             6 => plane.tick(now),
             _ => {
                 let name = format!("s{}", peer);
-                match piece.first().map_or(0, |byte| byte & 7) {
+                let byte = piece.first().copied().unwrap_or(0);
+                match byte & 7 {
                     0 => plane.pause_sink(&name, true),
                     1 => plane.pause_sink(&name, false),
                     2 => plane.pause_source("VP8", true),
@@ -109,6 +111,9 @@ fuzz_target!(|data: &[u8]| {
                     }
                     6 => {
                         let _ = plane.aim_sink("s0", "VP8", Default::default());
+                    }
+                    _ if byte & 8 != 0 => {
+                        let _ = plane.transport_mut("t").map(|transport| transport.redundancy = byte & 16 != 0);
                     }
                     _ => {
                         plane.request_keyframe("H264", now);

@@ -20,6 +20,7 @@ use crate::slab::Key;
 
 const HISTORY_AGE: f64 = 3.0;
 
+#[derive(Default)]
 pub struct SourceSpec {
     pub id: String,
     pub video: bool,

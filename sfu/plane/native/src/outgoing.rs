@@ -24,6 +24,7 @@ const REPORTS_KEPT: usize = 8;
 const NTP_EPOCH: f64 = 2_208_988_800.0;
 const FRACTION: f64 = 4_294_967_296.0;
 
+#[derive(Default)]
 pub struct SinkSpec {
     pub id: String,
     pub source: String,

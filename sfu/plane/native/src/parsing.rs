@@ -7,6 +7,7 @@ use pyo3::types::{PyBytes, PyList};
 use crate::dependency::DependencyReader;
 use crate::descriptor::{self, Descriptor};
 use crate::keyframe::KeyframeTest;
+use crate::red;
 use crate::rtcp::{self, Packet};
 use crate::rtp::{self, Malformed};
 
@@ -88,6 +89,28 @@ fn starts_keyframe(codec: &str, parameter_sets: bool, payload: &[u8]) -> Option<
     KeyframeTest::of(codec, parameter_sets).map(|test| test.starts(payload))
 }
 
+type Block<'py> = (i64, Bound<'py, PyBytes>);
+
+/// The redundant blocks and the packet's own data.
+#[pyfunction]
+fn split_red<'py>(
+    py: Python<'py>,
+    payload: &[u8],
+    payload_type: u8,
+) -> PyResult<(Vec<Block<'py>>, Bound<'py, PyBytes>)> {
+    let (blocks, own) = red::split(payload, payload_type).map_err(malformed)?;
+    let blocks = blocks.into_iter().map(|(offset, data)| (offset, PyBytes::new(py, data)));
+    Ok((blocks.collect(), PyBytes::new(py, own)))
+}
+
+/// The payload with another payload type in its headers.
+#[pyfunction]
+fn retype_red<'py>(py: Python<'py>, payload: &[u8], redundant: u8, payload_type: u8) -> Bound<'py, PyBytes> {
+    let mut moved = payload.to_vec();
+    red::retype(&mut moved, redundant, payload_type);
+    PyBytes::new(py, &moved)
+}
+
 /// As `sfu.dependency.DependencyReader`.
 #[pyclass(name = "Dependencies")]
 struct Dependencies(DependencyReader);
@@ -110,5 +133,7 @@ pub fn install(module: &Bound<'_, PyModule>) -> PyResult<()> {
     module.add_function(wrap_pyfunction!(parse_rtcp, module)?)?;
     module.add_function(wrap_pyfunction!(describe, module)?)?;
     module.add_function(wrap_pyfunction!(starts_keyframe, module)?)?;
+    module.add_function(wrap_pyfunction!(split_red, module)?)?;
+    module.add_function(wrap_pyfunction!(retype_red, module)?)?;
     module.add_class::<Dependencies>()
 }
