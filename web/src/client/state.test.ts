@@ -1,6 +1,6 @@
 import { expect, test } from 'vitest';
-import type { Person, ServerMessage } from './protocol';
-import { hands, outside, type RoomState, step } from './state';
+import type { Person, Question, ServerMessage } from './protocol';
+import { hands, outside, type RoomState, step, voted } from './state';
 
 const person = (id: string, change: Partial<Person> = {}): Person => ({
   id,
@@ -25,7 +25,7 @@ const room = {
 } as const;
 
 const welcome = (people: Person[]): ServerMessage =>
-  ({ type: 'welcome', version: 1, participant: 'me', resume: 's', resumed: false, now: 0, permissions: ['chat'], room, people, chat: [], captions: [], waiting: [], iceServers: [] }) as unknown as ServerMessage;
+  ({ type: 'welcome', version: 1, participant: 'me', resume: 's', resumed: false, now: 0, permissions: ['chat'], room, people, chat: [], captions: [], waiting: [], iceServers: [], questions: [], voted: [] }) as unknown as ServerMessage;
 
 const after = (...messages: ServerMessage[]): RoomState => messages.reduce(step, outside);
 
@@ -77,4 +77,27 @@ test('messages that say nothing about the room leave the same object', () => {
 
 test('hands in the order in which they went up', () => {
   expect(hands([person('a', { hand: 9 }), person('b'), person('c', { hand: 3 })]).map(({ id }) => id)).toEqual(['c', 'a']);
+});
+
+const question = (id: string, change: Partial<Question> = {}): Question => ({
+  id,
+  name: 'Ana',
+  text: 'Which dose?',
+  language: null,
+  at: 0,
+  state: 'open',
+  votes: 1,
+  answer: null,
+  answeredBy: null,
+  liveAt: null,
+  into: null,
+  ...change,
+});
+
+test('questions come, change and go; votes are known by whoever gave them', () => {
+  const asked = after(welcome([person('me')]), { type: 'questions-changed', changed: [question('a'), question('b')], gone: [] });
+  const later = step(asked, { type: 'questions-changed', changed: [question('a', { votes: 2 })], gone: ['b'] });
+  expect([...later.questions.values()].map(({ id, votes }) => [id, votes])).toEqual([['a', 2]]);
+  expect([...voted(later, 'a', true).voted]).toEqual(['a']);
+  expect([...voted(voted(later, 'a', true), 'a', false).voted]).toEqual([]);
 });

@@ -1,5 +1,5 @@
 /** The room as messages make it: one plain value and one pure step per message. */
-import type { ChatEntry, Closed, Permission, Person, Quality, Role, RoomInfo, ServerMessage, WaitingPerson } from './protocol';
+import type { ChatEntry, Closed, Permission, Person, Quality, Question, Role, RoomInfo, ServerMessage, WaitingPerson } from './protocol';
 
 export type Phase = 'connecting' | 'lobby' | 'in' | 'closed';
 
@@ -14,6 +14,9 @@ export interface RoomState {
   known: ReadonlyMap<string, { name: string; color: number }>;
   chat: readonly ChatEntry[];
   waiting: readonly WaitingPerson[];
+  questions: ReadonlyMap<string, Question>;
+  /** Questions that one voted for. */
+  voted: ReadonlySet<string>;
   speakers: readonly string[];
   position: number | null;
   quality: Quality | null;
@@ -30,6 +33,8 @@ export const outside: RoomState = {
   known: new Map(),
   chat: [],
   waiting: [],
+  questions: new Map(),
+  voted: new Set(),
   speakers: [],
   position: null,
   quality: null,
@@ -56,6 +61,8 @@ export function step(state: RoomState, message: ServerMessage): RoomState {
         known: remember(state.known, message.people),
         chat: message.chat.slice(-CHAT_LIMIT),
         waiting: message.waiting,
+        questions: new Map(message.questions.map((question) => [question.id, question])),
+        voted: new Set(message.voted),
         speakers: state.speakers.filter((id) => people.has(id)),
         position: null,
         quality: null,
@@ -79,6 +86,12 @@ export function step(state: RoomState, message: ServerMessage): RoomState {
     case 'chatted':
       if (state.chat.some((entry) => entry.id === message.entry.id)) return state;
       return { ...state, chat: [...state.chat, message.entry].slice(-CHAT_LIMIT) };
+    case 'questions-changed': {
+      const questions = new Map(state.questions);
+      for (const id of message.gone) questions.delete(id);
+      for (const question of message.changed) questions.set(question.id, question);
+      return { ...state, questions };
+    }
     case 'room-changed':
       return { ...state, room: message.room };
     case 'lobby-changed':
@@ -92,6 +105,14 @@ export function step(state: RoomState, message: ServerMessage): RoomState {
     default:
       return state;
   }
+}
+
+/** The state after one's own vote, or taking it back: told only to oneself, and only once it is acknowledged. */
+export function voted(state: RoomState, question: string, up: boolean): RoomState {
+  const voted = new Set(state.voted);
+  if (up) voted.add(question);
+  else voted.delete(question);
+  return { ...state, voted };
 }
 
 function remember(known: RoomState['known'], people: readonly Person[]): RoomState['known'] {

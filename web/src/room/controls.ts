@@ -5,6 +5,7 @@ import CircleDot from '@lucide/svelte/icons/circle-dot';
 import Hand from '@lucide/svelte/icons/hand';
 import Keyboard from '@lucide/svelte/icons/keyboard';
 import LayoutGrid from '@lucide/svelte/icons/layout-grid';
+import CircleHelp from '@lucide/svelte/icons/circle-question-mark';
 import MessageSquare from '@lucide/svelte/icons/message-square';
 import Mic from '@lucide/svelte/icons/mic';
 import MicOff from '@lucide/svelte/icons/mic-off';
@@ -111,6 +112,16 @@ export function controls(session: Session, acts: Acts): Control[] {
       badge: session.unread,
       first: true,
       run: () => session.togglePanel('chat'),
+    },
+    (session.state.room?.questions?.open || session.state.questions.size > 0 || session.may('moderate')) && {
+      id: 'questions',
+      key: 'q',
+      icon: CircleHelp,
+      label: 'bar.questions',
+      pressed: session.panel === 'questions',
+      badge: session.unseen,
+      first: false,
+      run: () => session.togglePanel('questions'),
     },
     {
       id: 'people',

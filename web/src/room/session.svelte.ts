@@ -5,13 +5,13 @@ import type { Person, Source } from '../client/protocol';
 import type { Published } from '../client/publisher';
 import { Room } from '../client/room';
 import { type Link, RequestError } from '../client/signaling';
-import { outside, type RoomState } from '../client/state';
+import { outside, type RoomState, voted } from '../client/state';
 import type { RemoteTrack } from '../client/subscriber';
 import { toast } from '../components/toasts.svelte';
 import { type MessageKey, t } from '../i18n.svelte';
 import { preferences } from '../preferences.svelte';
 
-export type Panel = 'chat' | 'people' | 'transcript';
+export type Panel = 'chat' | 'people' | 'transcript' | 'questions';
 
 export interface LocalMedia {
   microphone: MediaStreamTrack | null;
@@ -38,6 +38,8 @@ export class Session {
   announcement = $state('');
   /** Chat lines nobody looked at yet. */
   unread = $state(0);
+  /** Questions that came while the panel was not open. */
+  unseen = $state(0);
   audioBlocked = $state(false);
   /** Bumped when a local track was swapped, which the published state does not show. */
   localVersion = $state(0);
@@ -178,6 +180,11 @@ export class Session {
     }
   }
 
+  /** Wants a question answered, or not any more. */
+  async vote(question: string, up: boolean): Promise<void> {
+    if (await this.act({ type: 'vote', question, up })) this.room.state.update((state) => voted(state, question, up));
+  }
+
   async toggleHand(): Promise<void> {
     const raised = this.me?.hand == null;
     await this.act({ type: 'raise-hand', raised }, t(raised ? 'say.hand_up' : 'say.hand_down'));
@@ -203,6 +210,7 @@ export class Session {
   togglePanel(panel: Panel): void {
     this.panel = this.panel === panel ? null : panel;
     if (this.panel === 'chat') this.unread = 0;
+    if (this.panel === 'questions') this.unseen = 0;
   }
 
   /** Another microphone or camera, at once. */
@@ -292,6 +300,11 @@ export class Session {
       if (old && old.hand == null && person.hand != null && person.id !== next.me) this.say(t('say.their_hand', { name: person.name }));
     }
     for (const person of before.people.values()) if (!next.people.has(person.id)) this.say(t('say.left', { name: person.name }));
+    const asked = [...next.questions.values()].filter((question) => !before.questions.has(question.id));
+    if (asked[0] && this.panel !== 'questions') {
+      this.unseen += asked.length;
+      this.say(t('say.question', { text: asked[0].text }));
+    }
     if (next.waiting.length > before.waiting.length) this.say(t('lobby.waiting', { count: next.waiting.length }));
     const was = before.room?.recording.state;
     const is = next.room?.recording.state;
