@@ -11,6 +11,7 @@ from functools import partial
 from pathlib import Path
 
 from signaling import doctor_network as network
+from signaling.doctor_redis import redis
 from signaling.finding import Line
 from signaling.origin import is_loopback
 from signaling.settings import FILE, PREFIX, Settings
@@ -156,6 +157,7 @@ async def check_all(settings: Settings, config: Path | None = None, resolve: boo
         ("plane", local(plane)),
         ("round trip", partial(network.media, settings)),
         ("models", local(models)),
+        ("redis", partial(redis, settings)),
         ("web", local(client)),
         ("database", partial(database, settings)),
         ("disk", local(disk)),

@@ -41,6 +41,16 @@ async def test_a_killed_server_repairs_its_recording(folder: Path) -> None:
     assert manifest["durationMs"] if "durationMs" in manifest else manifest["duration"] > (recorded - 1.0) * 1000
 
 
+async def test_who_is_not_reached_by_media_is_sent_to_the_check(tmp_path: Path) -> None:
+    nowhere = {"media_public_addresses": "127.0.0.77"}
+    async with ServerProcess(tmp_path, captions_enabled="false", **nowhere) as server, chromium() as browser:
+        host = await new_person(browser, server.url)
+        await host.join(server.links["host"], "Host")
+        link = "document.querySelector('[data-testid=\"check-link\"]')"
+        await host.until(f"return !!{link}", timeout=40)
+        assert await host.run(f"return {link}.pathname") == "/check"
+
+
 async def repaired(server: ServerProcess, folder: Path) -> dict[str, Any]:
     found = list((folder / "data" / "recordings").glob("*/recording.json"))
     assert len(found) == 1

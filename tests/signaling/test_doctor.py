@@ -2,24 +2,32 @@
 
 from __future__ import annotations
 
+import asyncio
 import datetime
 import json
 import os
 import socket
 import ssl
+import time
 from pathlib import Path
 
 import msgspec
 import pytest
+import redis
 from cryptography import x509
 from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec
 from typer.testing import CliRunner
 
+from captioning import bus_redis as bus
+from captioning.messages import Beat, Ready
 from signaling import doctor_network as network
 from signaling import tls
 from signaling.cli import app
+from signaling.doctor_redis import redis as redis_of
 from signaling.settings import Settings
+from tests.captioning.test_redis import PASSWORD, REDIS
+from tests.captioning.test_redis import Server as RedisServer
 from tests.coturn import COTURN, SECRET, coturn
 
 
@@ -150,6 +158,38 @@ async def test_turn_is_tried_with_a_real_allocation(tmp_path):
         assert state == "fail" and "203.0.113.99" in text and "allowed-peer-ip" in text
         (untrusted,) = await network.turn_servers(made(turn={"urls": [relay.tls], "secret": SECRET}))
         assert untrusted.state == "fail" and "certificate" in untrusted.advice
+
+
+@pytest.mark.skipif(REDIS is None, reason="redis-server is not installed")
+async def test_redis_and_its_workers_are_found(tmp_path):
+    def words(url: str) -> Settings:
+        return made(captions={"redis_url": url})
+
+    assert await redis_of(made()) == []
+    server = RedisServer(tmp_path)
+    ((state, text),) = await said(redis_of, words(server.url))
+    assert state == "fail" and f":{server.port}" in text and PASSWORD not in text
+    await server.start()
+    try:
+        ((state, text),) = await said(redis_of, words(f"redis://127.0.0.1:{server.port}/0"))
+        assert state == "fail" and "uthenticat" in text
+        (found, nobody) = await redis_of(words(server.url))
+        assert (found.state, nobody.state) == ("ok", "fail") and "caption-worker" in nobody.advice
+        client = redis.Redis.from_url(server.url)
+        ready, beat = Ready(["en"], ["en"]), Beat(0.0, 0, 0, False, 0.0, 0.0, {})
+        client.hset(bus.WORKERS, "dead", bus.encode(bus.Sign(7, ready, beat)))
+        signing = asyncio.create_task(asyncio.to_thread(sign, client, ready, beat))
+        (_, workers) = await redis_of(words(server.url))
+        await signing
+        assert workers.state == "ok" and workers.text == "1 listening: alive"
+    finally:
+        await server.kill()
+
+
+def sign(client: redis.Redis, ready: Ready, beat: Beat) -> None:
+    for number in range(40):
+        client.hset(bus.WORKERS, "alive", bus.encode(bus.Sign(number, ready, beat)))
+        time.sleep(0.1)
 
 
 def test_the_command_speaks_json_and_its_status_says_whether_all_is_well(tmp_path, monkeypatch):

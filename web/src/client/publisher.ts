@@ -46,7 +46,7 @@ export class Publisher {
   /** What this computer cannot manage: sends the largest picture, or the codec of choice. */
   readonly relieved = new Store<ReadonlySet<'shed' | 'cheaper'>>(new Set());
   private readonly relief = new CpuRelief();
-  private readonly recovery: Recovery;
+  readonly recovery: Recovery;
   private working = false;
   private wanted = false;
   private closed = false;

@@ -83,3 +83,12 @@ test('with nothing to connect for, or stopped, it does nothing', () => {
   vi.advanceTimersByTime(60_000);
   expect(acts).toEqual([]);
 });
+
+test('a connection that does not come up is told of until one does', () => {
+  expect(recovery.struggling.get()).toBe(false);
+  vi.advanceTimersByTime(8_000);
+  expect(acts).toEqual(['rebuild']);
+  expect(recovery.struggling.get()).toBe(true);
+  recovery.report('connected');
+  expect(recovery.struggling.get()).toBe(false);
+});

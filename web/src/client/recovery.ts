@@ -2,6 +2,8 @@
  * When to mend a peer connection and how: an ICE restart first, a new connection when that does not help in time, then again
  * with growing pauses. It owns timers and nothing else.
  */
+import { Store } from './store';
+
 const DISCONNECTED_FOR = 3_000;
 const RESTART_WITHIN = 6_000;
 const REBUILD_WITHIN = 8_000;
@@ -9,6 +11,8 @@ const REBUILD_WITHIN = 8_000;
 export type Health = 'new' | 'connected' | 'disconnected' | 'failed';
 
 export class Recovery {
+  /** Whether a connection did not come up in its time and another one is tried. */
+  readonly struggling = new Store(false);
   private state: Health = 'new';
   private timer: ReturnType<typeof setTimeout> | null = null;
   private rebuilds = 0;
@@ -30,6 +34,7 @@ export class Recovery {
     if (health === 'connected') {
       this.cancel();
       this.rebuilds = 0;
+      this.struggling.set(false);
     } else if (health === 'disconnected' && this.timer === null) {
       this.timer = setTimeout(() => this.mend(), DISCONNECTED_FOR);
     } else if (health === 'failed' && this.timer === null) {
@@ -56,6 +61,7 @@ export class Recovery {
   /** There is nothing to connect for. */
   idle(): void {
     this.cancel();
+    this.struggling.set(false);
     this.begun = false;
     this.state = 'new';
   }
@@ -77,6 +83,7 @@ export class Recovery {
       this.timer = null;
       if (this.state === 'connected' || !this.reachable()) return;
       this.rebuilds += 1;
+      this.struggling.set(true);
       this.began();
       this.rebuild();
     }, within);

@@ -22,7 +22,7 @@ export class Subscriber {
   private next: SubscribeOffer | null = null;
   private working = false;
   private closed = false;
-  private readonly recovery: Recovery;
+  readonly recovery: Recovery;
 
   constructor(
     private readonly channel: SubscribeChannel,

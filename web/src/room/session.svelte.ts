@@ -41,6 +41,8 @@ export class Session {
   /** Questions that came while the panel was not open. */
   unseen = $state(0);
   audioBlocked = $state(false);
+  /** Neither sound nor pictures get through on one of the two connections, though the server answers. */
+  struggling = $state(false);
   /** Bumped when a local track was swapped, which the published state does not show. */
   localVersion = $state(0);
   /** Whom the person wants large, as `tileKey` names it. */
@@ -66,6 +68,7 @@ export class Session {
       this.room.signaling.link.subscribe((value) => this.linkChanged(value)),
       this.room.captions.lines.subscribe((value) => (this.lines = value)),
       this.room.subscriber.tracks.subscribe((value) => (this.remote = value)),
+      ...[this.room.publisher, this.room.subscriber].map(({ recovery }) => recovery.struggling.subscribe(() => this.judge())),
       this.room.publisher.published.subscribe((value) => (this.published = value)),
       this.room.publisher.relieved.subscribe((value) => (this.relieved = value)),
       this.room.listen((happening) => {
@@ -94,6 +97,10 @@ export class Session {
     if (media.camera) void this.begin('camera', media.camera, false);
     if (media.later) void this.follow(media.later, media);
     this.room.enter();
+  }
+
+  private judge(): void {
+    this.struggling = this.room.publisher.recovery.struggling.get() || this.room.subscriber.recovery.struggling.get();
   }
 
   may(permission: Parameters<RoomState['permissions']['has']>[0]): boolean {
