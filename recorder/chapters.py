@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 
-from recorder.manifest import Chapter, ChatLine, Person, Speech, Track
+from recorder.manifest import Chapter, ChatLine, Person, Question, Speech, Track
 
 TURN_MS = 20_000
 """Who speaks for less does not begin a chapter."""
@@ -42,10 +42,16 @@ def chapters(
     chat: Iterable[ChatLine],
     people: Iterable[Person],
     duration: float,
+    questions: Iterable[Question] = (),
 ) -> list[Chapter]:
-    """In order of time, at least `APART_MS` apart: questions come before screens, screens before speakers."""
+    """In order of time, at least `APART_MS` apart: questions that were answered come before those in the chat, these
+    before screens, screens before speakers."""
     names = {person.id: person.name for person in people}
     wanted = [
+        Chapter(kind="question", start=one.at, participant="", name=one.name or "", text=_short(one.text))
+        for one in questions
+    ]
+    wanted += [
         Chapter(kind="question", start=line.at, participant=line.participant, name=line.name, text=_short(line.text))
         for line in chat
         if line.text.strip().endswith(_QUESTION) or _greek(line.text.strip())

@@ -139,6 +139,7 @@ def clip(manifest: Manifest, passage: Passage) -> Manifest:
         files={name: kind for name, kind in manifest.files.items() if name in served},
         bytes=0,
         passage=passage,
+        questions=[one for one in manifest.questions if start <= one.at < end],
     )
 
 

@@ -16,6 +16,7 @@ from recorder.manifest import (
     ChatLine,
     Manifest,
     Person,
+    Question,
     Speech,
     Track,
     content_type,
@@ -63,6 +64,7 @@ def conclude(
         for event in log
         if isinstance(event, events.Wrote)
     ]
+    questions = answered(log, origin)
     manifest = Manifest(
         version=VERSION,
         id=began.recording,
@@ -82,16 +84,35 @@ def conclude(
         chat=chat,
         speakers=speakers,
         pending=[index for index, track in video.items() if track.depacketiser and not track.playable],
-        chapters=chapters(speakers, tracks, chat, everybody, duration),
+        chapters=chapters(speakers, tracks, chat, everybody, duration, questions),
         master=playlist.MASTER,
         files=files,
         bytes=sum((folder / name).stat().st_size for name in files),
+        questions=questions,
     )
     save(folder, manifest)
     if manifest.pending:
         mark(folder, 0)
     _tidy(folder, manifest, pipeline)
     return manifest
+
+
+def answered(log: Sequence[AnyEvent], origin: float) -> list[Question]:
+    """The questions of a recording as they stood at its end, in order of their answers."""
+    latest = {event.question: event for event in log if isinstance(event, events.Asked)}
+    found = [
+        Question(
+            name=event.name,
+            text=event.text,
+            at=max(0.0, (event.live_at if event.live_at is not None else event.at) - origin),
+            votes=event.votes,
+            answer=event.answer,
+            answered_by=event.answered_by,
+        )
+        for event in latest.values()
+        if event.shown
+    ]
+    return sorted(found, key=lambda question: question.at)
 
 
 def speeches(spoke: Sequence[tuple[float, str | None]], duration: float) -> list[Speech]:

@@ -82,6 +82,20 @@ class Wrote(Event, frozen=True, kw_only=True):
     text: str
 
 
+class Asked(Event, frozen=True, kw_only=True):
+    """A question as it stands since `at`; a later one of the same id replaces it. `live_at` is when its answer began
+    to be spoken. `name` is None where it was asked without one; `shown` is false once it was taken from everybody."""
+
+    question: str
+    name: str | None
+    text: str
+    votes: int
+    shown: bool
+    answer: str | None = None
+    answered_by: str | None = None
+    live_at: float | None = None
+
+
 class Failed(Event, frozen=True, kw_only=True):
     """Recording stopped early."""
 
@@ -92,7 +106,7 @@ class Ended(Event, frozen=True, kw_only=True):
     """A clean stop."""
 
 
-AnyEvent = Began | Opened | Filed | Muted | Closed | Named | Spoke | Said | Wrote | Failed | Ended
+AnyEvent = Began | Opened | Filed | Muted | Closed | Named | Spoke | Said | Wrote | Asked | Failed | Ended
 
 encode = msgspec.json.Encoder().encode
 _decoder: msgspec.json.Decoder[AnyEvent] = msgspec.json.Decoder(AnyEvent)

@@ -96,6 +96,18 @@ class ChatLine(Struct, kw_only=True, frozen=True):
     at: float
 
 
+class Question(Struct, kw_only=True, frozen=True):
+    """A question that was answered while the recording ran: at `at` ms of it its answer began to be spoken, or was
+    written (`answer`). `name` is None where it was asked without one."""
+
+    name: str | None
+    text: str
+    at: float
+    votes: int
+    answer: str | None = None
+    answered_by: str | None = None
+
+
 class Speech(Struct, kw_only=True, frozen=True):
     """`participant` was the active speaker from `start` to `end`, in milliseconds of the recording."""
 
@@ -105,8 +117,8 @@ class Speech(Struct, kw_only=True, frozen=True):
 
 
 class Chapter(Struct, kw_only=True, frozen=True):
-    """Something begins at `start` (ms of the recording): somebody's turn, a shared screen, or a question in the chat,
-    whose words `text` has."""
+    """Something begins at `start` (ms of the recording): somebody's turn, a shared screen, or a question, whose words
+    `text` has: one that is answered then, or one in the chat."""
 
     kind: Literal["speaker", "screen", "question"]
     start: float
@@ -154,6 +166,7 @@ class Manifest(Struct, kw_only=True, frozen=True):
     pending: list[int] = []
     chapters: list[Chapter] = []
     passage: Passage | None = None
+    questions: list[Question] = []
 
 
 @dataclass(frozen=True, slots=True)

@@ -214,6 +214,25 @@ class Recording:
             return
         self._put(events.Wrote(at=at, participant=participant, name=name, text=text))
 
+    def question(
+        self,
+        question: str,
+        name: str | None,
+        text: str,
+        votes: int,
+        shown: bool,
+        answer: str | None,
+        answered_by: str | None,
+        live_at: float | None,
+    ) -> None:
+        """A question that is answered, or its new state; `live_at` in room time. `shown` false takes it back."""
+        self._put(
+            events.Asked(
+                at=self._clock.now(), question=question, name=name, text=text, votes=votes, shown=shown, answer=answer,
+                answered_by=answered_by, live_at=live_at,
+            )
+        )  # fmt: skip
+
     async def finish(self) -> Manifest:
         """Stops and returns the manifest; the replay is ready then. Again: the same manifest. Raises OSError."""
         if self._manifest is None:

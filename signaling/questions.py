@@ -118,8 +118,11 @@ class RoomQuestions:
     async def settle(self, me: Participant, message: protocol.SettleQuestion) -> None:
         """Raises Refusal."""
         answer = clean_text(message.answer) if message.answer is not None else None
-        now = self._room.now
-        await self._save(self._board.settle(message.question, message.state, me.name, answer, now))
+        changed = self._board.settle(message.question, message.state, me.name, answer, self._room.now)
+        await self._save(changed)
+        askers = {self._who(person): person for person in self._room.people.values()}
+        for asked in changed:
+            self._room.recording.question(asked, askers.get(asked.asker))
         self._changed()
 
     async def merge(self, question: str, into: str) -> None:

@@ -22,6 +22,7 @@ from signaling.people import Participant
 from signaling.refusal import Refusal
 
 if TYPE_CHECKING:
+    from signaling.board import Asked
     from signaling.room import Room
 
 log = structlog.get_logger("recording")
@@ -48,6 +49,12 @@ class RecordingSource(Protocol):
         on_failure: Callable[[str], None],
         on_low: Callable[[bool], None],
     ) -> Recording: ...
+
+
+def _left_out(person: Participant | None, ask: bool) -> bool:
+    """Whether nothing of somebody may be kept. Who is not there to be asked has not agreed."""
+    consent = person.consent if person is not None else None
+    return consent != "agreed" if ask else consent == "refused"
 
 
 class RoomRecording:
@@ -201,7 +208,7 @@ class RoomRecording:
     @staticmethod
     def _include(running: Recording, person: Participant, ask: bool) -> None:
         """In it, or left out, as they answered."""
-        running.leave_out(person.id, person.consent != "agreed" if ask else person.consent == "refused")
+        running.leave_out(person.id, _left_out(person, ask))
         running.participant(person.id, person.name)
 
     def _on_low(self, low: bool) -> None:
@@ -246,6 +253,16 @@ class RoomRecording:
         """A public chat line."""
         if self._recording is not None:
             self._recording.chat(entry.participant, entry.name, entry.text, entry.at)
+
+    def question(self, asked: Asked, asker: Participant | None) -> None:
+        """A question that is being answered, or was; `asker` is None where they are not here (any more)."""
+        if self._recording is None or _left_out(asker, self.state.ask):
+            return
+        if asked.answered_by is not None or asked.live_at is not None:
+            self._recording.question(
+                asked.id, asked.name, asked.text, len(asked.votes), asked.state in ("live", "answered"), asked.answer,
+                asked.answered_by, asked.live_at,
+            )  # fmt: skip
 
     def caption(self, caption: Caption) -> None:
         """Final words."""

@@ -5,7 +5,7 @@ from __future__ import annotations
 import itertools
 
 from recorder.chapters import APART_MS, MOST_TURNS, chapters, turns
-from recorder.manifest import ChatLine, Person, Speech, Track
+from recorder.manifest import ChatLine, Person, Question, Speech, Track
 
 ANN, BOB = Person(id="a", name="Ann"), Person(id="b", name="Bob")
 
@@ -48,6 +48,18 @@ def test_speakers_screens_and_questions_begin_chapters_in_order_and_apart() -> N
         ("screen", 65_000, "Bob", ""),
         ("question", 132_000, "Bob", "¿Y los niños？"),
         ("question", 160_000, "Bob", "Πόσα;"),
+    ]
+
+
+def test_a_question_that_is_answered_begins_a_chapter_whoever_asked() -> None:
+    asked = [
+        Question(name="Eva", text="Which dose?", at=32_000, votes=3),
+        Question(name=None, text="How long?", at=90_000, votes=1),
+    ]
+    found = chapters([], [], [wrote("Which dose?", 30)], [ANN, BOB], 180_000, asked)
+    assert [(one.kind, one.start, one.name, one.text) for one in found] == [
+        ("question", 32_000, "Eva", "Which dose?"),
+        ("question", 90_000, "", "How long?"),
     ]
 
 

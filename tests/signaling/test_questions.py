@@ -131,6 +131,25 @@ async def test_questions_are_taken_away_as_json_and_csv_by_those_whose_room_it_i
         assert answer.status == 400
 
 
+async def test_answered_questions_are_in_the_recording_unless_who_asked_refused_it(house):
+    host, ana, ben = await house.join("host", "Host"), await house.join(name="Ana"), await house.join(name="Ben")
+    await host.ask(OPEN)
+    assert (await host.ask(protocol.StartRecording()))["type"] == "ack"
+    assert (await ben.ask(protocol.Consent(agreed=False)))["type"] == "ack"
+    await ana.ask(protocol.Ask(key="1", text="Which dose?"))
+    await ben.ask(protocol.Ask(key="1", text="How long?"))
+    ids = {q["text"]: q["id"] for q in (await house.join("host", "Late")).welcome["questions"]}
+    for question in ids.values():
+        assert (await host.ask(protocol.SettleQuestion(question=question, state="live")))["type"] == "ack"
+    written = protocol.SettleQuestion(question=ids["Which dose?"], state="answered", answer="5 mg.")
+    assert (await host.ask(written))["type"] == "ack"
+    recording = (await house.join("host", "Later")).welcome["room"]["recording"]["recording"]
+    assert (await host.ask(protocol.StopRecording()))["type"] == "ack"
+    manifest = await house.server.library.manifest(recording)
+    assert [(q.text, q.name, q.answer) for q in manifest.questions] == [("Which dose?", "Ana", "5 mg.")]
+    assert [(c.kind, c.text, c.name) for c in manifest.chapters] == [("question", "Which dose?", "Ana")]
+
+
 def asked(on: Board, asker: str, key: str = "1", waits: bool = False) -> board.Asked:
     found = on.prepare(asker, key, asker, f"{asker} {key}?", None, 1.0, waits)
     on.put(found)

@@ -95,7 +95,14 @@ export function read(manifest: Manifest): Recording {
   }));
   const chat = manifest.chat.map((line) => ({ person: person(line.participant, line.name), text: line.text, at: at(line.at) }));
   const turns = manifest.speakers.map((turn) => ({ person: person(turn.participant), start: at(turn.start), end: at(turn.end) }));
-  const chapters = manifest.chapters.map((one) => ({ kind: one.kind, person: person(one.participant, one.name), start: at(one.start), text: one.text }));
+  // Who asked a question need not have been in the room as a speaker, nor have given a name.
+  const asker = (name: string): Person => ({ id: '', name, color: 0 });
+  const chapters = manifest.chapters.map((one) => ({
+    kind: one.kind,
+    person: one.participant ? person(one.participant, one.name) : asker(one.name),
+    start: at(one.start),
+    text: one.text,
+  }));
   return {
     manifest,
     offset: from / 1000,
