@@ -98,7 +98,7 @@ def read(decoder: msgspec.msgpack.Decoder[T], fields: Any, name: bytes = b"m") -
         return None
     try:
         return decoder.decode(body)
-    except (msgspec.DecodeError, RecursionError):
+    except (msgspec.DecodeError, UnicodeError, RecursionError):
         return None
 
 

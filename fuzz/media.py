@@ -7,11 +7,12 @@ understood survives being written again.
 from __future__ import annotations
 
 from collections.abc import Callable
+from copy import deepcopy
 
 from fuzz.pieces import pieces
 from sfu import red, vp8, vp9
 from sfu.dependency import DependencyReader
-from sfu.descriptor import Descriptor, rewrite
+from sfu.descriptor import ALL, Descriptor, rewrite
 from sfu.extensions import build_extensions, parse_extensions
 from sfu.keyframe import keyframe_test
 from sfu.plane import SrtpKeys, SrtpProfile
@@ -187,6 +188,15 @@ def dependency(data: bytes) -> None:
         if theirs is not None:
             other = theirs.read(piece, sequence, timestamp)
             assert seen == other, f"Python: {seen!r}, native: {other!r}"
+        for limits in (None, (0, 0), (1, 0), (0, 1), (ALL, ALL)):
+            passed = ours.whole.rewrite(control, limits) if ours.whole is not None else None
+            if theirs is not None:
+                assert passed == theirs.rewrite(control, limits), f"{piece.hex()} moved {control} within {limits}"
+            if passed is not None and told is not None:
+                reader = deepcopy(ours)
+                again = reader.read(passed, sequence, timestamp)
+                assert again is not None and again[:3] == told[:3] and reader.whole is not None
+                assert reader.whole.number == (int.from_bytes(piece[1:3], "big") - control) & 0xFFFF
 
 
 PROFILES: tuple[SrtpProfile, ...] = ("AEAD_AES_128_GCM", "AEAD_AES_256_GCM", "AES_CM_128_HMAC_SHA1_80")

@@ -27,6 +27,7 @@ SOURCES = {"VP8": "VP8", "VP9": "VP9", "H264": "H264", "AV1": "AV1", "OPUS": "OP
 """Codecs by the names of the sources. Each but the last has a sink for each viewer."""
 STEPS = (0.0, 0.001, 0.02, 0.3, 0.005, 0.005, 1.1, 0.01)
 COUNTED, PLAIN = ExtensionIds(mid=7, transport_cc=1), ExtensionIds(mid=7, audio_level=8)
+DESCRIBED = ExtensionIds(mid=7, transport_cc=1, dependency_descriptor=5)
 SEED = 7
 
 
@@ -80,9 +81,9 @@ class Room:
             self.plane.set_tap(name, self.seen.extend)
             if name == "other":
                 continue
-            rtx = name != "OPUS"
+            rtx, wants = name != "OPUS", DESCRIBED if name in ("H264", "AV1") else COUNTED
             self.plane.add_sink("s", sink(f"s{n}", name, 5000 + 10 * n, rtx, PLAIN))
-            self.plane.add_sink("t", sink(f"t{n}", name, 6000 + 10 * n, rtx and n != 1, COUNTED))
+            self.plane.add_sink("t", sink(f"t{n}", name, 6000 + 10 * n, rtx and n != 1, wants))
         self.plane.set_wanted_bitrate("t", 2_000_000.0)
 
     def _send(self, route: object, data: bytes) -> None:
@@ -90,15 +91,16 @@ class Room:
 
     def policy(self, peer: int, byte: int, now: float) -> None:
         """Something that a room does."""
-        plane, name, word = self.plane, f"s{peer}", byte & 7
+        plane, shown, word = self.plane, f"s{peer}", byte & 7
         if word in (0, 1):
-            plane.pause_sink(name, word == 0)
+            plane.pause_sink(shown, word == 0)
         elif word in (2, 3):
             plane.pause_source("VP8", word == 2)
         elif word == 4:
             plane.aim_sink("s0", "other")
         elif word == 5:
-            plane.aim_sink("s1", "VP9", Layers(0, 0))
+            for aimed, name in (("s1", "VP9"), ("t2", "H264"), ("t3", "AV1")):
+                plane.aim_sink(aimed, name, Layers(0, peer))
         elif word == 6:
             plane.aim_sink("s0", "VP8")
         elif byte & 8:

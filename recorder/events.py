@@ -122,6 +122,6 @@ def read_log(folder: Path) -> list[AnyEvent]:
     for body in bodies(folder / "journal" / "events"):
         try:
             log.append(decode(body))
-        except msgspec.DecodeError:
+        except (msgspec.DecodeError, UnicodeError):
             continue
     return log

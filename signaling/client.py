@@ -249,7 +249,7 @@ class Participant:
                     break
                 try:
                     message = protocol.server_decoder.decode(frame.data)
-                except msgspec.DecodeError:
+                except (msgspec.DecodeError, UnicodeError, RecursionError):
                     continue  # a newer server may say more than we know
                 await self._take(message)
                 if self._on_message is not None:

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+import msgspec
 import pytest
 
-from captioning import imports
-from recorder import bitstream, journal
+from captioning import bus_redis, imports
+from recorder import bitstream, events, journal
 from recorder.depacketise import H264
 from sfu.taps import TapPacket
 
@@ -51,3 +52,17 @@ def test_a_record_too_short_for_a_packet_is_left_out_of_a_track(tmp_path):
     path = tmp_path / "1"
     path.write_bytes(journal.MAGIC + b"".join(map(journal.record, bodies)))
     assert list(journal.packets(path, "t")) == [packet, packet]
+
+
+def test_an_event_that_is_no_text_is_passed_over(tmp_path):
+    (tmp_path / "journal").mkdir()
+    good = events.encode(events.Muted(at=1.0, index=0, muted=True))
+    bodies = [good, b'{"type":"\xff\xffMuted","at":1.5}', good]
+    (tmp_path / "journal" / "events").write_bytes(journal.MAGIC + b"".join(map(journal.record, bodies)))
+    assert len(events.read_log(tmp_path)) == 2
+
+
+def test_an_entry_in_redis_that_is_no_text_is_no_message():
+    decoder = msgspec.msgpack.Decoder(dict[str, str])
+    assert bus_redis.read(decoder, b"\x81\xa1a\xa2\xff\xff") is None
+    assert bus_redis.read(decoder, b"\x81\xa1a\xa2ok") == {"a": "ok"}

@@ -14,6 +14,11 @@ fuzz_target!(|data: &[u8]| {
         timestamp += 3000 * (i64::from(control >> 3 & 3) - 1);
         if let Some(told) = reader.read(piece, sequence, timestamp) {
             assert!((0..=3).contains(&told.spatial) && (0..=7).contains(&told.temporal) && told.raises <= 7);
+            let Some(whole) = reader.whole.take() else { continue };
+            for limits in [None, Some((0, 0)), Some((1, 0)), Some((0, 1)), Some((7, 7))] {
+                let passed = whole.rewrite(i32::from(control), limits);
+                assert!(passed.len() >= piece.len() && passed.len() <= piece.len() + 5);
+            }
         }
     }
 });

@@ -77,7 +77,8 @@ fuzz_target!(|data: &[u8]| {
         }
         let rtx = codec != "OPUS";
         plane.add_sink("s", sink(&format!("s{n}"), codec, 5000 + 10 * n, rtx, plain)).expect("sink");
-        plane.add_sink("t", sink(&format!("t{n}"), codec, 6000 + 10 * n, rtx && n != 1, counted)).expect("sink");
+        let wants = ExtensionIds { dependency_descriptor: matches!(codec, "H264" | "AV1").then_some(5), ..counted };
+        plane.add_sink("t", sink(&format!("t{n}"), codec, 6000 + 10 * n, rtx && n != 1, wants)).expect("sink");
     }
     let _ = plane.transport_mut("t").map(|transport| transport.wanted_bitrate = 2_000_000.0);
     let mut now = 1000.0;
@@ -106,8 +107,10 @@ fuzz_target!(|data: &[u8]| {
                         let _ = plane.aim_sink("s0", "other", Default::default());
                     }
                     5 => {
-                        let layers = _native::layers::Layers { spatial: Some(0), temporal: Some(0) };
-                        let _ = plane.aim_sink("s1", "VP9", layers);
+                        for (aimed, name) in [("s1", "VP9"), ("t2", "H264"), ("t3", "AV1")] {
+                            let layers = _native::layers::Layers { spatial: Some(0), temporal: Some(peer as i32) };
+                            let _ = plane.aim_sink(aimed, name, layers);
+                        }
                     }
                     6 => {
                         let _ = plane.aim_sink("s0", "VP8", Default::default());

@@ -125,6 +125,11 @@ impl Dependencies {
     fn read(&mut self, data: &[u8], sequence: i64, timestamp: i64) -> Option<Told> {
         self.0.read(data, sequence, timestamp).as_ref().map(told)
     }
+
+    /// The last descriptor as it is passed on.
+    fn rewrite<'py>(&self, py: Python<'py>, moved: i32, limits: Option<(i32, i32)>) -> Option<Bound<'py, PyBytes>> {
+        self.0.whole.as_ref().map(|whole| PyBytes::new(py, &whole.rewrite(moved, limits)))
+    }
 }
 
 pub fn install(module: &Bound<'_, PyModule>) -> PyResult<()> {
