@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import heapq
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
@@ -11,6 +12,7 @@ from pathlib import Path
 
 import msgspec
 
+from benchmarks._kills import kill_while_recording
 from benchmarks._synthetic import SetClock, audio_packets, camera, microphone, opus_clip, video_packets, vp9_clip
 from community.models import RecordingRow
 from recorder.service import Cue
@@ -84,8 +86,21 @@ async def record(server: Server) -> None:
     await server.library.index(manifest)
 
 
+async def crash(server: Server, name: str) -> None:
+    """Three seconds of Ann, as a server that is gone left them."""
+    root = server.settings.recordings_dir
+    root.mkdir(parents=True)
+    await asyncio.to_thread(kill_while_recording, root, name, 3_000)
+    await server.store.open()
+    row = RecordingRow(id=name, room_id="demo", started_at=datetime.now(UTC), state="recording", title="Cut short",
+                       purpose="", started_by="Ann")  # fmt: skip
+    await server.store.recordings.create(row)
+    await server.store.close()
+
+
 @asynccontextmanager
-async def serve(folder: Path) -> AsyncIterator[Recorded]:
+async def serve(folder: Path, killed: str | None = None) -> AsyncIterator[Recorded]:
+    """With `killed` there is also a recording of this name whose process was killed: the start repairs it."""
     values = {
         "port": 0,
         "data_dir": str(folder),
@@ -93,6 +108,8 @@ async def serve(folder: Path) -> AsyncIterator[Recorded]:
         "captions": {"enabled": False},
     }
     server = Server(msgspec.convert(values, Settings))
+    if killed:
+        await crash(server, killed)
     await server.start()
     try:
         await record(server)

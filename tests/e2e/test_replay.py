@@ -33,7 +33,7 @@ TIME = "() => document.querySelector('video').currentTime"
 
 @pytest_asyncio.fixture(scope="module", loop_scope="module")
 async def recorded(folder: Path) -> AsyncIterator[Recorded]:
-    async with serve(folder) as one:
+    async with serve(folder, killed="crashed") as one:
         yield one
 
 
@@ -201,3 +201,71 @@ async def test_firefox_plays_a_passage_across_a_change_of_speaker(recorded: Reco
         assert seen[2] > 130 > seen[0], seen
         await person.until("return document.querySelector('video').paused", timeout=15)
         assert 32.9 < float(await person.run(time)) < 34.2
+
+
+async def test_what_a_killed_server_left_is_replayed_after_the_next_start(recorded: Recorded) -> None:
+    async with browser(recorded) as (page, _):
+        await page.goto(f"{recorded.url}/replay/crashed")
+        await expect(page.get_by_test_id("replay-state")).to_be_visible()
+        await expect(page.get_by_test_id("transcript-line")).to_have_count(1)
+        await page.get_by_test_id("replay-seek").fill("2")
+        assert await colour(page) == RED
+        await page.get_by_test_id("replay-play").click()
+        await page.wait_for_function("() => document.querySelector('video').paused", timeout=10_000)
+        assert await page.evaluate(TIME) > 2.5
+        assert await page.get_by_test_id("replay-trouble").count() == 0
+
+
+async def test_a_share_that_ends_while_it_plays_ends_the_watching(recorded: Recorded) -> None:
+    made = await share(recorded, audience="link")
+    async with browser(recorded) as (page, stranger):
+        visitor = await stranger.new_page()
+        await visitor.goto(recorded.url + made["path"])
+        await visitor.get_by_test_id("replay-play").click()
+        await visitor.wait_for_function("() => document.querySelector('video').currentTime > 0.5")
+        await page.goto(f"{recorded.url}/replay/{recorded.id}")
+        await page.get_by_test_id("replay-share").click()
+        ways = page.get_by_test_id("share-end")
+        await ways.first.wait_for()
+        before = await ways.count()
+        await ways.first.click()
+        await expect(ways).to_have_count(before - 1)
+        await visitor.get_by_test_id("replay-seek").fill("70")
+        await expect(visitor.get_by_test_id("replay-trouble")).to_be_visible(timeout=15_000)
+        words = await visitor.evaluate(
+            "() => fetch(location.pathname.replace('/replay/', '/api/recordings/')).then((answer) => answer.status)"
+        )
+        assert words == 404
+
+
+async def test_a_share_for_members_sends_strangers_to_the_login(recorded: Recorded) -> None:
+    made = await share(recorded, audience="members")
+    async with browser(recorded) as (page, stranger):
+        visitor = await stranger.new_page()
+        await visitor.goto(recorded.url + made["path"])
+        await expect(visitor.get_by_text("This recording is not open to you")).to_be_visible()
+        await expect(visitor.get_by_role("link", name="Sign in")).to_be_visible()
+        await page.goto(recorded.url + made["path"])
+        await expect(page.get_by_test_id("replay-time")).to_have_text("0:00 / 1:15")
+
+
+async def test_the_page_is_used_by_keyboard_alone_on_a_phones_width(recorded: Recorded) -> None:
+    async with browser(recorded) as (page, _):
+        await page.set_viewport_size({"width": 360, "height": 740})
+        await page.goto(f"{recorded.url}/replay/{recorded.id}")
+        await page.get_by_test_id("replay-video").wait_for()
+        assert await page.evaluate("document.documentElement.scrollWidth <= innerWidth")
+        for _ in range(40):
+            await page.keyboard.press("Tab")
+            if await page.evaluate("document.activeElement?.dataset.testid") == "tab-words":
+                break
+        await page.keyboard.press("ArrowRight")
+        await expect(page.get_by_test_id("tab-chapters")).to_be_focused()
+        await page.keyboard.press("Tab")
+        for _ in range(3):
+            await page.keyboard.press("Tab")
+        await page.keyboard.press("Enter")
+        await expect(page.get_by_test_id("replay-time")).to_have_text("0:50 / 1:15")
+        await page.keyboard.press("/")
+        await expect(page.get_by_test_id("transcript-search")).to_be_focused()
+        assert (await Axe().run(page)).response["violations"] == []
