@@ -15,7 +15,8 @@ from collections.abc import Callable, Sequence
 from datetime import datetime
 from pathlib import Path
 
-from recorder import events
+from recorder import archive, events
+from recorder.archive import ArchiveError
 from recorder.conclude import State, conclude
 from recorder.export import ExportError, export
 from recorder.keyframes import KeyframeWish
@@ -40,6 +41,7 @@ from recorder.writer import RESERVE_BYTES, Item, Writer
 from sfu.taps import RoomClock, TapPacket, TrackInfo
 
 __all__ = [
+    "ArchiveError",
     "ChatLine",
     "Cue",
     "ExportError",
@@ -60,6 +62,8 @@ __all__ = [
 
 MAX_TRACKS = 4096
 MIN_FREE_BYTES = 64 * 1024 * 1024
+TAKING_IN = ".taking-in-"
+"""What a folder is called while an archive is unpacked into it; never a recording's name."""
 
 log = logging.getLogger(__name__)
 
@@ -275,6 +279,8 @@ class Recorder:
     async def start(self) -> list[str]:
         """Repairs what a crash left; returns the ids repaired. One that cannot be repaired is logged and left alone."""
         await asyncio.to_thread(self.root.mkdir, parents=True, exist_ok=True)
+        for left in self.root.glob(f"{TAKING_IN}*"):
+            await asyncio.to_thread(shutil.rmtree, left, ignore_errors=True)
         repaired: list[str] = []
         for path in await asyncio.to_thread(lambda: sorted(self.root.iterdir())):
             if path.name in self._running:
@@ -352,6 +358,24 @@ class Recorder:
         running = Recording(path, writer, clock, request_keyframe, self._finished)
         self._running[recording] = running
         return running
+
+    async def take_in(self, file: Path, recording: str) -> Manifest:
+        """An archive (`recorder.archive`) as this recording. Raises ArchiveError, OSError; then nothing stays."""
+        path = folder(self.root, recording)
+        new = self.root / f"{TAKING_IN}{recording}"
+
+        def take() -> Manifest:
+            free = shutil.disk_usage(self.root).free - MIN_FREE_BYTES - RESERVE_BYTES
+            new.mkdir(mode=0o700, parents=True)
+            try:
+                manifest = archive.unpack(file, new, recording, max(0, free))
+                new.rename(path)
+            except BaseException:
+                shutil.rmtree(new, ignore_errors=True)
+                raise
+            return manifest
+
+        return await asyncio.to_thread(take)
 
     async def delete(self, recording: str) -> None:
         """Removes a finished recording and everything of it. Raises RecordingNotFound, OSError."""

@@ -18,6 +18,7 @@ from signaling.check import install as install_checks
 from signaling.check import table as check_table
 from signaling.endpoint import ApiError, Endpoint, read_body
 from signaling.glossaries import table as glossary_table
+from signaling.imports import table as imports_table
 from signaling.loopback import Checks
 from signaling.metrics import Metrics
 from signaling.openapi import document
@@ -40,7 +41,13 @@ PAGES = ("/", "/j/{code}", "/r/{room}", "/replay/{id}", "/setup/{code}", "/login
 FRAME = web.RequestKey("frame", str)
 """On a request: who may frame its answer."""
 
-ENDPOINTS = [*api_table.endpoints, *replay_table.endpoints, *shares_table.endpoints, *administration_table.endpoints]
+ENDPOINTS = [
+    *api_table.endpoints,
+    *replay_table.endpoints,
+    *imports_table.endpoints,
+    *shares_table.endpoints,
+    *administration_table.endpoints,
+]
 ENDPOINTS += check_table.endpoints
 ENDPOINTS += whip_table.endpoints
 ENDPOINTS += [*asked_table.endpoints, *glossary_table.endpoints, *transcripts_table.endpoints]

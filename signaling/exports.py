@@ -11,11 +11,12 @@ from typing import Literal, get_args
 
 import structlog
 
+from recorder import archive
 from recorder import service as recorder
 
 log = structlog.get_logger("exports")
 
-Format = Literal["mkv", "mp4", "webm"]
+Format = Literal["mkv", "mp4", "webm", "zip"]
 FORMATS: tuple[Format, ...] = get_args(Format)
 KEPT = 500
 WAITING = 20
@@ -84,7 +85,10 @@ class Exports:
             async with self._one:
                 job.state = "running"
                 self._folder.mkdir(parents=True, exist_ok=True)
-                await recorder.export(self._recordings, job.recording, job.format, job.path, job.tell)
+                if job.format == "zip":
+                    await archive.export(self._recordings, job.recording, job.path, job.tell)
+                else:
+                    await recorder.export(self._recordings, job.recording, job.format, job.path, job.tell)
                 job.state = "done"
         except asyncio.CancelledError:
             job.state, job.problem = "failed", "the server stopped"

@@ -8,6 +8,7 @@ import secrets
 import shutil
 from collections.abc import Callable, Coroutine
 from datetime import UTC, datetime, timedelta
+from pathlib import Path
 from typing import TYPE_CHECKING, Any, Protocol
 
 import msgspec
@@ -34,6 +35,8 @@ class RecordingSource(Protocol):
     preparations: Preparations
 
     async def delete(self, recording: str) -> None: ...
+
+    async def take_in(self, file: Path, recording: str) -> Manifest: ...
 
     async def begin(
         self,

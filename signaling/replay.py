@@ -22,7 +22,7 @@ from recorder.manifest import Passage
 from signaling.api import Done
 from signaling.call import Call
 from signaling.endpoint import ApiError, Body, Table
-from signaling.exports import ExportsBusy, Job
+from signaling.exports import ExportsBusy, Format, Job
 from signaling.passes import authorised, owned
 
 table = Table()
@@ -30,7 +30,7 @@ table = Table()
 MOST_BYTES = 32 * 1024 * 1024
 """Of one request for a passage's media: a segment of a few seconds is far below."""
 _RANGE = re.compile(r"bytes=(\d{1,15})-(\d{1,15})")
-CHOSEN = {"mkv": "video/x-matroska", "mp4": "video/mp4", "webm": "video/webm"}
+CHOSEN = {"mkv": "video/x-matroska", "mp4": "video/mp4", "webm": "video/webm", "zip": "application/zip"}
 
 
 class Listed(Body, kw_only=True, frozen=True):
@@ -81,14 +81,14 @@ class Keep(Body, kw_only=True, frozen=True):
 class NewExport(Body, kw_only=True, frozen=True):
     """Which kind of file."""
 
-    format: Literal["mkv", "mp4", "webm"]
+    format: Format
 
 
 class ExportState(Body, kw_only=True, frozen=True):
     """`progress` from 0 to 1, `url` and `bytes` once it is done, `problem` when it failed."""
 
     id: str
-    format: Literal["mkv", "mp4", "webm"]
+    format: Format
     state: Literal["queued", "running", "done", "failed"]
     progress: float = 0.0
     url: str | None = None
@@ -275,7 +275,10 @@ def _export(call: Call, job: Job) -> ExportState:
     tag="recordings",
 )
 async def create_export(call: Call, body: NewExport) -> ExportState:
-    """Have a file made to download, all caption languages inside; the same one is not made twice."""
+    """Have a file made to download, all caption languages inside; the same one is not made twice.
+
+    ``zip`` is everything there is, as docs/archive.md describes; another server can take it in.
+    """
     way = await authorised(call, whole=True)
     row = way.row
     call.throttle(call.services.throttles.export)

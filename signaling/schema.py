@@ -9,6 +9,10 @@ import json
 import sys
 from pathlib import Path
 
+import msgspec
+
+from recorder import archive
+from recorder.manifest import Manifest
 from signaling import protocol, reference, settings, typescript
 
 ROOT = Path(__file__).resolve().parent.parent
@@ -20,8 +24,16 @@ def rendered() -> dict[Path, str]:
         ROOT / "web/src/client/protocol.ts": typescript.render(protocol),
         ROOT / "docs/protocol.md": reference.protocol_page(protocol),
         ROOT / "docs/configuration.md": reference.configuration_page(settings),
+        ROOT / "docs/archive.schema.json": archive_schema(),
         ROOT / "docs/protocol.schema.json": json.dumps(reference.protocol_schema(protocol), indent=1) + "\n",
     }
+
+
+def archive_schema() -> str:
+    """Of the JSON files in a recording's archive (docs/archive.md)."""
+    _, parts = msgspec.json.schema_components([Manifest, archive.Listing], ref_template="#/$defs/{name}")
+    schema = {"$schema": "https://json-schema.org/draft/2020-12/schema", "$defs": parts}
+    return json.dumps(schema, indent=1) + "\n"
 
 
 def drifted() -> list[Path]:

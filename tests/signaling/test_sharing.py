@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import re
 from datetime import UTC, datetime, timedelta
 
@@ -246,3 +247,34 @@ async def test_a_recording_goes_when_its_time_has_come(recorded):
     assert (await recorded.call("GET", **recorded.owner))[0] == 404
     assert (await recorded.audit())[0] == ("recording-expire", "server")
     assert not (server.settings.recordings_dir / recorded.id).exists()
+
+
+async def test_an_archive_goes_out_and_comes_in_by_http(recorded):
+    house, api = recorded.house, f"{recorded.house.url}/api/recordings"
+    status, job, _ = await recorded.call("POST", "/exports", {"format": "zip"}, **recorded.owner)
+    assert status == 202
+    async with asyncio.timeout(30):
+        while job["state"] != "done":
+            assert job["state"] != "failed", job
+            await asyncio.sleep(0.05)
+            _, job, _ = await recorded.call("GET", f"/exports/{job['id']}", **recorded.owner)
+    async with house.http.get(house.url + job["url"], headers=recorded.owner) as answer:
+        packed = await answer.read()
+    kind = {"Content-Type": "application/zip"}
+    for headers, data, expected in (
+        (kind, packed, 401),
+        (recorded.owner | {"Content-Type": "application/json"}, packed, 415),
+        (recorded.owner | kind, packed[:-100], 400),
+        (recorded.owner | kind, b"", 400),
+    ):
+        async with house.http.post(api, data=data, headers=headers) as answer:
+            assert answer.status == expected, await answer.text()
+    async with house.http.post(api, data=packed, headers=recorded.owner | kind) as answer:
+        assert answer.status == 201, await answer.text()
+        taken = await answer.json()
+    async with house.http.get(f"{api}/{taken['id']}", headers=recorded.owner) as answer:
+        manifest = await answer.json()
+    assert manifest["id"] == taken["id"] and len(manifest["chat"]) == 3
+    assert ("recording-import", "member") in await recorded.audit()
+    names = {path.name for path in house.server.settings.recordings_dir.iterdir()}
+    assert taken["id"] in names and not any(name.startswith(".") for name in names)

@@ -1,7 +1,7 @@
 /** Making a file to download: a job on the server, asked for once and watched until it is done. */
 import { get, HttpError, post } from '../../site/http';
 
-export type Format = 'mkv' | 'mp4' | 'webm';
+export type Format = 'mkv' | 'mp4' | 'webm' | 'zip';
 
 /** What the server says of a job (`POST` and `GET /api/recordings/{id}/exports`). */
 interface Answer {
