@@ -7,6 +7,7 @@ import type { Source, TrackLabel } from './protocol';
 import { Recovery } from './recovery';
 import { CpuRelief } from './relief';
 import { videoPreference, withOpusOptions } from './sdp';
+import { isWebKit } from './webkit';
 import { Store } from './store';
 
 export interface PublishChannel {
@@ -278,7 +279,8 @@ export class Publisher {
     if (AUDIO.has(slot.source) || !slot.transceiver?.setCodecPreferences) return;
     const codecs = this.capabilities('video')?.codecs;
     try {
-      const cheap = slot.source === 'camera' && this.relieved.get().has('cheaper');
+      // WebKit takes several VP9 encodings for layers of one, and has H.264 in hardware everywhere.
+      const cheap = isWebKit() || (slot.source === 'camera' && this.relieved.get().has('cheaper'));
       if (codecs) slot.transceiver.setCodecPreferences(videoPreference(codecs, cheap));
     } catch {
       // The browser's own order is good enough.

@@ -2,12 +2,27 @@
 import type { Attachment } from 'svelte/attachments';
 import type { View } from '../client/view';
 
+/** Plays an element now, and again when the browser has paused it: WebKit does for a phone call or in the background. Returns how to stop. */
+function keepPlaying(element: HTMLMediaElement, refused: (error: DOMException) => void): () => void {
+  const again = () => {
+    if (element.paused && document.visibilityState === 'visible') element.play().catch(refused);
+  };
+  again();
+  element.addEventListener('pause', again);
+  document.addEventListener('visibilitychange', again);
+  return () => {
+    element.removeEventListener('pause', again);
+    document.removeEventListener('visibilitychange', again);
+  };
+}
+
 /** Shows a video track. */
 export function show(track: MediaStreamTrack): Attachment<HTMLVideoElement> {
   return (video) => {
     video.srcObject = new MediaStream([track]);
-    void video.play().catch(() => {}); // It is muted, so it may; `autoplay` tries again in any case.
+    const stop = keepPlaying(video, () => {}); // It is muted, so it may; `autoplay` tries again in any case.
     return () => {
+      stop();
       video.srcObject = null;
     };
   };
@@ -46,11 +61,9 @@ export function play(track: MediaStreamTrack, speaker: string, blocked: (blocked
     audio.srcObject = new MediaStream([track]);
     const sink = audio as HTMLAudioElement & { setSinkId?: (id: string) => Promise<void> };
     if (speaker && sink.setSinkId) void sink.setSinkId(speaker).catch(() => {});
-    audio.play().then(
-      () => {},
-      (error: DOMException) => error.name === 'NotAllowedError' && blocked(true),
-    );
+    const stop = keepPlaying(audio, (error) => error.name === 'NotAllowedError' && blocked(true));
     return () => {
+      stop();
       audio.srcObject = null;
     };
   };

@@ -7,6 +7,7 @@ import { Room } from '../client/room';
 import { type Link, RequestError } from '../client/signaling';
 import { outside, type RoomState, voted } from '../client/state';
 import type { RemoteTrack } from '../client/subscriber';
+import { isWebKit, whenInterrupted } from '../client/webkit';
 import { toast } from '../components/toasts.svelte';
 import { type MessageKey, t } from '../i18n.svelte';
 import { preferences } from '../preferences.svelte';
@@ -292,9 +293,27 @@ export class Session {
       if (kind === 'camera') void this.room.publisher.release('camera');
       else this.room.publisher.setMuted('microphone', true);
     });
+    if (isWebKit()) this.stops.push(whenInterrupted(track, () => void this.reopen(kind, track)));
     const done = this.room.publisher.publish(kind, track, muted);
     this.localVersion += 1;
     await done;
+  }
+
+  /** A device that was taken away for a moment: opened anew, muted if it was. */
+  private async reopen(kind: 'microphone' | 'camera', track: MediaStreamTrack): Promise<void> {
+    const published = this.published[kind];
+    if (this.closed || !published || this.busy[kind] || this.room.publisher.track(kind) !== track) return;
+    this.busy[kind] = true;
+    track.stop(); // WebKit has one track of a kind at a time.
+    try {
+      const device = preferences[kind] || null;
+      const fresh = await (kind === 'microphone' ? devices.openMicrophone(device) : devices.openCamera(device));
+      await this.begin(kind, fresh, published.muted);
+    } catch (error) {
+      toast(`${t(`device.${kind}`)}: ${t(`device.${devices.problemOf(error)}`)}`, { kind: 'error' });
+    } finally {
+      this.busy[kind] = false;
+    }
   }
 
   private changed(next: RoomState): void {
