@@ -14,6 +14,8 @@ from signaling.administration import table as administration_table
 from signaling.api import table as api_table
 from signaling.asked import table as asked_table
 from signaling.call import Call, Services
+from signaling.cards import table as cards_table
+from signaling.cards import tags
 from signaling.check import install as install_checks
 from signaling.check import table as check_table
 from signaling.endpoint import ApiError, Endpoint, read_body
@@ -36,7 +38,7 @@ log = structlog.get_logger("http")
 
 Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
 
-PAGES = ("/", "/j/{code}", "/r/{room}", "/replay/{id}", "/setup/{code}", "/login", "/admin", "/help/api", "/check")
+PAGES = ("/", "/j/{code}", "/r/{room}", "/setup/{code}", "/login", "/admin", "/help/api", "/check")
 
 FRAME = web.RequestKey("frame", str)
 """On a request: who may frame its answer."""
@@ -45,6 +47,7 @@ ENDPOINTS = [
     *api_table.endpoints,
     *replay_table.endpoints,
     *imports_table.endpoints,
+    *cards_table.endpoints,
     *shares_table.endpoints,
     *administration_table.endpoints,
 ]
@@ -157,6 +160,9 @@ def make_app(services: Services, shell: Shell, metrics: Metrics, sockets: Socket
         request[FRAME] = await ancestors(Call(request, services))
         return shell.page(request)
 
+    async def replay(request: web.Request) -> web.StreamResponse:
+        return shell.page(request, await tags(Call(request, services), request.match_info["id"]))
+
     async def static(request: web.Request) -> web.StreamResponse:
         response = shell.file(request, request.match_info["name"])
         if response is None:
@@ -185,6 +191,7 @@ def make_app(services: Services, shell: Shell, metrics: Metrics, sockets: Socket
     for path in PAGES:
         app.router.add_get(path, page)
     app.router.add_get("/embed/{share}", embed)
+    app.router.add_get("/replay/{id}", replay)
     app.router.add_get("/ws/{room}", socket)
     app.router.add_get("/metrics", read_metrics)
     app.router.add_get("/{name:.+}", static)

@@ -41,11 +41,14 @@ class Shell:
                     self.files[name] = _read(path, immutable=name.startswith("assets/"))
         self.built = "index.html" in self.files
 
-    def page(self, request: web.Request) -> web.Response:
-        """The one page, whatever the client-side route."""
+    def page(self, request: web.Request, head: str = "") -> web.Response:
+        """The one page, whatever the client-side route; `head` is HTML for its head."""
         file = self.files.get("index.html")
         if file is None:
             return web.Response(text=MISSING, content_type="text/html", status=503)
+        if head:
+            body = file.body.replace(b"</head>", head.encode() + b"</head>", 1)
+            return web.Response(body=body, headers={"Content-Type": file.kind, "Cache-Control": "no-cache"})
         return _answer(request, file)
 
     def file(self, request: web.Request, name: str) -> web.Response | None:

@@ -278,3 +278,31 @@ async def test_an_archive_goes_out_and_comes_in_by_http(recorded):
     assert ("recording-import", "member") in await recorded.audit()
     names = {path.name for path in house.server.settings.recordings_dir.iterdir()}
     assert taken["id"] in names and not any(name.startswith(".") for name in names)
+
+
+async def test_a_card_shows_what_is_public_and_nothing_else(recorded):
+    house, page = recorded.house, f"{recorded.house.url}/replay/rec1"
+
+    async def card(address):
+        async with house.http.get(f"{house.url}/api/oembed", params={"url": address}) as answer:
+            return answer.status, await answer.json()
+
+    async def head():
+        async with house.http.get(page) as answer:
+            return (await answer.text()).partition("</head>")[0]
+
+    title = (await house.server.store.recordings.get("rec1")).title
+    assert title not in await head() and (await card(page))[0] == 404
+    link = await recorded.share(sites=["https://example.org"])
+    assert title not in await head() and (await card(page))[0] == 404
+    status, told = await card(house.url + link["path"])
+    assert (status, told["type"], told["version"], told["title"]) == (200, "video", "1.0", title)
+    assert f'src="{house.url}{link["embed"]}"' in told["html"]
+    locked = await recorded.share(password="sesame")
+    members = await recorded.share(audience="members")
+    for address in (house.url + locked["path"], house.url + members["path"], house.url + link["path"][:-1],
+                    "https://elsewhere.example" + link["path"], "http://[", "", "x" * 5000):  # fmt: skip
+        assert (await card(address))[0] == 404
+    await recorded.share(audience="public")
+    assert f'property="og:title" content="{title}"' in await head()
+    assert (await card(page))[1]["type"] == "link"
