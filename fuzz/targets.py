@@ -29,6 +29,15 @@ TARGETS: dict[str, Callable[[bytes], None]] = {
 NATIVE = ("rtp", "rtcp", "extensions", "payload", "red", "dependency", "srtp", "plane")
 """Those that are in `fuzz/native` as well, with the same inputs."""
 
-LONGEST = {"sdp": 12_000, "whip": 12_000, "messages": 4_000, "glossary": 4_000, "plane": 4_000, "depacketise": 4_000}
-"""Bytes of an input, where more than `USUAL` make sense."""
+LONGEST = {
+    "sdp": 12_000,
+    "whip": 12_000,
+    "messages": 4_000,
+    "glossary": 4_000,
+    "plane": 4_000,
+    "depacketise": 4_000,
+    "dependency": 600,
+    "srtp": 1_000,
+}
+"""Bytes of an input, where not `USUAL`: several packets may be in it, or an offer of ten kilobytes."""
 USUAL = 1_500
