@@ -23,6 +23,12 @@ class Connection:
         self.aimed: dict[str, Target | None] = {}
         self.wanted: list[float] = []
         self.decisions = 0
+        self.redundant = False
+        self.lossy = False
+
+    def protect(self, estimate: float | None, cost: float, now: float) -> bool:
+        changed, self.redundant = self.redundant != self.lossy, self.lossy
+        return changed
 
     def aim(self, track: str, target: Target | None) -> None:
         self.aimed[track] = target
@@ -114,3 +120,17 @@ def test_what_is_wanted_is_told_for_probing_only_when_it_changes() -> None:
     for step in range(20):
         viewer.update(scene("a"), None, step * 0.1)
     assert len(connection.wanted) == 1 and connection.wanted[0] > 1.5e6
+
+
+def test_redundant_sound_is_set_aside_while_it_is_sent():
+    viewer, connection = made("a")
+    shown = scene("a")
+    shown.audio, shown.redundancy = 40e3, 30e3
+    viewer.update(shown, None, 2.0)
+    before = viewer.allocation.spent
+    connection.lossy = True
+    viewer.update(shown, None, 3.0)
+    assert viewer.allocation.spent == before + 30e3
+    connection.lossy = False
+    viewer.update(shown, None, 4.0)
+    assert viewer.allocation.spent == before
