@@ -16,9 +16,11 @@ import functools
 import itertools
 import os
 import struct
+from bisect import bisect_left
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from fractions import Fraction
+from operator import attrgetter
 from pathlib import Path
 
 import av
@@ -127,7 +129,8 @@ def _fill(filler: FragmentFile, data: bytes, shot: Shot) -> list[Segment]:
 
 
 def _shot(folder: Path, track: TrackIndex, shot: Shot, trims: list[Trim]) -> list[Segment]:
-    groups = [group for group in track.groups if shot.start <= group.start < shot.end]
+    first = bisect_left(track.groups, shot.start, key=attrgetter("start"))
+    groups = track.groups[first : bisect_left(track.groups, shot.end, lo=first, key=attrgetter("start"))]
     segments = [Segment(track.files[one.file], one.offset, one.size, one.start, one.end) for one in groups]
     if segments and segments[-1].end != shot.end:
         segments[-1], trim = _trim(folder, segments[-1], shot.end)

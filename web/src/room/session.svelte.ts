@@ -334,7 +334,8 @@ export class Session {
     if (next.waiting.length > before.waiting.length) this.say(t('lobby.waiting', { count: next.waiting.length }));
     const was = before.room?.recording.state;
     const is = next.room?.recording.state;
-    if (was !== is && is === 'recording') this.say(t('say.recording_on'), true);
+    // Everybody else is asked by a banner, which says so too.
+    if (was !== is && is === 'recording' && next.room?.recording.by === next.me) this.say(t('say.recording_on'), true);
     if (was === 'recording' && is !== 'recording') this.say(t('say.recording_off'));
   }
 
