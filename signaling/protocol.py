@@ -190,6 +190,14 @@ class SetLobby(Request, kw_only=True, frozen=True):
     enabled: bool
 
 
+class SetRole(Request, kw_only=True, frozen=True):
+    """Moderators: give somebody another role until the meeting ends: a viewer comes on stage, or goes back. Nobody
+    gives rights that they do not hold, or changes who stands above them."""
+
+    participant: Id
+    role: Role
+
+
 class StartRecording(Request, kw_only=True, frozen=True):
     """Needs the record permission. Everyone is told, late joiners too."""
 
@@ -273,6 +281,7 @@ ClientMessage = (
     | Admit
     | Deny
     | SetLobby
+    | SetRole
     | StartRecording
     | Consent
     | StopRecording

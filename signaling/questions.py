@@ -82,6 +82,15 @@ class RoomQuestions:
         who = self._who(person)
         return [q.id for q in self._board.all() if who in q.votes and q.public]
 
+    def tell_all(self, person: Participant) -> None:
+        """To somebody whose rights changed: what they may see now, and what not any more."""
+        seen = self.visible_to(person)
+        there = {question.id for question in seen}
+        gone = [q.id for q in self._board.all() if q.id not in there]
+        for at in range(0, max(len(seen), len(gone)), BATCH):
+            part = protocol.QuestionsChanged(changed=seen[at : at + BATCH], gone=gone[at : at + BATCH])
+            self._room.broadcast(part, [person])
+
     async def ask(self, me: Participant, message: protocol.Ask) -> None:
         """Raises Refusal."""
         who, text = self._who(me), clean_text(message.text)

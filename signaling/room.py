@@ -160,7 +160,7 @@ class Room:
         self.empty_since = None
         self.recording.named(person)
         self.words.spoken(person.id, person.spoken)
-        self._readers()
+        self.readers()
         if person.peer is not None:
             person.peer.send(self.welcome(person, resumed=False))
         self.broadcast(protocol.Joined(person=person.view()), [p for p in self.people.values() if p.id != person.id])
@@ -181,7 +181,7 @@ class Room:
             )
         person.peer, person.lost_at = peer, None
         peer.send(self.welcome(person, resumed=True))
-        self._readers()
+        self.readers()
         self.changed(person)
         if self.speaking:
             peer.send(protocol.Speakers(participants=self.speaking), key="speakers")
@@ -211,18 +211,19 @@ class Room:
         self.media.remove_participant(person.id)
         person.tracks.clear()
         self.words.left(person.id)
-        self._readers()
+        self.readers()
         self.broadcast(protocol.Left(participant=person.id, reason=reason))  # type: ignore[arg-type]
         log.info("left", room=self.id, participant=person.id, reason=reason)
 
-    def _readers(self) -> None:
+    def readers(self) -> None:
+        """Which languages somebody reads now."""
         self.words.readers(p.reads for p in self.people.values() if p.reads and p.may("caption"))
 
     def languages(self, person: Participant, spoken: str | None, reads: str | None) -> None:
         """Somebody speaks or reads another language now."""
         read_before, person.spoken, person.reads = person.reads, spoken, reads
         self.words.spoken(person.id, spoken)
-        self._readers()
+        self.readers()
         if reads != read_before and person.peer is not None:
             for caption in self.words.snapshot():
                 if _reads(person, caption):

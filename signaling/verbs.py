@@ -12,6 +12,7 @@ from signaling import protocol
 from signaling.people import Participant
 from signaling.refusal import Refusal
 from signaling.rights import NEEDED, TO_PUBLISH, outranks
+from signaling.roles import give
 from signaling.room import Room
 
 log = structlog.get_logger("verbs")
@@ -70,6 +71,8 @@ async def set_muted(room: Room, me: Participant, message: protocol.SetMuted) -> 
     track = me.tracks.get(message.track)
     if track is None:
         raise Refusal("not-found", "you have no such track", message.track)
+    if not message.muted and not me.may(TO_PUBLISH[track.source]):
+        raise Refusal("not-allowed", f"you may not publish {track.source}", track.id)
     if track.muted != message.muted:
         room.set_muted(me, track, message.muted)
 
@@ -156,6 +159,12 @@ async def set_lobby(room: Room, me: Participant, message: protocol.SetLobby) -> 
         await _audit(room, me, "lobby-on" if message.enabled else "lobby-off")
 
 
+async def set_role(room: Room, me: Participant, message: protocol.SetRole) -> None:
+    person = _person(room, message.participant)
+    if give(room, me, person, message.role):
+        await _audit(room, me, f"role-{message.role}", person.id)
+
+
 async def start_recording(room: Room, me: Participant, message: protocol.StartRecording) -> None:
     await room.recording.start(me, message.purpose)
 
@@ -210,6 +219,7 @@ VERBS: dict[type[protocol.Request], Verb] = {
     protocol.Admit: admit,
     protocol.Deny: deny,
     protocol.SetLobby: set_lobby,
+    protocol.SetRole: set_role,
     protocol.StartRecording: start_recording,
     protocol.Consent: consent,
     protocol.StopRecording: stop_recording,

@@ -200,6 +200,43 @@ async def test_tracks_are_published_seen_muted_and_muted_by_a_moderator(house):
         await media.close()
 
 
+async def test_a_viewer_comes_on_stage_and_goes_back_without_a_new_connection(house):
+    host, eva, ben = await house.join("host", "Host"), await house.join("viewer", "Eva"), await house.join(name="Ben")
+    assert (await ben.ask(protocol.SetRole(participant=eva.id, role="participant")))["code"] == "not-allowed"
+    assert (await host.ask(protocol.SetRole(participant=eva.id, role="participant")))["type"] == "ack"
+    told = await eva.wait("permissions-changed")
+    assert told["role"] == "participant" and "publish-audio" in told["permissions"]
+    assert (await ben.wait("changed", lambda m: m["person"]["id"] == eva.id))["person"]["role"] == "participant"
+    media = await published(eva, ClientTrack("microphone", "OPUS"))
+    try:
+        here = await host.wait("changed", lambda m: m["person"]["id"] == eva.id and m["person"]["tracks"])
+        track = here["person"]["tracks"][0]["id"]
+        assert (await eva.ask(protocol.RaiseHand(raised=True)))["type"] == "ack"
+        assert (await host.ask(protocol.SetRole(participant=eva.id, role="viewer")))["type"] == "ack"
+        back = await ben.wait("changed", lambda m: m["person"]["role"] == "viewer")
+        assert back["person"]["hand"] is None and all(t["muted"] for t in back["person"]["tracks"])
+        assert (await eva.ask(protocol.SetMuted(track=track, muted=False)))["code"] == "not-allowed"
+        assert (await eva.ask(protocol.SendChat(key="1", text="hello?")))["code"] == "not-allowed"
+    finally:
+        await media.close()
+
+
+async def test_nobody_gives_what_they_do_not_hold_or_rises_by_themselves(house):
+    host, other = await house.join("host", "Host"), await house.join("host", "Other")
+    moderator = await house.join(grant=house.server.services.grants.mint("demo", "moderator", time.time()), name="Mod")
+    ana = await house.join(name="Ana")
+    refused = (
+        (moderator, ana, "host"), (moderator, host, "viewer"), (moderator, moderator, "host"), (host, host, "viewer"),
+        (ana, ana, "moderator"),
+    )  # fmt: skip
+    for giver, person, role in refused:
+        assert (await giver.ask(protocol.SetRole(participant=person.id, role=role)))["code"] == "not-allowed"
+    assert (await moderator.ask(protocol.SetRole(participant=ana.id, role="moderator")))["type"] == "ack"
+    assert (await ana.wait("permissions-changed"))["role"] == "moderator"
+    assert (await host.ask(protocol.SetRole(participant=other.id, role="viewer")))["type"] == "ack"
+    assert (await host.ask(protocol.SetRole(participant="p0", role="viewer")))["code"] == "not-found"
+
+
 async def test_a_viewer_may_not_publish(house):
     viewer = await house.join("viewer", "Viewer")
     offer = protocol.PublishOffer(sdp="v=0", tracks=[protocol.TrackLabel(mid="0", source="microphone")])

@@ -327,6 +327,17 @@ export interface SetLobby {
   enabled: boolean;
 }
 
+/**
+ * Moderators: give somebody another role until the meeting ends: a viewer comes on stage, or goes back. Nobody
+ * gives rights that they do not hold, or changes who stands above them.
+ */
+export interface SetRole {
+  type: "set-role";
+  id?: number | null;
+  participant: string;
+  role: Role;
+}
+
 /** Needs the record permission. Everyone is told, late joiners too. */
 export interface StartRecording {
   type: "start-recording";
@@ -427,6 +438,7 @@ export type ClientMessage =
   | Admit
   | Deny
   | SetLobby
+  | SetRole
   | StartRecording
   | Consent
   | StopRecording

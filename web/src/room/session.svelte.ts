@@ -326,6 +326,7 @@ export class Session {
       if (old && old.hand == null && person.hand != null && person.id !== next.me) this.say(t('say.their_hand', { name: person.name }));
     }
     for (const person of before.people.values()) if (!next.people.has(person.id)) this.say(t('say.left', { name: person.name }));
+    if (before.permissions !== next.permissions) this.promoted(before, next);
     const asked = [...next.questions.values()].filter((question) => !before.questions.has(question.id));
     if (asked[0] && this.panel !== 'questions') {
       this.unseen += asked.length;
@@ -337,6 +338,23 @@ export class Session {
     // Everybody else is asked by a banner, which says so too.
     if (was !== is && is === 'recording' && next.room?.recording.by === next.me) this.say(t('say.recording_on'), true);
     if (was === 'recording' && is !== 'recording') this.say(t('say.recording_off'));
+  }
+
+  /** Somebody gave us another role: what we may not send any more is switched off here too, lights and all. */
+  private promoted(before: RoomState, next: RoomState): void {
+    const gained = next.permissions.has('publish-audio') && !before.permissions.has('publish-audio');
+    const lost = !next.permissions.has('publish-audio') && before.permissions.has('publish-audio');
+    const may = gained ? t('say.role_speaks') : lost ? t('say.role_watches') : '';
+    if (next.role) this.say(t('say.role', { role: t(`role.${next.role}`), may }).trim(), true);
+    for (const [source, permission] of [
+      ['microphone', 'publish-audio'],
+      ['camera', 'publish-video'],
+      ['screen-audio', 'publish-screen'],
+      ['screen', 'publish-screen'],
+    ] as const) {
+      if (!next.permissions.has(permission) && this.published[source]) void this.room.publisher.unpublish(source);
+    }
+    this.localVersion += 1;
   }
 
   private linkChanged(link: Link): void {
