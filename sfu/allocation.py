@@ -44,6 +44,11 @@ REGRET, FORGIVE = 6.0, 90.0
 """A fall within so many seconds of a rise means that the rise was a mistake: the hold and the margin double. After so
 many seconds without another fall all is forgotten."""
 
+QUIET, MAX_QUIET = 2.0, 30.0
+"""A fall although there was no less to spend: layers cost now more, now less, and what just fits will not in a moment.
+Nothing rises for so many seconds then, doubled each time, unless there is `PLENTY` as much to spend."""
+PLENTY = 1.1
+
 HEADROOM = 1.2
 """`wanted` asks for more than is needed, so that the estimate passes the margin though a probe shows a little less."""
 
@@ -184,7 +189,10 @@ class Allocator:
         "_held",
         "_hold",
         "_minima",
+        "_quiet",
         "_rose",
+        "_rose_with",
+        "_still",
     )
 
     def __init__(self) -> None:
@@ -194,6 +202,10 @@ class Allocator:
         self._held: dict[str, Key] = {}
         self._hold = EAGER
         self._rose = self._fell = self._dipped = float("-inf")
+        self._quiet = QUIET
+        self._still: tuple[float, float] = (float("-inf"), 0.0)
+        """Nothing rises until then, with no more than that to spend."""
+        self._rose_with = 0.0
         self._before: tuple[float, dict[str, Key], float, float, float] | None = None
         """As it was before the last dip: budget, what was held, and the rest in the order of the slots."""
 
@@ -260,7 +272,8 @@ class Allocator:
         shown = [t for t in tracks if t.visible]
         budget = float("inf") if self._budget is None else self._budget - audio
         ladders = {t.track: ladder(t) for t in shown}
-        levels = self._fill(shown, ladders, budget)
+        until, enough = self._still
+        levels = self._fill(shown, ladders, budget, now < until and (self._budget or 0.0) <= enough)
         full, wished = ladders, levels
         if any(not e.active for t in shown for e in t.encodings):
             full = {t.track: ladder(t, all_active=True) for t in shown}
@@ -281,7 +294,9 @@ class Allocator:
             tuple(name for name, level in wished.items() if level < len(full[name]) - 1),
         )
 
-    def _fill(self, shown: Sequence[Watched], ladders: Mapping[str, list[_Step]], budget: float) -> dict[str, int]:
+    def _fill(
+        self, shown: Sequence[Watched], ladders: Mapping[str, list[_Step]], budget: float, at_rest: bool = False
+    ) -> dict[str, int]:
         levels = dict.fromkeys((t.track for t in shown), 0)
         left = budget - sum(self._price(name, steps[0]) for name, steps in ladders.items())
         if left == float("inf"):
@@ -293,7 +308,7 @@ class Allocator:
                 still = []
                 for name in rising:
                     steps, level = ladders[name], levels[name]
-                    if level + 1 == len(steps):
+                    if level + 1 == len(steps) or (at_rest and self._above(name, steps[level + 1])):
                         continue
                     more = self._price(name, steps[level + 1]) - self._price(name, steps[level])
                     if more <= left:
@@ -302,6 +317,10 @@ class Allocator:
                         still.append(name)
                 rising = still
         return levels
+
+    def _above(self, track: str, step: _Step) -> bool:
+        held = self._held.get(track)
+        return held is not None and step.key > held
 
     def _price(self, track: str, step: _Step) -> float:
         """What is held costs what it costs; a step above it must leave the margin free."""
@@ -317,9 +336,14 @@ class Allocator:
         if fell:
             mistake = now - self._rose <= REGRET
             self._hold = min(MAX_HOLD, self._hold * 2) if mistake and self._hold >= HOLD else max(HOLD, self._hold)
+            if self._budget >= self._rose_with:
+                self._still = now + self._quiet, self._budget * PLENTY
+                self._quiet = min(MAX_QUIET, 2 * self._quiet)
             self._fell = now
             self._rose = float("-inf")
         elif any(key > before.get(name, key) for name, key in held.items()):
             self._rose = now
+            self._rose_with = self._budget
         elif now - self._fell > FORGIVE:
             self._hold = EAGER
+            self._quiet = QUIET
