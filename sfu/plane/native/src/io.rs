@@ -20,8 +20,9 @@ use crate::srtp::MAX_DATAGRAM;
 use crate::system::{self, Inbox, BATCH};
 
 const TICK: f64 = 0.02;
-/// What is sealed is sent before there is more of it than the cache holds.
-const FLUSH: usize = 256 << 10;
+/// What is sealed is sent before there is more of it than the cache holds, but not so early that the packets of one
+/// frame leave in several messages to each of many viewers: a message costs more than a cache miss.
+const FLUSH: usize = 1 << 20;
 const MOST_CONTROL: usize = 2048;
 const MOST_STRANGERS: usize = 256;
 const MOST_OTHERS: usize = 4096;
