@@ -85,7 +85,7 @@ def _numbers(ours: list[Token], theirs: list[Token], spoken: str, read: str) -> 
     right = _missing(target, source, theirs, ours, TONGUES.get(spoken))
     for quantity in left + right:
         found.append(Finding(_kind(quantity), "/".join(map(str, sorted(quantity.values)))))
-    found += _units(source, target, mentions(ours, spoken), mentions(theirs, read))
+    found += _units(source, target, mentions(ours, spoken), mentions(theirs, read), read in TONGUES)
     return found
 
 
@@ -118,9 +118,10 @@ def _missing(
 
 
 def _units(
-    source: list[Quantity], target: list[Quantity], ours: frozenset[str], theirs: frozenset[str]
+    source: list[Quantity], target: list[Quantity], ours: frozenset[str], theirs: frozenset[str], known: bool
 ) -> list[Finding]:
-    """Numbers that both have, with another unit behind them."""
+    """Numbers that both have, with another unit behind them. Whether one is gone can be told only where the units of
+    the language that is read are `known`."""
     found = []
     for one in source:
         same = [two for two in target if one.values & two.values and one.sure and two.sure]
@@ -129,7 +130,7 @@ def _units(
         others = {two.unit for two in same if two.unit is not None}
         if others:
             found.append(Finding("unit", f"{one.unit} became {' '.join(sorted(others))}"))
-        elif not others and one.unit in DOSE_UNITS | {"percent"} and one.unit not in theirs:
+        elif known and one.unit in DOSE_UNITS | {"percent"} and one.unit not in theirs:
             found.append(Finding("unit", f"{one.unit} is gone"))
     return found
 

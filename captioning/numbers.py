@@ -18,8 +18,10 @@ from captioning.tongues.tongue import SYMBOLS, Tongue, plain
 LARGEST_TEXT = 8_000
 """Characters read; what lies behind is not looked at."""
 
+_LETTER = "[A-Za-z\u00c0-\u024f\u0370-\u052f]"
+"""Of names with digits in them, such as COVID-19; scripts without spaces write numbers right behind words."""
 _TOKEN = re.compile(
-    r"(?P<id>[^\W\d_]+[-\u2010\u2011]?\d+(?:[-\u2010\u2011]?[^\W_]+)*)"
+    rf"(?P<id>{_LETTER}+[-\u2010\u2011]?\d+(?:[-\u2010\u2011]?(?:{_LETTER}|\d)+)*)"
     r"|(?P<number>\d{1,3}(?:[ \u00a0\u2009\u202f]\d{3})+(?![\d])(?:[.,]\d+)?|\d+(?:[.,'’٫٬]\d+)*)"
     r"|(?P<fraction>[½¼¾⅓⅔⅛])"
     r"|(?P<word>[°º]?[^\W\d_]+(?:['’][^\W\d_]+)*\$?)"
@@ -243,9 +245,8 @@ def _digits(pieces: Sequence[Token], at: int, tongue: Tongue | None) -> Quantity
     values = set(read_digits(token.raw, tongue.decimal if tongue else None))
     end = at + 1
     behind = pieces[end].text if end < len(pieces) else ""
-    east = next((factor for sign, factor in _EAST.items() if behind.startswith(plain(sign))), None)
-    if east is not None and tongue is None:
-        values |= {value * east for value in values}
+    if tongue is None and (factor := _east(behind)) > 1:
+        values |= {value * factor for value in values}
     if behind == "s" and tongue is not None and tongue.code == "en":  # the 1990s, the 90s
         values |= {Fraction(int(value) % 100) for value in values if value.denominator == 1}
         end += 1
@@ -260,7 +261,17 @@ def _digits(pieces: Sequence[Token], at: int, tongue: Tongue | None) -> Quantity
         values |= {value + int(pieces[at - 2].text) // 100 * 100 for value in values if value < 100}  # 2010-11
     if tongue is not None and _half_follows(pieces, end, tongue):
         values |= {value + Fraction(1, 2) for value in values}
-    return Quantity(frozenset(values), values != {0}, at, end)
+    # “Once a day” is 1日1回 in Japanese: without a table a one may be an article elsewhere.
+    sure = values != {0} and (tongue is not None or values != {1})
+    return Quantity(frozenset(values), sure, at, end)
+
+
+def _east(text: str) -> int:
+    """What the signs at the beginning of a text multiply by: 千万 is ten million."""
+    factor, rest = 1, text
+    while sign := next((sign for sign in _EAST if rest.startswith(plain(sign))), None):
+        factor, rest = factor * _EAST[sign], rest[len(plain(sign)) :]
+    return factor
 
 
 def _afternoon(pieces: Sequence[Token], at: int) -> bool:

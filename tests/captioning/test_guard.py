@@ -20,10 +20,13 @@ FINE = [
     ("en", "it", "Two hundred and fifty milligrams of ibuprofen.", "Duecentocinquanta milligrammi di ibuprofene."),
     ("pt", "en", "Tome 1.500 mg de paracetamol.", "Take 1,500 mg of acetaminophen."),
     ("en", "zh", "She takes 40 mg every 12 hours.", "她每12小时服用40毫克。"),
+    ("en", "zh", "Ten million people, and 20,000 doctors.", "1千万人和2万名医生。"),
+    ("en", "ja", "Give COVID-19 patients 6 mg a day.", "COVID-19の患者に1日6mgを投与する。"),
     ("en", "ar", "The temperature is 38.5 degrees.", "درجة الحرارة ٣٨٫٥ درجة."),
     ("en", "pt", "Amoxicillin, Ana.", "Amoxicilina, Ana."),
 ]
 WRONG = [
+    ("en", "zh", "She takes 40 mg every 12 hours.", "她每12小时服用400毫克。", "dose"),
     ("en", "pt", "Give 5 mg of morphine.", "Dê 50 mg de morfina.", "dose"),
     ("en", "pt", "Give 5 mg of morphine.", "Dê 5 g de morfina.", "unit"),
     ("en", "pt", "Give 5 mg of morphine.", "Dê 5 mg de metadona.", "drug"),
