@@ -145,7 +145,10 @@ class CaptionService:
 
 
 @dataclass(slots=True)
-class _Track:
+class _Voice:
+    """A track as the worker hears it, from when its owner wants captions until they do not: `stream` names that."""
+
+    track: str
     participant: str
     supervisor: Supervisor
     closed: bool = False
@@ -161,7 +164,13 @@ class RoomCaptions:
         self._service = service
         self._on_caption = on_caption
         self._clock = clock
-        self._tracks: dict[str, _Track] = {}
+        self._live: dict[str, TrackInfo] = {}
+        self._streams: dict[str, str] = {}
+        """The stream that a live track's packets go to, by track."""
+        self._voices: dict[str, _Voice] = {}
+        """By stream, until the worker has said its last words."""
+        self._opened: Counter[str] = Counter()
+        self._unheard: set[str] = set()
         self._spoken: dict[str, str] = {}
         self._readers: frozenset[str] = frozenset()
         self._segments = Segments()
@@ -177,9 +186,21 @@ class RoomCaptions:
             self._spoken.pop(participant, None)
         else:
             self._spoken[participant] = language
-        for stream, track in self._tracks.items():
-            if track.participant == participant:
-                track.supervisor.set_language(stream, language)
+        for stream, voice in self._voices.items():
+            if voice.participant == participant:
+                voice.supervisor.set_language(stream, language)
+
+    def set_heard(self, participant: str, heard: bool) -> None:
+        """Whether a person is captioned at all. Who is not is not listened to: no packet of theirs leaves this process;
+        what they had said is finished."""
+        if heard == (participant not in self._unheard):
+            return
+        (self._unheard.discard if heard else self._unheard.add)(participant)
+        for track in [t for t in self._live.values() if t.participant == participant]:
+            if heard:
+                self._listen(track)
+            else:
+                self._finish(track.id)
 
     def set_readers(self, languages: frozenset[str]) -> None:
         """The languages somebody in the room reads now (BCP 47); others are not translated to."""
@@ -201,19 +222,20 @@ class RoomCaptions:
         if self._closed:
             return
         self._closed = True
-        for stream, track in list(self._tracks.items()):
-            track.closed = True
-            track.supervisor.close(stream)
-            if track.supervisor.problem is not None:  # it has nothing to wait for
+        for stream, voice in list(self._voices.items()):
+            if not voice.closed:
+                voice.closed = True
+                voice.supervisor.close(stream)
+            if voice.supervisor.problem is not None:  # it has nothing to wait for
                 self._hear(Closed(stream))
         try:
             async with asyncio.timeout(CLOSE_WITHIN):
                 await self._empty.wait()
         except TimeoutError:
-            log.warning("room %s closed with captions still owed for %d tracks", self.key, len(self._tracks))
-        for stream in list(self._tracks):
+            log.warning("room %s closed with captions still owed for %d voices", self.key, len(self._voices))
+        for stream in list(self._voices):
             self._service._release(stream)
-        self._tracks.clear()
+        self._voices.clear()
         self._service._tell_readers(self.key, [])
         self._service._tell_glossary(self.key, [])
         self._service._rooms.discard(self)
@@ -222,55 +244,73 @@ class RoomCaptions:
 
     def track_opened(self, track: TrackInfo, room_ms: float) -> None:
         hears = track.kind == "audio" and track.source == "microphone" and track.codec.name.upper() == "OPUS"
-        if not hears or self._closed or track.id in self._tracks:
+        if not hears or self._closed or track.id in self._live:
             return
-        supervisor = self._service._adopt(self, track.id, self._spoken.get(track.participant))
-        if supervisor is not None:
-            self._tracks[track.id] = _Track(track.participant, supervisor)
-            self._empty.clear()
+        self._live[track.id] = track
+        if track.participant not in self._unheard:
+            self._listen(track)
 
     def packets(self, packets: Sequence[TapPacket]) -> None:
-        by_track: dict[str, list[Packet]] = {}
+        by_stream: dict[str, list[Packet]] = {}
         for packet in packets:
-            if packet.track in self._tracks and len(packet.payload) <= LARGEST_PAYLOAD:
-                by_track.setdefault(packet.track, []).append(Packet(packet.timestamp, packet.media_ms, packet.payload))
-        for stream, theirs in by_track.items():
-            self._tracks[stream].supervisor.packets(stream, theirs)
+            stream = self._streams.get(packet.track)
+            if stream is not None and len(packet.payload) <= LARGEST_PAYLOAD:
+                by_stream.setdefault(stream, []).append(Packet(packet.timestamp, packet.media_ms, packet.payload))
+        for stream, theirs in by_stream.items():
+            self._voices[stream].supervisor.packets(stream, theirs)
 
     def track_muted(self, track: str, muted: bool, room_ms: float) -> None:
-        if muted and (known := self._tracks.get(track)) is not None:
-            known.supervisor.flush(track)
+        if muted and (stream := self._streams.get(track)) is not None:
+            self._voices[stream].supervisor.flush(stream)
 
     def track_closed(self, track: str, room_ms: float) -> None:
-        if (known := self._tracks.get(track)) is not None and not known.closed:
-            known.closed = True
-            known.supervisor.close(track)
+        self._live.pop(track, None)
+        self._finish(track)
+
+    def _listen(self, track: TrackInfo) -> None:
+        self._opened[track.id] += 1
+        again = self._opened[track.id]
+        # A stream's utterances are counted from one: who is heard again must not write over what they said before.
+        stream = track.id if again == 1 else f"{track.id}~{again}"
+        supervisor = self._service._adopt(self, stream, self._spoken.get(track.participant))
+        if supervisor is not None:
+            self._streams[track.id] = stream
+            self._voices[stream] = _Voice(track.id, track.participant, supervisor)
+            self._empty.clear()
+
+    def _finish(self, track: str) -> None:
+        stream = self._streams.pop(track, None)
+        if stream is not None and (voice := self._voices.get(stream)) is not None and not voice.closed:
+            voice.closed = True
+            voice.supervisor.close(stream)
 
     # --- what the worker says ---
 
     def _hear(self, message: Words | Translation | Done | Closed) -> None:
-        track = self._tracks.get(message.stream)
-        if track is None:
+        voice = self._voices.get(message.stream)
+        if voice is None:
             return
         if isinstance(message, Closed):
-            del self._tracks[message.stream]
+            del self._voices[message.stream]
+            if self._streams.get(voice.track) == message.stream:
+                del self._streams[voice.track]
             self._service._release(message.stream)
-            if not self._tracks:
+            if not self._voices:
                 self._empty.set()
         elif isinstance(message, Words):
-            self._words(track, message)
+            self._words(voice, message)
         elif isinstance(message, Translation):
-            self._translation(track, message)
+            self._translation(voice, message)
 
-    def _words(self, track: _Track, words: Words) -> None:
+    def _words(self, voice: _Voice, words: Words) -> None:
         segment = f"{words.stream}.{words.utterance}"
         for other in self._segments.others(segment, words.language):
             self._publish(self._segments.retract(other))
         self._publish(
             self._segments.revise(
                 segment=segment,
-                participant=track.participant,
-                track=words.stream,
+                participant=voice.participant,
+                track=voice.track,
                 source=words.language,
                 language=words.language,
                 start=words.start,
@@ -284,12 +324,12 @@ class RoomCaptions:
             )
         )
 
-    def _translation(self, track: _Track, said: Translation) -> None:
+    def _translation(self, voice: _Voice, said: Translation) -> None:
         self._publish(
             self._segments.revise(
                 segment=f"{said.stream}.{said.utterance}",
-                participant=track.participant,
-                track=said.stream,
+                participant=voice.participant,
+                track=voice.track,
                 source=said.source,
                 language=said.language,
                 start=said.start,

@@ -19,6 +19,7 @@ class RoomCaptions(Tap, Protocol):
     """`captioning.service.RoomCaptions`."""
 
     def set_spoken(self, participant: str, language: str | None) -> None: ...
+    def set_heard(self, participant: str, heard: bool) -> None: ...
     def set_readers(self, languages: frozenset[str]) -> None: ...
     def set_glossary(self, terms: Sequence[Term]) -> None: ...
     def snapshot(self) -> list[Caption]: ...
@@ -80,9 +81,14 @@ class RoomWords:
         """What somebody says they speak; None to detect."""
         self._captions.set_spoken(participant, language)
 
+    def heard(self, participant: str, heard: bool) -> None:
+        """Whether somebody is captioned at all."""
+        self._captions.set_heard(participant, heard)
+
     def left(self, participant: str) -> None:
         """Somebody is gone; what they declared goes too."""
         self._captions.set_spoken(participant, None)
+        self._captions.set_heard(participant, True)
 
     def readers(self, languages: Iterable[str]) -> None:
         """Languages somebody reads now."""

@@ -92,6 +92,7 @@ class Hub:
             peer=peer,
             watches=watches,
             spoken=hello.spoken,
+            captioned=hello.captioned,
             reads=hello.reads,
         )
         if room.lobby_on and not person.may("moderate"):

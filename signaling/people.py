@@ -49,6 +49,7 @@ class Participant:
     watches: bool = True
     spoken: Language | None = None
     reads: Language | None = None
+    captioned: bool = True
     color: int = 0
     hand: float | None = None
     lost_at: float | None = None
@@ -74,6 +75,7 @@ class Participant:
             connected=self.peer is not None,
             quality=self.quality.level,
             consent=self.consent,
+            captioned=self.captioned,
             tracks=list(self.tracks.values()),
         )
 

@@ -83,6 +83,7 @@ class Hello(Request, kw_only=True, frozen=True):
     resume: Annotated[str, Meta(max_length=128)] | None = None
     spoken: Language | None = None
     reads: Language | None = None
+    captioned: bool = True
 
 
 class PublishOffer(Request, kw_only=True, frozen=True):
@@ -137,6 +138,12 @@ class SetLanguages(Request, kw_only=True, frozen=True):
 
     spoken: Language | None = None
     reads: Language | None = None
+
+
+class SetCaptioned(Request, kw_only=True, frozen=True):
+    """Whether what I say is captioned. Who is not is not listened to by the machine at all."""
+
+    captioned: bool
 
 
 class SendChat(Request, kw_only=True, frozen=True):
@@ -273,6 +280,7 @@ ClientMessage = (
     | MediaReport
     | SetMuted
     | SetLanguages
+    | SetCaptioned
     | SendChat
     | RaiseHand
     | MuteParticipant

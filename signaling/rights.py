@@ -37,6 +37,7 @@ NEEDED: dict[type[protocol.Request], Permission | None] = {
     protocol.MediaReport: None,
     protocol.SetMuted: None,  # one's own tracks only
     protocol.SetLanguages: "caption",
+    protocol.SetCaptioned: None,  # one's own words only
     protocol.SendChat: "chat",
     protocol.RaiseHand: "hand",
     protocol.MuteParticipant: "moderate",

@@ -160,6 +160,7 @@ class Room:
         self.empty_since = None
         self.recording.named(person)
         self.words.spoken(person.id, person.spoken)
+        self.words.heard(person.id, person.captioned)
         self.readers()
         if person.peer is not None:
             person.peer.send(self.welcome(person, resumed=False))

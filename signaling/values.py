@@ -71,7 +71,7 @@ class SubscribedTrack(Value, kw_only=True, frozen=True):
 class Person(Value, kw_only=True, frozen=True):
     """A participant as everyone sees them. `color` is an index (0 to 11) into the client's speaker palette; `quality`
     of their connection as in `Quality.level`, None before it was measured; `consent` is their answer to the recording
-    that runs, None before they gave one."""
+    that runs, None before they gave one. Who is not `captioned` does not want the machine to hear what they say."""
 
     id: str
     name: str
@@ -82,6 +82,7 @@ class Person(Value, kw_only=True, frozen=True):
     connected: bool = True
     quality: Level | None = None
     consent: Answer | None = None
+    captioned: bool = True
     tracks: list[Track] = []
 
 

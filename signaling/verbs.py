@@ -81,6 +81,13 @@ async def set_languages(room: Room, me: Participant, message: protocol.SetLangua
     room.languages(me, message.spoken, message.reads)
 
 
+async def set_captioned(room: Room, me: Participant, message: protocol.SetCaptioned) -> None:
+    if me.captioned != message.captioned:
+        me.captioned = message.captioned
+        room.words.heard(me.id, me.captioned)
+        room.changed(me)
+
+
 async def send_chat(room: Room, me: Participant, message: protocol.SendChat) -> None:
     await room.chat.send(me, message)
 
@@ -211,6 +218,7 @@ VERBS: dict[type[protocol.Request], Verb] = {
     protocol.MediaReport: media_report,
     protocol.SetMuted: set_muted,
     protocol.SetLanguages: set_languages,
+    protocol.SetCaptioned: set_captioned,
     protocol.SendChat: send_chat,
     protocol.RaiseHand: raise_hand,
     protocol.MuteParticipant: mute_participant,

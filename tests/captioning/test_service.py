@@ -93,6 +93,28 @@ async def test_lost_packets_and_pauses_in_transmission_are_silence(service: Capt
     assert 1000 + length + 30_000 <= late[0].start <= 1000 + length + 30_000 + 1_500
 
 
+async def test_who_does_not_want_captions_is_not_heard_and_may_come_back(service: CaptionService) -> None:
+    room = Room(service)
+    room.room.set_spoken("p", "en")
+    room.open("p", "t")
+    packets = clip("en-dose.opus")
+    room.send("t", packets)
+    room.room.set_heard("p", False)
+    said = [stream for stream in service._owners if stream.startswith("t")]
+    assert said == ["t"], "what was said is still being finished"
+    room.send("t", clip("en-round.opus"))
+    room.open("p", "second")
+    assert "second" not in service._owners, "no worker is told of them"
+    room.room.set_heard("p", True)
+    room.send("t", packets)
+    await room.room.close()
+    finals = room.finals("en")
+    text = " ".join(c.stable for c in finals)
+    assert len(missing(CLIPS["en-round.opus"], text)) > 5, text
+    assert text.lower().count("morphine") == 2 and {c.track for c in finals} == {"t"}, text
+    assert len({c.segment for c in finals}) == len(finals)
+
+
 async def test_mute_and_leaving_finish_what_was_said(service: CaptionService) -> None:
     room = Room(service)
     room.room.set_spoken("p", "en")

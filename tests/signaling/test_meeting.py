@@ -200,6 +200,14 @@ async def test_tracks_are_published_seen_muted_and_muted_by_a_moderator(house):
         await media.close()
 
 
+async def test_who_does_not_want_captions_says_so_and_everybody_knows(house):
+    ben, ana = await house.join(name="Ben"), await house.join(name="Ana", captioned=False)
+    assert next(p for p in ana.welcome["people"] if p["id"] == ana.id)["captioned"] is False
+    assert (await ben.wait("joined"))["person"]["captioned"] is False
+    assert (await ana.ask(protocol.SetCaptioned(captioned=True)))["type"] == "ack"
+    assert (await ben.wait("changed", lambda m: m["person"]["id"] == ana.id))["person"]["captioned"] is True
+
+
 async def test_a_viewer_comes_on_stage_and_goes_back_without_a_new_connection(house):
     host, eva, ben = await house.join("host", "Host"), await house.join("viewer", "Eva"), await house.join(name="Ben")
     assert (await ben.ask(protocol.SetRole(participant=eva.id, role="participant")))["code"] == "not-allowed"

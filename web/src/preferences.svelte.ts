@@ -17,6 +17,8 @@ const defaults = {
   captionLines: 3,
   captionPosition: 'bottom' as 'bottom' | 'top' | 'side',
   captionOriginal: false,
+  /** Whether one's own words are captioned. */
+  captioned: true,
   layout: 'auto' as 'auto' | 'grid' | 'speaker',
 };
 type Preferences = typeof defaults;

@@ -76,7 +76,7 @@ export interface IceServer {
 /**
  * A participant as everyone sees them. `color` is an index (0 to 11) into the client's speaker palette; `quality`
  * of their connection as in `Quality.level`, None before it was measured; `consent` is their answer to the recording
- * that runs, None before they gave one.
+ * that runs, None before they gave one. Who is not `captioned` does not want the machine to hear what they say.
  */
 export interface Person {
   id: string;
@@ -88,6 +88,7 @@ export interface Person {
   connected: boolean;
   quality: number | null;
   consent: Answer | null;
+  captioned: boolean;
   tracks: Track[];
 }
 
@@ -201,6 +202,7 @@ export interface Hello {
   resume?: string | null;
   spoken?: string | null;
   reads?: string | null;
+  captioned?: boolean;
 }
 
 /** The client's offer for what it sends; also a change of tracks and an ICE restart. */
@@ -266,6 +268,13 @@ export interface SetLanguages {
   id?: number | null;
   spoken?: string | null;
   reads?: string | null;
+}
+
+/** Whether what I say is captioned. Who is not is not listened to by the machine at all. */
+export interface SetCaptioned {
+  type: "set-captioned";
+  id?: number | null;
+  captioned: boolean;
 }
 
 /** `key` makes a retry harmless: a line with a key seen before is acknowledged again and not repeated. */
@@ -430,6 +439,7 @@ export type ClientMessage =
   | MediaReport
   | SetMuted
   | SetLanguages
+  | SetCaptioned
   | SendChat
   | RaiseHand
   | MuteParticipant

@@ -41,7 +41,7 @@ export class Room {
   private awaiting: { resolve: (answer: PublishAnswer) => void; reject: (reason: RequestError) => void } | null = null;
 
   constructor(options: RoomOptions) {
-    this.introduction = { grant: options.grant, name: options.name, spoken: options.spoken, reads: options.reads };
+    this.introduction = { grant: options.grant, name: options.name, spoken: options.spoken, reads: options.reads, captioned: options.captioned };
     this.captions.read(options.reads);
     this.signaling = new Signaling({ url: options.url, introduce: () => this.introduction, socket: options.socket });
     const make = options.connection ?? ((config) => new RTCPeerConnection(config));
@@ -88,6 +88,12 @@ export class Room {
 
   request(message: Outgoing): Promise<void> {
     return this.signaling.request(message);
+  }
+
+  /** Whether what one says is captioned, now and after every loss of the connection. */
+  setCaptioned(captioned: boolean): Promise<void> {
+    this.introduction.captioned = captioned;
+    return this.request({ type: 'set-captioned', captioned });
   }
 
   setLanguages(spoken: string | null, reads: string | null): Promise<void> {

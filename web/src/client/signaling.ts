@@ -34,6 +34,8 @@ export interface Introduction {
   name: string;
   spoken: string | null;
   reads: string | null;
+  /** Whether one's own words are captioned; they are if nothing is said. */
+  captioned?: boolean;
 }
 
 export interface SignalingOptions {
@@ -98,7 +100,7 @@ export class Signaling {
     this.heard = false;
     socket.onopen = () => {
       const me = this.options.introduce();
-      this.write({ type: 'hello', version: VERSION, grant: me.grant, name: me.name, resume: this.resume, spoken: me.spoken, reads: me.reads });
+      this.write({ type: 'hello', version: VERSION, grant: me.grant, name: me.name, resume: this.resume, spoken: me.spoken, reads: me.reads, captioned: me.captioned ?? true });
     };
     socket.onmessage = (event) => this.socket === socket && this.receive(event.data);
     socket.onclose = () => this.lost(socket);

@@ -11,6 +11,7 @@ const person = (id: string, change: Partial<Person> = {}): Person => ({
   hand: null,
   connected: true,
   quality: null,
+  captioned: true,
   consent: null,
   tracks: [],
   ...change,

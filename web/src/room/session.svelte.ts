@@ -63,7 +63,7 @@ export class Session {
   private closed = false;
 
   constructor(options: { url: string; grant: string; name: string; spoken: string | null; reads: string | null }, media: LocalMedia) {
-    this.room = new Room(options);
+    this.room = new Room({ ...options, captioned: preferences.captioned });
     this.stops.push(
       this.room.state.subscribe((value) => this.changed(value)),
       this.room.signaling.link.subscribe((value) => this.linkChanged(value)),
@@ -231,6 +231,17 @@ export class Session {
     if (kind === 'camera') old?.stop();
     await this.open(kind, () => (kind === 'microphone' ? devices.openMicrophone(device, true) : devices.openCamera(device, true)));
     if (kind === 'microphone') old?.stop();
+  }
+
+  /** Whether what one says is captioned. */
+  async captioned(wanted: boolean): Promise<void> {
+    preferences.captioned = wanted;
+    try {
+      await this.room.setCaptioned(wanted);
+      this.say(t(wanted ? 'say.captioned' : 'say.not_captioned'), true);
+    } catch (reason) {
+      toast(problemWords(reason), { kind: 'error' });
+    }
   }
 
   async languages(spoken: string, reads: string): Promise<void> {
