@@ -10,13 +10,13 @@ from pathlib import Path
 
 import pytest
 import pytest_asyncio
-from axe_playwright_python.async_playwright import Axe
 from playwright.async_api import Page
 
 from benchmarks.harness.browsers import Firefox, chromium
 from benchmarks.harness.server import ServerProcess
 from tests.coturn import COTURN, SECRET, Coturn, coturn
 from tests.e2e.person import Person, new_person
+from tests.e2e.test_accessibility import violations
 
 pytestmark = pytest.mark.skipif(COTURN is None, reason="coturn is not installed")
 
@@ -69,7 +69,7 @@ async def test_every_way_works_in_chromium_and_axe_agrees(server: ServerProcess)
         assert address in text and "Works" in text and "turn:127.0.0.1" in text
         for scheme in ("light", "dark"):
             await person.page.emulate_media(color_scheme="dark" if scheme == "dark" else "light")
-            assert (await Axe().run(person.page)).response["violations"] == [], scheme
+            assert await violations(person) == [], scheme
 
 
 async def test_firefox_hears_itself_too(server: ServerProcess) -> None:
