@@ -15,7 +15,8 @@ class Caption(msgspec.Struct, frozen=True, rename="camel", omit_defaults=False):
     `engine` names what translated (``firefox``, ``whisper``), None in an original; `pivot` is the language it went
     through, if any. `confidence` is 0 to 1. BCP 47 tags throughout. `guard` says what a final translation may have
     wrong: show the original beside it. `heard` is what was recognised where terms of the glossary replaced some of it;
-    `doubtful` are the words of a final original, counted from 0, that the recogniser was unsure of.
+    `doubtful` are the words of a final original, counted from 0, that the recogniser was unsure of. `corrected_by` is
+    the participant who wrote a final anew; `heard` then has the machine's words, and its translations are made again.
     """
 
     segment: str
@@ -35,3 +36,4 @@ class Caption(msgspec.Struct, frozen=True, rename="camel", omit_defaults=False):
     guard: list[Doubt] = []
     heard: str | None = None
     doubtful: list[int] = []
+    corrected_by: str | None = None

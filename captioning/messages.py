@@ -82,6 +82,17 @@ class Drop(Message, frozen=True):
     stream: str
 
 
+class Retranslate(Message, frozen=True):
+    """A person wrote a segment anew: say it in the languages that are read. `correction` is the original's revision."""
+
+    room: str
+    segment: str
+    correction: int
+    source: str
+    text: str
+    readers: list[str]
+
+
 class Stop(Message, frozen=True):
     """Leave. Nothing more is expected."""
 
@@ -135,6 +146,19 @@ class Translation(Message, frozen=True):
     guard: list[Doubt] = []
 
 
+class Retranslated(Message, frozen=True):
+    """Answer to `Retranslate`, one for each language that there is a way to."""
+
+    room: str
+    segment: str
+    correction: int
+    language: str
+    text: str
+    engine: str
+    pivot: str | None
+    guard: list[Doubt] = []
+
+
 class Done(Message, frozen=True):
     """Everything of the stream before `until` (room ms) is dealt with. `utterance` is the next number."""
 
@@ -162,8 +186,8 @@ class Beat(Message, frozen=True):
     counters: dict[str, int]
 
 
-ToWorker = OpenStream | Audio | SetLanguage | SetReaders | SetGlossary | Flush | CloseStream | Drop | Stop
-ToServer = Ready | Failed | Words | Translation | Done | Closed | Beat
+ToWorker = OpenStream | Audio | SetLanguage | SetReaders | SetGlossary | Flush | CloseStream | Drop | Retranslate | Stop
+ToServer = Ready | Failed | Words | Translation | Retranslated | Done | Closed | Beat
 
 encoder = msgspec.msgpack.Encoder()
 to_worker: msgspec.msgpack.Decoder[ToWorker] = msgspec.msgpack.Decoder(ToWorker)

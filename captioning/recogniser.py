@@ -7,7 +7,7 @@ state; it is never held while a model runs. Time is an argument, in seconds of a
 from __future__ import annotations
 
 import threading
-from collections import Counter
+from collections import Counter, deque
 from collections.abc import Callable
 from typing import Protocol
 
@@ -24,6 +24,8 @@ from captioning.messages import (
     Drop,
     Flush,
     OpenStream,
+    Retranslate,
+    Retranslated,
     SetGlossary,
     SetLanguage,
     SetReaders,
@@ -95,6 +97,7 @@ class Recogniser:
         self._busy_since: float | None = None
         self._interim_lag = 0.0
         self._counters: Counter[str] = Counter()
+        self._corrections: deque[Retranslate] = deque()
 
     # --- the hearing thread ---
 
@@ -126,6 +129,9 @@ class Recogniser:
                         self._changes(name, stream, stream.flush(), now)
                         stream.closing = True
                         self._leave(name, stream)
+                case Retranslate():
+                    self._corrections.append(message)
+                    self._work.notify()
                 case Drop(name):
                     if self._streams.pop(name, None) is not None:
                         del self._packet_at[name], self._done_at[name]
@@ -170,20 +176,29 @@ class Recogniser:
 
     # --- the recognising thread ---
 
-    def take(self, clock: Callable[[], float], patience: float) -> Job | None:
+    def take(self, clock: Callable[[], float], patience: float) -> Job | Retranslate | None:
         """Wait up to `patience` seconds for a job."""
         with self._lock:
             now = clock()
-            job = self._scheduler.next(now)
+            job = self._next(now)
             if job is None:
                 wait = self._scheduler.wait(now)
                 self._work.wait(patience if wait is None else min(patience, wait + 0.001))
-                job = self._scheduler.next(clock())
+                job = self._next(clock())
             self._busy_since = clock() if job is not None else None
             return job
 
-    def work(self, job: Job, clock: Callable[[], float]) -> None:
+    def _next(self, now: float) -> Job | Retranslate | None:
+        """Somebody waits for their correction, and a translation takes little: it goes first."""
+        return self._corrections.popleft() if self._corrections else self._scheduler.next(now)
+
+    def work(self, job: Job | Retranslate, clock: Callable[[], float]) -> None:
         """Do one job and send what came of it."""
+        if isinstance(job, Retranslate):
+            self._retranslate(job)
+            with self._lock:
+                self._busy_since = None
+            return
         began = clock()
         stream = self._streams.get(job.stream)
         if stream is not None:
@@ -378,6 +393,25 @@ class Recogniser:
                     list(result.doubts) if result is not None else [],
                 )
             )
+
+    def _retranslate(self, job: Retranslate) -> None:
+        with self._lock:
+            glossary = self._glossaries.get(job.room, NO_TERMS)
+        source = base(job.source)
+        for reader in job.readers:
+            target = base(reader)
+            route = self._translator.route(source, target)
+            if route is None:
+                continue
+            wanted = glossary.wanted(job.text, source, target)
+            result = self._translator.translate(job.text, route, None, spoken=source, read=target, wanted=wanted)
+            if result is not None:
+                doubts = list(result.doubts)
+                self._send(
+                    Retranslated(
+                        job.room, job.segment, job.correction, reader, result.text, route.engine, route.pivot, doubts
+                    )
+                )
 
     # --- figures ---
 

@@ -4,8 +4,15 @@ from __future__ import annotations
 
 from collections import OrderedDict
 
+import msgspec
+
 from captioning.caption import Caption
 from captioning.guard import Doubt
+
+
+class Outdated(ValueError):
+    """The caption is not the one that was corrected: it changed meanwhile, or is not final yet."""
+
 
 KEPT = 100
 """Finished segments kept for a late joiner."""
@@ -74,7 +81,8 @@ class Segments:
     def original(self, segment: str) -> Caption | None:
         """The newest original of a segment."""
         captions = self._newest.get(segment, {}).values()
-        return next((caption for caption in captions if caption.engine is None), None)
+        originals = [caption for caption in captions if caption.engine is None]
+        return max(originals, key=lambda one: bool(one.stable or one.tail), default=None)
 
     def retract(self, caption: Caption) -> Caption | None:
         """Take back a caption that is still open: a final with no words."""
@@ -92,6 +100,59 @@ class Segments:
             engine=caption.engine,
             pivot=caption.pivot,
         )
+
+    def correct(self, segment: str, revision: int, text: str, by: str) -> list[Caption]:
+        """A person writes a final original anew: the new original, then its translations, taken back: they are of other
+        words. `revision` is what they saw. Raises KeyError for a segment that is not kept, Outdated otherwise."""
+        languages = self._newest.get(segment, {})
+        last = self.original(segment)
+        if last is None:
+            raise KeyError(segment)
+        if not last.final or last.revision != revision:
+            raise Outdated(segment)
+        heard = last.heard if last.heard is not None else f"{last.stable} {last.tail}".strip()
+        changed = [
+            msgspec.structs.replace(
+                last,
+                revision=revision + 1,
+                stable=text,
+                tail="",
+                heard=None if heard == text else heard,
+                doubtful=[],
+                confidence=None,
+                corrected_by=by,
+            )
+        ]
+        for other in languages.values():
+            if other.engine is not None:
+                changed.append(
+                    msgspec.structs.replace(
+                        other, revision=other.revision + 1, stable="", tail="", final=True, guard=[]
+                    )
+                )
+        for caption in changed:
+            languages[caption.language] = caption
+        return changed
+
+    def retranslate(
+        self, segment: str, language: str, text: str, engine: str, pivot: str | None, guard: list[Doubt]
+    ) -> Caption | None:
+        """A corrected original's translation; None where the segment is no longer kept."""
+        languages, original = self._newest.get(segment, {}), self.original(segment)
+        if original is None or language == original.language:
+            return None
+        last = languages.get(language)
+        languages[language] = caption = msgspec.structs.replace(
+            original,
+            revision=0 if last is None else last.revision + 1,
+            language=language,
+            stable=text,
+            engine=engine,
+            pivot=pivot,
+            guard=guard,
+            heard=None,
+        )
+        return caption
 
     def others(self, segment: str, language: str) -> list[Caption]:
         """Originals of the segment in another language than this, still open: the language was heard differently."""

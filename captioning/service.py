@@ -18,7 +18,7 @@ from captioning.bus import PipeTransport, Transport
 from captioning.caption import Caption
 from captioning.config import CaptionConfig, CaptionStatus, State
 from captioning.glossary import Term, bounded
-from captioning.messages import Closed, Done, Packet, ToServer, Translation, Words
+from captioning.messages import Closed, Done, Packet, Retranslate, Retranslated, ToServer, Translation, Words
 from captioning.segment import Segments
 from captioning.supervisor import Supervisor
 from sfu.taps import RoomClock, TapPacket, TrackInfo
@@ -121,6 +121,11 @@ class CaptionService:
         for supervisor in self._supervisors:
             supervisor.set_glossary(room, terms)
 
+    def _retranslate(self, request: Retranslate) -> None:
+        ready = [supervisor for supervisor in self._supervisors if supervisor.ready is not None]
+        if ready and request.readers:
+            min(ready, key=lambda supervisor: supervisor.load).retranslate(request)
+
     def _transports(self) -> list[Transport]:
         config = self.config
         if config.redis_url:
@@ -138,6 +143,11 @@ class CaptionService:
         return [PipeTransport(msgspec.json.encode(settings), config.threads) for _ in range(config.workers)]
 
     def _receive(self, message: ToServer) -> None:
+        if isinstance(message, Retranslated):
+            for room in self._rooms:
+                if room.key == message.room:
+                    room._retranslated(message)
+            return
         if isinstance(message, Words | Translation | Done | Closed):
             owned = self._owners.get(message.stream)
             if owned is not None:
@@ -212,6 +222,16 @@ class RoomCaptions:
         """The room's terms and its organisation's, the room's first: what is beyond a bound is left out."""
         if not self._closed:
             self._service._tell_glossary(self.key, bounded(terms))
+
+    def correct(self, segment: str, revision: int, text: str, by: str) -> None:
+        """A person (`by`) writes a final anew, having seen this `revision`; translations follow. Raises KeyError for
+        words that are not kept any more, `captioning.segment.Outdated` where they changed meanwhile."""
+        original, *others = self._segments.correct(segment, revision, text, by)
+        for caption in (original, *others):
+            self._publish(caption)
+        readers = sorted({tag for tag in self._readers if tag.split("-")[0] != original.language.split("-")[0]})
+        request = Retranslate(self.key, segment, original.revision, original.language, text, readers)
+        self._service._retranslate(request)
 
     def snapshot(self) -> list[Caption]:
         """For late joiners: the last finals and what is open, oldest first."""
@@ -325,6 +345,9 @@ class RoomCaptions:
         )
 
     def _translation(self, voice: _Voice, said: Translation) -> None:
+        original = self._segments.original(f"{said.stream}.{said.utterance}")
+        if original is not None and original.corrected_by is not None:
+            return  # it is of the words before
         self._publish(
             self._segments.revise(
                 segment=f"{said.stream}.{said.utterance}",
@@ -342,6 +365,15 @@ class RoomCaptions:
                 guard=said.guard,
             )
         )
+
+    def _retranslated(self, said: Retranslated) -> None:
+        original = self._segments.original(said.segment)
+        if original is not None and original.revision == said.correction and original.corrected_by is not None:
+            self._publish(
+                self._segments.retranslate(
+                    said.segment, said.language, said.text, said.engine, said.pivot, list(said.guard)
+                )
+            )
 
     def _publish(self, caption: Caption | None) -> None:
         if caption is None:

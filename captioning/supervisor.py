@@ -26,6 +26,7 @@ from captioning.messages import (
     OpenStream,
     Packet,
     Ready,
+    Retranslate,
     SetGlossary,
     SetLanguage,
     SetReaders,
@@ -149,6 +150,10 @@ class Supervisor:
         else:
             self._glossaries.pop(room, None)
         self._tell(SetGlossary(room, terms))
+
+    def retranslate(self, request: Retranslate) -> None:
+        """Lost where no worker runs: the original stays without a translation."""
+        self._tell(request)
 
     def flush(self, stream: str) -> None:
         self._send_waiting()

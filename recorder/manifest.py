@@ -191,6 +191,8 @@ def cues_of(manifest: Manifest) -> list[Cue]:
             end=line.end,
             text=text,
             guard=line.guard.get(language, []),
+            heard=line.heard if language == line.source else None,
+            doubtful=line.doubtful if language == line.source else [],
         )
         for line in manifest.transcript
         for language, text in line.texts.items()

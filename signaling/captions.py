@@ -8,11 +8,13 @@ from typing import Protocol
 from captioning.caption import Caption
 from captioning.config import CaptionStatus
 from captioning.glossary import Term
+from captioning.segment import Outdated
 from community.glossary import ORGANISATION
 from community.store import Store
 from sfu.room import SfuRoom
 from sfu.taps import RoomClock, Tap
 from signaling.protocol import CaptionState
+from signaling.refusal import Refusal
 
 
 class RoomCaptions(Tap, Protocol):
@@ -22,6 +24,7 @@ class RoomCaptions(Tap, Protocol):
     def set_heard(self, participant: str, heard: bool) -> None: ...
     def set_readers(self, languages: frozenset[str]) -> None: ...
     def set_glossary(self, terms: Sequence[Term]) -> None: ...
+    def correct(self, segment: str, revision: int, text: str, by: str) -> None: ...
     def snapshot(self) -> list[Caption]: ...
     async def close(self) -> None: ...
 
@@ -100,6 +103,18 @@ class RoomWords:
     def glossary(self, terms: Sequence[Term]) -> None:
         """The terms that apply here, the room's own first."""
         self._captions.set_glossary(terms)
+
+    def correct(self, segment: str, revision: int, text: str, by: str) -> None:
+        """A person writes a final anew. Raises Refusal."""
+        words = " ".join("".join(c if c.isprintable() else " " for c in text).split())
+        if not words:
+            raise Refusal("malformed", "there are no words", segment)
+        try:
+            self._captions.correct(segment, revision, words, by)
+        except KeyError:
+            raise Refusal("not-found", "these words are not kept any more", segment) from None
+        except Outdated:
+            raise Refusal("conflict", "these words changed meanwhile, or are not final yet", segment) from None
 
     def snapshot(self) -> list[Caption]:
         """For those who come late."""

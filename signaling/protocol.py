@@ -146,6 +146,15 @@ class SetCaptioned(Request, kw_only=True, frozen=True):
     captioned: bool
 
 
+class CorrectCaption(Request, kw_only=True, frozen=True):
+    """Moderators: write a final original anew. `revision` is the one they saw; if it changed meanwhile the answer is
+    the error `conflict`. Translations, the recording and its transcript follow."""
+
+    segment: Annotated[str, Meta(min_length=1, max_length=80)]
+    revision: Revision
+    text: Annotated[str, Meta(min_length=1, max_length=2000)]
+
+
 class SendChat(Request, kw_only=True, frozen=True):
     """`key` makes a retry harmless: a line with a key seen before is acknowledged again and not repeated."""
 
@@ -281,6 +290,7 @@ ClientMessage = (
     | SetMuted
     | SetLanguages
     | SetCaptioned
+    | CorrectCaption
     | SendChat
     | RaiseHand
     | MuteParticipant
@@ -483,6 +493,7 @@ class Error(Message, kw_only=True, frozen=True):
         "not-found",
         "bad-sdp",
         "bad-state",
+        "conflict",
         "unavailable",
         "disk-full",
         "internal",

@@ -275,7 +275,7 @@ class RoomRecording:
     @staticmethod
     def _cue(recording: Recording, caption: Caption) -> None:
         text = f"{caption.stable} {caption.tail}".strip()
-        if text:
+        if text or caption.revision:  # words that were taken back must go from the recording too
             recording.cue(
                 Cue(
                     segment=caption.segment,

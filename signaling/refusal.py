@@ -15,6 +15,7 @@ Code = Literal[
     "not-found",
     "bad-sdp",
     "bad-state",
+    "conflict",
     "unavailable",
     "disk-full",
     "internal",

@@ -38,6 +38,7 @@ NEEDED: dict[type[protocol.Request], Permission | None] = {
     protocol.SetMuted: None,  # one's own tracks only
     protocol.SetLanguages: "caption",
     protocol.SetCaptioned: None,  # one's own words only
+    protocol.CorrectCaption: "moderate",
     protocol.SendChat: "chat",
     protocol.RaiseHand: "hand",
     protocol.MuteParticipant: "moderate",

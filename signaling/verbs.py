@@ -88,6 +88,11 @@ async def set_captioned(room: Room, me: Participant, message: protocol.SetCaptio
         room.changed(me)
 
 
+async def correct_caption(room: Room, me: Participant, message: protocol.CorrectCaption) -> None:
+    room.words.correct(message.segment, message.revision, message.text, me.id)
+    await _audit(room, me, "correct-caption", message.segment)
+
+
 async def send_chat(room: Room, me: Participant, message: protocol.SendChat) -> None:
     await room.chat.send(me, message)
 
@@ -219,6 +224,7 @@ VERBS: dict[type[protocol.Request], Verb] = {
     protocol.SetMuted: set_muted,
     protocol.SetLanguages: set_languages,
     protocol.SetCaptioned: set_captioned,
+    protocol.CorrectCaption: correct_caption,
     protocol.SendChat: send_chat,
     protocol.RaiseHand: raise_hand,
     protocol.MuteParticipant: mute_participant,

@@ -12,6 +12,7 @@ import numpy as np
 import pytest
 
 from captioning.config import CaptionConfig
+from captioning.segment import Outdated
 from captioning.service import CaptionService
 from sfu.taps import Codec, TrackInfo
 
@@ -113,6 +114,35 @@ async def test_who_does_not_want_captions_is_not_heard_and_may_come_back(service
     assert len(missing(CLIPS["en-round.opus"], text)) > 5, text
     assert text.lower().count("morphine") == 2 and {c.track for c in finals} == {"t"}, text
     assert len({c.segment for c in finals}) == len(finals)
+
+
+async def test_a_person_corrects_a_final_and_its_translations_follow(service: CaptionService) -> None:
+    room = Room(service)
+    room.room.set_readers(frozenset({"pt", "en"}))
+    room.room.set_spoken("p", "en")
+    room.open("p", "t")
+    room.send("t", clip("en-dose.opus"))
+    room.room.track_closed("t", 0)
+    await room.until(lambda: bool(room.finals("pt")))
+    wrong, before = room.finals("en")[0], room.finals("pt")[0]
+    text = "Give twenty milligrams in the left arm."
+    with pytest.raises(Outdated):
+        room.room.correct(wrong.segment, wrong.revision - 1, text, "host")
+    with pytest.raises(KeyError):
+        room.room.correct("nothing", 0, text, "host")
+    room.captions.clear()
+    room.room.correct(wrong.segment, wrong.revision, text, "host")
+    now, gone = room.captions
+    assert (now.stable, now.heard, now.corrected_by, now.revision) == (text, wrong.stable, "host", wrong.revision + 1)
+    assert (gone.language, gone.stable, gone.revision) == ("pt", "", before.revision + 1), "it was of other words"
+    await room.until(lambda: bool(room.finals("pt")))
+    again = room.finals("pt")[0]
+    assert "esquerdo" in again.stable and again.revision == gone.revision + 1, again
+    with pytest.raises(Outdated):  # somebody else was faster
+        room.room.correct(wrong.segment, wrong.revision, "Something else.", "other")
+    room.room.correct(wrong.segment, now.revision, wrong.stable, "host")
+    assert room.finals("en")[-1].heard is None, "it can be taken back"
+    await room.room.close()
 
 
 async def test_mute_and_leaving_finish_what_was_said(service: CaptionService) -> None:

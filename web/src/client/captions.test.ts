@@ -20,6 +20,7 @@ const caption = (change: Partial<Caption>): Caption => ({
   guard: [],
   heard: null,
   doubtful: [],
+  correctedBy: null,
   ...change,
 });
 const texts = (captions: Captions) => captions.lines.get().map((line) => `${line.stable}|${line.tail}`);

@@ -27,6 +27,10 @@ export interface Line {
   doubtful: readonly number[];
   /** What was recognised before terms of the glossary were put right; null where none were. */
   heard: string | null;
+  /** Revision of the words as spoken once they are final: what a correction is of. */
+  finalRevision: number | null;
+  /** The participant who wrote the words anew. */
+  correctedBy: string | null;
 }
 
 interface Entry {
@@ -172,6 +176,8 @@ export class Captions {
       guard: translated ? caption.guard : [],
       doubtful: translated ? [] : caption.doubtful,
       heard: translated ? null : caption.heard,
+      finalRevision: original?.caption.final ? original.caption.revision : null,
+      correctedBy: original?.caption.correctedBy ?? null,
     };
   }
 }

@@ -25,7 +25,8 @@ export type Source = "microphone" | "camera" | "screen" | "screen-audio";
  * `engine` names what translated (``firefox``, ``whisper``), None in an original; `pivot` is the language it went
  * through, if any. `confidence` is 0 to 1. BCP 47 tags throughout. `guard` says what a final translation may have
  * wrong: show the original beside it. `heard` is what was recognised where terms of the glossary replaced some of it;
- * `doubtful` are the words of a final original, counted from 0, that the recogniser was unsure of.
+ * `doubtful` are the words of a final original, counted from 0, that the recogniser was unsure of. `corrected_by` is
+ * the participant who wrote a final anew; `heard` then has the machine's words, and its translations are made again.
  */
 export interface Caption {
   segment: string;
@@ -45,6 +46,7 @@ export interface Caption {
   guard: ("copied" | "date" | "dose" | "drug" | "empty" | "length" | "loop" | "negation" | "number" | "percentage" | "side" | "unit")[];
   heard: string | null;
   doubtful: number[];
+  correctedBy: string | null;
 }
 
 /** Whether words can be had now, and in which languages they can be read. `problem` says why not. */
@@ -277,6 +279,18 @@ export interface SetCaptioned {
   captioned: boolean;
 }
 
+/**
+ * Moderators: write a final original anew. `revision` is the one they saw; if it changed meanwhile the answer is
+ * the error `conflict`. Translations, the recording and its transcript follow.
+ */
+export interface CorrectCaption {
+  type: "correct-caption";
+  id?: number | null;
+  segment: string;
+  revision: number;
+  text: string;
+}
+
 /** `key` makes a retry harmless: a line with a key seen before is acknowledged again and not repeated. */
 export interface SendChat {
   type: "send-chat";
@@ -440,6 +454,7 @@ export type ClientMessage =
   | SetMuted
   | SetLanguages
   | SetCaptioned
+  | CorrectCaption
   | SendChat
   | RaiseHand
   | MuteParticipant
@@ -632,7 +647,7 @@ export interface Ack {
 /** A request failed. `code` is stable; `message` is for developers (the client has its own words per code). */
 export interface Error {
   type: "error";
-  code: "bad-sdp" | "bad-state" | "disk-full" | "internal" | "malformed" | "not-allowed" | "not-found" | "too-fast" | "too-large" | "unavailable" | "unknown-type";
+  code: "bad-sdp" | "bad-state" | "conflict" | "disk-full" | "internal" | "malformed" | "not-allowed" | "not-found" | "too-fast" | "too-large" | "unavailable" | "unknown-type";
   message: string;
   id: number | null;
   about: string | null;
