@@ -1,7 +1,7 @@
 """LiveKit's server, where `livekit-server` is on the path, as `Signalling`: its WebSocket takes JSON in text frames.
 
-One node without Redis, ICE lite, one UDP port for everybody, its congestion control as it comes (our viewers report
-losses to it, and arrival times where it asks for them). Its process has one core like the others, so Go runs on one.
+One node without Redis, ICE lite, one UDP port for everybody, no congestion control (with it, tracks were paused between
+turns and did not come back). Its process has one core like the others, so Go runs on one.
 """
 
 from __future__ import annotations
@@ -40,6 +40,7 @@ rtc:
   enable_loopback_candidate: true
   use_ice_lite: true
   interfaces: {{includes: [lo]}}
+  congestion_control: {{enabled: false}}
 """
 _DATA = "m=application 9 UDP/DTLS/SCTP webrtc-datachannel"
 _NOTHING = "m=video 9 UDP/TLS/RTP/SAVPF 96\r\na=inactive\r\na=rtcp-mux\r\na=rtpmap:96 VP8/90000"
