@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import AsyncIterator
 from pathlib import Path
 
 import pytest_asyncio
+from playwright.async_api import Page
 
 from benchmarks.harness.browsers import chromium
 from benchmarks.harness.server import ServerProcess
-from tests.e2e.person import new_person
+from tests.e2e.person import Person, new_person
+from tests.e2e.test_accessibility import violations
 
 
 @pytest_asyncio.fixture(scope="module", loop_scope="module")
@@ -55,3 +58,27 @@ async def test_spoken_words_are_attributed_and_translated(server: ServerProcess,
         assert await english.run(
             f"return (function() {{ {LINES} }})().every((line) => line.participant === arguments[0])", me
         )
+        await correct(reader, english)
+
+
+async def correct(moderator: Person, other: Person) -> None:
+    """A moderator who reads Portuguese writes an English final anew; everybody gets it, and a translation of it."""
+    assert isinstance(moderator.page, Page)
+    assert await other.run("return document.querySelectorAll('[data-testid=\"correct-caption\"]').length") == 0
+    for person in (moderator, other):
+        assert isinstance(person.page, Page)
+        await person.page.keyboard.press("t")
+    await moderator.until("return !!document.querySelector('[data-testid=\"transcript\"]')")
+    await moderator.click("correct-caption")
+    assert await violations(moderator) == []
+    if pictures := os.environ.get("CONSILIUM_PICTURES"):
+        await moderator.screenshot(Path(pictures) / "correct.png")
+    await moderator.fill("correct-words", "The zebra sleeps in the left arm.")
+    await moderator.page.keyboard.press("Enter")
+    text = "return document.querySelector('[data-testid=\"transcript\"]')?.innerText.includes(arguments[0])"
+    await other.until(text, "The zebra sleeps in the left arm.")
+    await moderator.until(text, "esquerdo")
+    await other.until(text, "Corrected by Leitora")
+    assert await other.run("return document.querySelectorAll('[data-testid=\"correct-caption\"]').length") == 0
+    if pictures:
+        await moderator.screenshot(Path(pictures) / "corrected.png")
