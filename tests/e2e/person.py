@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import asyncio
 import os
 import signal
 from pathlib import Path
 from typing import Any
 
 from playwright.async_api import Browser, Page
+from playwright.async_api import Error as PlaywrightError
+from playwright.async_api import TimeoutError as TimedOut
 
 from benchmarks.harness.browsers import Firefox
 
@@ -27,7 +30,7 @@ return videos.filter((video) => video.videoWidth > 0 && video.__shown >= 3).leng
 EARS = """
 if (!window.__energy) {
   window.__energy = {};
-  const connections = [];
+  const connections = window.__connections = [];
   const Connection = window.RTCPeerConnection;
   window.RTCPeerConnection = class extends Connection {
     constructor(...values) { super(...values); connections.push(this); }
@@ -56,6 +59,28 @@ for (const track of Object.keys(window.__energy)) delete window.__energy[track];
 return true;
 """
 
+# What a page can tell of a wait that was in vain: its text, its videos, and what its connections sent and received.
+DIAGNOSIS = """
+const text = document.body.innerText.replace(/\\s+/g, ' ').slice(0, 600);
+const lines = [document.title + ' ' + document.visibilityState, text];
+for (const video of document.querySelectorAll('video')) {
+  const track = video.srcObject?.getTracks()[0];
+  lines.push(['video', video.className, video.readyState, video.paused ? 'paused' : 'playing', video.videoWidth,
+    'shown', video.__shown, track?.readyState, track?.muted ? 'muted' : ''].join(' '));
+}
+const kept = ['kind', 'rid', 'mid', 'active', 'packetsSent', 'framesEncoded', 'keyFramesEncoded', 'pliCount',
+  'packetsReceived', 'framesDecoded', 'keyFramesDecoded', 'framesDropped', 'qualityLimitationReason', 'state'];
+for (const connection of window.__connections ?? []) {
+  lines.push(['connection', connection.connectionState, connection.iceConnectionState].join(' '));
+  for (const report of (await connection.getStats()).values()) {
+    if (!['inbound-rtp', 'outbound-rtp', 'candidate-pair', 'media-source'].includes(report.type)) continue;
+    const values = kept.filter((key) => report[key] !== undefined).map((key) => key + '=' + report[key]);
+    lines.push('  ' + report.type + ' ' + values.join(' '));
+  }
+}
+return lines.join('\\n');
+"""
+
 TEXT_OF_CAPTIONS = "return document.querySelector('[data-testid=\"captions\"]')?.innerText ?? ''"
 
 
@@ -74,11 +99,27 @@ class Person:
     async def until(self, body: str, *arguments: Any, timeout: float = 30.0) -> Any:
         if isinstance(self.page, Firefox):
             return await self.page.until(body, *arguments, timeout=timeout)
-        handle = await self.page.wait_for_function(
-            f"(values) => (function() {{ {body} }}).apply(null, values)",
-            arg=list(arguments), timeout=timeout * 1000, polling=100,
-        )  # fmt: skip
+        try:
+            handle = await self.page.wait_for_function(
+                f"(values) => (function() {{ {body} }}).apply(null, values)",
+                arg=list(arguments), timeout=timeout * 1000, polling=100,
+            )  # fmt: skip
+        except TimedOut as error:
+            raise TimeoutError(f"{error}\n{await self._diagnosis()}") from None
         return await handle.json_value()
+
+    async def _diagnosis(self) -> str:
+        """Of every page of the same browser: the cause is often somebody else's."""
+        assert isinstance(self.page, Page)
+        browser = self.page.context.browser
+        told = []
+        for page in (page for context in (browser.contexts if browser else []) for page in context.pages):
+            told.append("this page:" if page is self.page else "another page:")
+            try:
+                told.append(str(await asyncio.wait_for(page.evaluate(f"async () => {{ {DIAGNOSIS} }}"), 5)))
+            except (PlaywrightError, TimeoutError) as error:
+                told.append(f"tells nothing: {error}")
+        return "\n".join(told)
 
     async def goto(self, path: str) -> None:
         url = path if path.startswith("http") else self.url + path
