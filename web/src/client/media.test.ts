@@ -91,7 +91,7 @@ beforeEach(() => {
 });
 afterEach(() => vi.useRealTimers());
 
-function publisher() {
+function publisher(refuse: (round: number) => boolean = () => false) {
   const offers: { mid: string; source: string }[][] = [];
   const muted: [string, boolean][] = [];
   const link = { up: true };
@@ -101,6 +101,7 @@ function publisher() {
       offer: async (_, labels) => {
         offers.push(labels);
         round += 1;
+        if (refuse(round)) throw new Error('refused');
         return { sdp: 'answer', tracks: Object.fromEntries(labels.map(({ mid, source }) => [mid, `${source}-${FakeConnection.all.length}`])) };
       },
       setMuted: (id, value) => void muted.push([id, value]),
@@ -111,6 +112,24 @@ function publisher() {
   );
   return { made, offers, muted, link, rounds: () => round };
 }
+
+test('an offer that is refused does not keep what was wished meanwhile', async () => {
+  const { made, offers } = publisher((round) => round === 1);
+  void made.publish('microphone', media(track()));
+  await vi.waitFor(() => expect(offers).toHaveLength(1));
+  await made.publish('camera', media(track()));
+  await vi.waitFor(() => expect(offers).toHaveLength(2));
+  expect(made.published.get()).toEqual({ microphone: { id: 'microphone-1', muted: false }, camera: { id: 'camera-1', muted: false } });
+});
+
+test('a source that ends while its offer is being made is still labelled, and inactive in the next', async () => {
+  const { made, offers } = publisher();
+  void made.publish('screen', media(track()));
+  await made.unpublish('screen');
+  await vi.waitFor(() => expect(offers).toHaveLength(2));
+  expect(offers).toEqual([[{ mid: '0', source: 'screen' }], []]);
+  expect(made.published.get()).toEqual({});
+});
 
 test('publishing labels its m-line and learns the track id; muting needs no new offer', async () => {
   const { made, offers, muted } = publisher();

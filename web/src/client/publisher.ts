@@ -201,19 +201,22 @@ export class Publisher {
     this.wanted = true;
     if (this.working || this.closed) return;
     this.working = true;
-    try {
-      while (this.wanted && !this.closed && this.channel.reachable()) {
-        this.wanted = false;
+    while (this.wanted && !this.closed && this.channel.reachable()) {
+      this.wanted = false;
+      try {
         await this.offerOnce();
+      } catch (reason) {
+        if (!this.channel.reachable()) this.wanted = true; // Once more when the server is back.
+        else await this.refused(reason);
       }
-    } catch (reason) {
-      if (this.channel.reachable()) {
-        this.problem(reason);
-        if (this.pc && this.pc.signalingState !== 'stable') await this.pc.setLocalDescription({ type: 'rollback' }).catch(() => this.dropConnection());
-      } else this.wanted = true; // Once more when the server is back.
-    } finally {
-      this.working = false;
     }
+    this.working = false;
+  }
+
+  /** What was wished meanwhile still gets its offer; the one that failed is not tried again. */
+  private async refused(reason: unknown): Promise<void> {
+    this.problem(reason);
+    if (this.pc && this.pc.signalingState !== 'stable') await this.pc.setLocalDescription({ type: 'rollback' }).catch(() => this.dropConnection());
   }
 
   private async offerOnce(): Promise<void> {
@@ -225,7 +228,8 @@ export class Publisher {
     const labels: TrackLabel[] = [];
     for (const slot of this.slots.values()) {
       const mid = slot.transceiver?.mid;
-      if (!slot.active || mid == null) continue;
+      // By what the offer says: a source may have ended since it was made.
+      if (mid == null || slot.transceiver?.direction !== 'sendonly') continue;
       const { width, height } = slot.track?.kind === 'video' ? slot.track.getSettings() : {};
       labels.push({ mid, source: slot.source, ...(width && height && { width: Math.round(width), height: Math.round(height) }) });
     }
