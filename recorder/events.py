@@ -72,6 +72,18 @@ class Spoke(Event, frozen=True, kw_only=True):
     participant: str | None
 
 
+class Spotlit(Event, frozen=True, kw_only=True):
+    """`participant` is to be shown whoever speaks, until further notice; None: nobody."""
+
+    participant: str | None
+
+
+class Aired(Event, frozen=True, kw_only=True):
+    """From here on it was broadcast live, or not any more."""
+
+    on: bool
+
+
 class Said(Event, frozen=True, kw_only=True):
     cue: Cue
 
@@ -106,7 +118,9 @@ class Ended(Event, frozen=True, kw_only=True):
     """A clean stop."""
 
 
-AnyEvent = Began | Opened | Filed | Muted | Closed | Named | Spoke | Said | Wrote | Asked | Failed | Ended
+AnyEvent = (
+    Began | Opened | Filed | Muted | Closed | Named | Spoke | Spotlit | Aired | Said | Wrote | Asked | Failed | Ended
+)
 
 encode = msgspec.json.Encoder().encode
 _decoder: msgspec.json.Decoder[AnyEvent] = msgspec.json.Decoder(AnyEvent)

@@ -120,6 +120,8 @@ def fragment(sequence: int, samples: Sequence[Sample]) -> bytes:
     )
 
 
+TIME_OFFSET = 8 + 16 + 8 + 16 + 12
+"""From the start of a fragment that `fragment` wrote to its tfdt time, eight bytes big endian."""
 DURATION_OFFSET = 8 + 16 + 8 + 16 + 20 + 8 + 4 + 8
 """From the start of a fragment that `fragment` wrote to the first sample's duration, four bytes big endian."""
 

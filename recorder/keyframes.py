@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from sfu.taps import TapPacket
 
-EVERY_MS = 4_000
+EVERY_MS, LIVE_EVERY_MS = 4_000, 2_000
+"""While somebody watches live, segments must be short."""
 RETRY_MS = 400
 FRESH_MS = 300
 """A key frame this young serves a new wish."""
@@ -14,6 +15,7 @@ class KeyframeWish:
     """One video track's state. Each method returns true when a request should go out now."""
 
     def __init__(self) -> None:
+        self.every = EVERY_MS
         self._key = -1e12
         self._asked = -1e12
         self._wanted = False
@@ -32,7 +34,7 @@ class KeyframeWish:
         return self._ask(now)
 
     def _ask(self, now: float) -> bool:
-        due = self._wanted or now - self._key >= EVERY_MS
+        due = self._wanted or now - self._key >= self.every
         if not due or now - self._asked < RETRY_MS:
             return False
         self._asked = now

@@ -7,6 +7,7 @@ has no gap.
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from fractions import Fraction
 from pathlib import Path
 
@@ -21,6 +22,8 @@ from recorder.parts import FragmentFile, Group, MediaFileInfo, scan
 RATE = 48_000
 FRAME = 960
 LAG_MS = 1_500
+RUN = RATE // FRAME
+"""Packets of a fragment."""
 AHEAD = RATE * 12
 """Samples: how far past the encoded end a packet may lie. Further is a lie about time and is left out."""
 _KNEE = 0.8
@@ -78,6 +81,10 @@ class Mixer:
         """`begun`: what a crash left of it is taken over."""
         self.groups: list[Group] = []
         self.late = 0
+        self.run = RUN
+        self.heard: Callable[[MediaFileInfo, int, bytes, int, int], None] | None = None
+        """Told of every fragment: the file, where, what, from and to in ms."""
+        self._cut = -1
         path = folder / self.NAME
         self.position = 0
         if begun and path.is_file() and path.stat().st_size >= begun.head:
@@ -141,14 +148,21 @@ class Mixer:
         data = b"".join(bytes(packet) for packet in self._encoder.encode(frame))
         self._run.append(Sample(self.position, FRAME, True, data))
         self.position += FRAME
-        if len(self._run) == RATE // FRAME:
+        if len(self._run) >= self.run or self.position == self._cut:
             self.flush()
+
+    def cut(self, position: int) -> None:
+        """A fragment is to begin at the first packet at or after `position`."""
+        self._cut = -(-position // FRAME) * FRAME
 
     def flush(self) -> None:
         if self._run:
             data = self._file.fragment(self._run)
-            self._index(self._file.size, len(data), self._run[0].time, self.position)
+            offset = self._file.size
+            self._index(offset, len(data), self._run[0].time, self.position)
             self._file.append(data)
+            if self.heard is not None:
+                self.heard(self.info, offset, data, self._run[0].time // 48, self.position // 48)
             self._run = []
 
     def _index(self, offset: int, size: int, start: int, end: int) -> None:

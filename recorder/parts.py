@@ -176,6 +176,8 @@ class VideoParts:
         self._group: tuple[int, int] | None = None  # offset, start
         self._end = 0
         self._allowed, self._counted = float(FILES_AT_ONCE), 0
+        self.seen: Callable[[MediaFileInfo, int, bytes, int, int, bool], None] | None = None
+        """Told of every frame: the file, where its fragment will lie, its bytes, from and to in ms, if it is key."""
 
     def frame(self, time: int, frame: Frame) -> bool:
         """Takes a frame; False when it is of no use because a key frame must come first."""
@@ -241,7 +243,10 @@ class VideoParts:
         if not self._part:
             self._part_start = time
         self._end = max(until, time + 1)
-        self._part += self._file.fragment([Sample(time, self._end - time, frame.key, frame.data)])
+        data = self._file.fragment([Sample(time, self._end - time, frame.key, frame.data)])
+        if self.seen is not None:
+            self.seen(self._file.info, self._file.size + len(self._part), data, time, self._end, frame.key)
+        self._part += data
         if self._end - self._part_start >= PART_MS:
             self._flush()
 

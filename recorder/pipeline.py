@@ -7,8 +7,12 @@ from collections.abc import Callable
 from pathlib import Path
 
 from recorder.depacketise import Depacketiser, depacketiser
-from recorder.events import AnyEvent, Closed, Filed, Muted, Opened
-from recorder.mix import LAG_MS, Mixer, Voice
+from recorder.events import Aired, AnyEvent, Closed, Filed, Muted, Opened, Spoke, Spotlit
+from recorder.live import edge
+from recorder.live.edge import Edge
+from recorder.live.segmenter import PART_MS
+from recorder.live.stream import News
+from recorder.mix import FRAME, LAG_MS, RATE, RUN, Mixer, Voice
 from recorder.parts import CAMERA_HOLD_MS, AudioClock, AudioParts, MediaFileInfo, Timeline, VideoParts
 from sfu.taps import TapPacket
 
@@ -72,6 +76,9 @@ class Pipeline:
         self._folder = folder
         self._log = log
         self._now = origin
+        self._edge: Edge | None = None
+        self._speaker: str | None = None
+        self._spotlight: str | None = None
         self.mixer = Mixer(folder, mix)
         self._file(MIX)(self.mixer.info)
 
@@ -82,18 +89,60 @@ class Pipeline:
         kind = VideoTrack if event.kind == "video" else AudioTrack
         track = kind(event, self.origin, self._folder, self._file(event.index))
         self.tracks[event.index] = track
+        self._show(event.index, track)
         return track
 
     def mute(self, event: Muted) -> None:
         track = self.tracks.get(event.index)
         if event.muted and isinstance(track, VideoTrack):
             track.parts.stop(round(event.at - self.origin))
+            if self._edge is not None:
+                self._edge.director.stopped(event.index)
 
     def close(self, event: Closed) -> None:
         track = self.tracks.get(event.index)
         if track and track.closed is None:
             track.closed = event.at - self.origin
             track.parts.close(round(track.closed))
+            if self._edge is not None:
+                self._edge.director.stopped(event.index)
+
+    def happened(self, event: AnyEvent) -> None:
+        """What else decides who is shown live, and when anything is."""
+        if isinstance(event, Spoke):
+            self._speaker = event.participant
+        elif isinstance(event, Spotlit):
+            self._spotlight = event.participant
+        elif isinstance(event, Aired):
+            self._air(event)
+        if self._edge is not None:
+            self._edge.director.speaker, self._edge.director.spotlight = self._speaker, self._spotlight
+
+    def _air(self, event: Aired) -> None:
+        if not event.on and self._edge is not None:
+            self.mixer.flush()
+            self._edge.close()
+            self.mixer.run, self.mixer.heard = RUN, None
+            for track in self.tracks.values():
+                if isinstance(track, VideoTrack):
+                    track.parts.seen = None
+        elif event.on and self._edge is None:
+            begin = round(event.at - self.origin)
+            self._edge = Edge(begin)
+            self.mixer.run, self.mixer.heard = PART_MS * RATE // FRAME // 1000, self._edge.sound
+            self.mixer.cut(begin * 48)
+            for index, track in self.tracks.items():
+                if track.closed is None:
+                    self._show(index, track)
+
+    def _show(self, index: int, track: VideoTrack | AudioTrack) -> None:
+        if self._edge is not None and isinstance(track, VideoTrack):
+            self._edge.director.opened(index, track.opened.participant, track.opened.source == "screen")
+            track.parts.seen = self._edge.picture(index)
+
+    def aired(self) -> list[News]:
+        """What is new of the live programme."""
+        return self._edge.drain() if self._edge is not None else []
 
     def packet(self, index: int, packet: TapPacket) -> None:
         """Packets of a track in order."""
@@ -113,7 +162,10 @@ class Pipeline:
     def advance(self, room_ms: float) -> None:
         """Mixes what is old enough."""
         self._now = room_ms
-        self.mixer.advance(int((room_ms - self.origin - LAG_MS) * 48))
+        lag = edge.LAG_MS if self.mixer.heard is not None else LAG_MS
+        self.mixer.advance(int((room_ms - self.origin - lag) * 48))
+        if self._edge is not None and self.mixer.heard is not None:
+            self._edge.advance(round(room_ms - self.origin))
 
     def sync(self) -> None:
         """Everything written so far is on disk when this returns."""
@@ -136,5 +188,6 @@ class Pipeline:
                 except OSError as error:
                     problem = error
         self.mixer.finish(int(max(SHORTEST_MS, room_ms - self.origin) * 48))
+        self._air(Aired(at=room_ms, on=False))
         if problem:
             raise problem

@@ -12,14 +12,15 @@ import logging
 import math
 import shutil
 from collections.abc import Callable, Sequence
-from datetime import datetime
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 from recorder import archive, events
 from recorder.archive import ArchiveError
 from recorder.conclude import State, conclude
 from recorder.export import ExportError, export
-from recorder.keyframes import KeyframeWish
+from recorder.keyframes import LIVE_EVERY_MS, KeyframeWish
+from recorder.live.stream import News, Stream
 from recorder.manifest import (
     ChatLine,
     Cue,
@@ -54,6 +55,7 @@ __all__ = [
     "Recording",
     "RecordingNotFound",
     "Speech",
+    "Stream",
     "Track",
     "export",
     "load",
@@ -92,7 +94,13 @@ class Recording:
         self._tracks: dict[str, tuple[int, TrackInfo]] = {}
         self._wishes: dict[str, KeyframeWish] = {}
         self._opened = 0
+        self._stream: Stream | None = None
         self._manifest: asyncio.Task[Manifest] | None = None
+
+    @property
+    def origin(self) -> float:
+        """The room time at which it began."""
+        return self._writer.pipeline.origin
 
     @property
     def problem(self) -> str | None:
@@ -129,6 +137,8 @@ class Recording:
         )
         if track.kind == "video":
             self._wishes[track.id] = KeyframeWish()
+            if self._stream is not None:
+                self._wishes[track.id].every = LIVE_EVERY_MS
             self._wish(track.id)
 
     def packets(self, packets: Sequence[TapPacket]) -> None:
@@ -202,9 +212,37 @@ class Recording:
         if participant in self._left_out:
             participant = None
         self._put(events.Spoke(at=self._clock.now(), participant=participant))
+        self._wish_of(participant)
+
+    def _wish_of(self, participant: str | None) -> None:
         for track, (_, info) in self._tracks.items():
             if info.participant == participant and info.kind == "video":
                 self._wish(track)
+
+    def spotlight(self, participant: str | None) -> None:
+        """Who is to be shown live whoever speaks; None: nobody."""
+        self._put(events.Spotlit(at=self._clock.now(), participant=participant))
+        self._wish_of(participant)
+
+    def air(self) -> Stream:
+        """From now on it is a live programme too. Again: the same one. Raises RuntimeError once it is finished."""
+        if self._stream is not None:
+            return self._stream
+        if self._manifest is not None:
+            raise RuntimeError("the recording is finished")
+        now, loop = self._clock.now(), asyncio.get_running_loop()
+        stream = Stream(self._path, datetime.now(UTC) - timedelta(milliseconds=now - self.origin))
+
+        def tell(news: list[News]) -> None:
+            with contextlib.suppress(RuntimeError):  # the loop has closed
+                loop.call_soon_threadsafe(stream.take, news)
+
+        self._stream, self._writer.on_news = stream, tell
+        self._put(events.Aired(at=now, on=True))
+        for track, wish in self._wishes.items():
+            wish.every = LIVE_EVERY_MS
+            self._wish(track)
+        return stream
 
     def cue(self, cue: Cue) -> None:
         """Final words in one language; a later revision replaces an earlier one."""
@@ -241,8 +279,13 @@ class Recording:
         """Stops and returns the manifest; the replay is ready then. Again: the same manifest. Raises OSError."""
         if self._manifest is None:
             self._manifest = asyncio.create_task(asyncio.to_thread(self._finish, self._clock.now()))
-            self._manifest.add_done_callback(lambda _: self._finished(self._path.name))
+            self._manifest.add_done_callback(self._ended)
         return await asyncio.shield(self._manifest)
+
+    def _ended(self, _: asyncio.Task[Manifest]) -> None:
+        if self._stream is not None:
+            self._stream.finish()
+        self._finished(self._path.name)
 
     def _finish(self, now: float) -> Manifest:
         writer = self._writer

@@ -18,8 +18,9 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 
 from recorder import events
-from recorder.events import AnyEvent, Closed, Muted, Opened
+from recorder.events import Aired, AnyEvent, Closed, Muted, Opened, Spoke, Spotlit
 from recorder.journal import JournalFile, pack
+from recorder.live.stream import News
 from recorder.pipeline import Pipeline
 from recorder.space import Space
 from sfu.taps import TapPacket
@@ -66,6 +67,8 @@ class Writer:
         again; with less than `floor` bytes left recording stops. Raises OSError."""
         self.problem: str | None = None
         self.refused = 0
+        self.on_news: Callable[[list[News]], None] | None = None
+        """Told in the thread what is new of the live programme."""
         self._failed_at: float | None = None
         self._folder = folder
         self._now = now
@@ -133,6 +136,7 @@ class Writer:
             try:
                 self._take_all()
                 self.pipeline.advance(self._now())
+                self._tell()
                 if time.monotonic() - synced >= SYNC_S:
                     synced = time.monotonic()
                     for journal in (self._log, *self._journals.values()):
@@ -145,6 +149,10 @@ class Writer:
                     self.pipeline.sync()
             except Exception as error:  # a thread that dies would leave a recording that nobody knows has ended
                 self._fail(error)
+
+    def _tell(self) -> None:
+        if self.on_news is not None and (news := self.pipeline.aired()):
+            self.on_news(news)
 
     def _look(self, now: float) -> None:
         """Raises OSError while there is still room to stop cleanly."""
@@ -184,6 +192,8 @@ class Writer:
                 self.pipeline.mute(item)
             elif isinstance(item, Closed):
                 self.pipeline.close(item)
+            elif isinstance(item, Spoke | Spotlit | Aired):
+                self.pipeline.happened(item)
         if newest > -math.inf:
             # Not the clock: when the disk lags, voices that still wait in the queue must not be mixed past.
             self.pipeline.advance(newest)
@@ -210,6 +220,7 @@ class Writer:
         last = events.Failed(at=room_ms, reason=self.problem) if self.problem else events.Ended(at=room_ms)
         try:
             self.pipeline.finish(room_ms)
+            self._tell()
             self._append_event(last)
         except Exception as error:
             if self.problem is None:

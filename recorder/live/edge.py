@@ -1,0 +1,51 @@
+"""The writer thread's side of a live programme: pieces from parts and mix go in, segments and parts come out."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+from recorder.live.director import Director
+from recorder.live.segmenter import Part, Piece, Segment, Segmenter
+from recorder.live.stream import News
+from recorder.parts import MediaFileInfo
+
+AUDIO_SEGMENT_MS = 2_000
+LAG_MS = 400
+"""How far the mix stays behind the clock while somebody listens live: a voice that comes later is left out of it."""
+
+
+class Edge:
+    """One live programme, from `begin` (ms of the recording) on."""
+
+    def __init__(self, begin: int) -> None:
+        self._news: list[News] = []
+        self._begin = begin
+        self._video = Segmenter(lambda one: self._out("v", one))
+        self._audio = Segmenter(lambda one: self._out("a", one), AUDIO_SEGMENT_MS)
+        self.director = Director(begin, self._video.add)
+
+    def _out(self, letter: str, one: Part | Segment) -> None:
+        self._news.append((letter, one))
+
+    def picture(self, track: int) -> Callable[[MediaFileInfo, int, bytes, int, int, bool], None]:
+        """What a video track's parts are to tell."""
+        return lambda *frame: self.director.piece(track, Piece(*frame))
+
+    def sound(self, file: MediaFileInfo, offset: int, data: bytes, start: int, end: int) -> None:
+        """A fragment of the mix, which has no holes. Times in ms."""
+        if start >= self._begin:
+            self._audio.add(Piece(file, offset, data, start, end, True))
+
+    def advance(self, now: int) -> None:
+        """`now` in ms of the recording."""
+        self.director.advance(now)
+
+    def close(self) -> None:
+        """Ends the last segments."""
+        self._video.close()
+        self._audio.close()
+
+    def drain(self) -> list[News]:
+        """What is finished since the last time."""
+        news, self._news = self._news, []
+        return news
