@@ -7,12 +7,15 @@ import secrets
 from collections.abc import AsyncIterator
 from pathlib import Path
 
+import aiohttp
 import pytest
 import pytest_asyncio
 from playwright.async_api import Page
 
 from benchmarks.harness.browsers import chromium, firefox, watch_console
 from benchmarks.harness.server import ServerProcess
+from sfu.client import MediaClient
+from signaling.client import Participant, redeem
 from tests.e2e.person import Lid, Person, new_person
 
 
@@ -101,6 +104,28 @@ async def test_chat_hand_and_mute_reach_the_others(server: ServerProcess) -> Non
             "return [...document.querySelectorAll('[data-testid=\"tile\"]')].some("
             "(tile) => tile.innerText.includes('Ben') && tile.querySelector('.off'))"
         )
+
+
+LOST = [f"Lost {number}" for number in range(6)]
+"""With more than five others there one is large, and a strip that is not all in sight."""
+
+
+async def test_people_whose_connection_stays_lost_make_room_for_those_who_are_there(server: ServerProcess) -> None:
+    stage = """return document.querySelector('[data-testid="stage"]').dataset.layout === arguments[0]"""
+    async with chromium() as browser, aiohttp.ClientSession() as http:
+        ana, ben = await new_person(browser, server.url), await new_person(browser, server.url)
+        await ana.join(server.links["host"], "Ana")
+        lost = [Participant(http, MediaClient(), name) for name in LOST]
+        for person in lost:
+            await person.enter(await redeem(http, server.links["guest"]))
+        await ana.until(stage, "speaker")
+        for person in lost:
+            await person.vanish()
+        await ana.until(stage, "grid")
+        await ben.join(server.links["guest"], "Ben")
+        await ana.sees(1)
+        order = await ana.run("return [...document.querySelectorAll('[data-testid=\"tile\"]')].map((t) => t.ariaLabel)")
+        assert order.index("Ben") < order.index("Ana (you)") < min(order.index(name) for name in LOST)
 
 
 async def test_a_link_that_is_not_one_says_so(server: ServerProcess) -> None:

@@ -11,6 +11,7 @@ import { isWebKit, whenInterrupted } from '../client/webkit';
 import { toast } from '../components/toasts.svelte';
 import { type MessageKey, t } from '../i18n.svelte';
 import { preferences } from '../preferences.svelte';
+import { Absence } from './absence';
 
 export type Panel = 'chat' | 'people' | 'transcript' | 'questions';
 
@@ -55,11 +56,16 @@ export class Session {
   readonly busy = $state<Partial<Record<Source, boolean>>>({});
   readonly me = $derived(this.state.me ? (this.state.people.get(this.state.me) ?? null) : null);
   readonly others = $derived([...this.state.people.values()].filter((person) => person.id !== this.state.me));
+  /** Ids of those whose connection has been lost for a while. */
+  absent = $state.raw<ReadonlySet<string>>(new Set());
+  readonly present = $derived(this.others.filter((person) => !this.absent.has(person.id)));
   readonly micOn = $derived(this.published.microphone !== undefined && !this.published.microphone.muted);
   readonly cameraOn = $derived(this.published.camera !== undefined && !this.published.camera.muted);
   readonly sharing = $derived(this.published.screen !== undefined);
   readonly recording = $derived(this.state.room?.recording ?? null);
   private readonly stops: (() => void)[] = [];
+  private readonly absence = new Absence();
+  private looking: ReturnType<typeof setTimeout> | undefined;
   private closed = false;
 
   constructor(options: { url: string; grant: string; name: string; spoken: string | null; reads: string | null }, media: LocalMedia) {
@@ -266,6 +272,7 @@ export class Session {
 
   close(): void {
     this.closed = true;
+    clearTimeout(this.looking);
     for (const stop of this.stops.splice(0)) stop();
   }
 
@@ -327,9 +334,17 @@ export class Session {
     }
   }
 
+  private look(known: (id: string) => boolean): void {
+    clearTimeout(this.looking);
+    const wait = this.absence.look(this.others, performance.now(), known);
+    this.absent = this.absence.absent;
+    if (wait !== null) this.looking = setTimeout(() => this.look(() => true), wait);
+  }
+
   private changed(next: RoomState): void {
     const before = this.state;
     this.state = next;
+    if (before.people !== next.people) this.look((id) => before.people.has(id));
     if (before.phase !== 'in' || next.phase !== 'in') return;
     for (const person of next.people.values()) {
       const old = before.people.get(person.id);
