@@ -42,17 +42,20 @@ class Edge:
 
 
 class Connection:
-    """`on_ready` is called once the plane has its transport; `on_state` at each change of `state`."""
+    """`room` is the one whose streams it carries. `on_ready` is called once the plane has its transport, `on_state` at
+    each change of `state`."""
 
     def __init__(
         self,
         edge: Edge,
         kind: ConnectionKind,
+        room: str,
         on_ready: Callable[[], None],
         on_state: Callable[[ConnectionState], None],
     ) -> None:
         self.id = f"{kind}-{secrets.token_hex(8)}"
         self.kind = kind
+        self._room = room
         self.session = str(secrets.randbits(62))
         self.version = 0
         self.ready = False
@@ -149,7 +152,7 @@ class Connection:
     def _on_keys(self, keys: SrtpKeys) -> None:
         if self.state == "closed":
             return
-        self._edge.plane.add_transport(self.id, keys, self._route)
+        self._edge.plane.add_transport(self.id, keys, self._route, self._room)
         self.ready = True
         self._on_ready()
         self._update()

@@ -19,6 +19,7 @@ class SdpError(ValueError):
 @dataclass(frozen=True)
 class SfuConfig:
     """Settings of one server. `public_addresses` replaces the candidates found by itself; `port` 0 picks a free one.
+    `threads`: of the native plane, each forwards whole rooms.
     `redundancy`: when sound goes out with it (`sfu.redundancy`); "off" takes none from publishers either."""
 
     host: str = "0.0.0.0"
@@ -27,6 +28,7 @@ class SfuConfig:
     plane: Literal["auto", "python", "native"] = "auto"
     max_bitrate: int = 2_500_000
     redundancy: Wish = "auto"
+    threads: int = 1
 
 
 @dataclass(frozen=True)

@@ -1,10 +1,11 @@
-"""The one UDP port and the TCP port of the same number: the only sockets media ever uses.
+"""The one UDP port and the TCP port of the same number: the only ones media ever uses.
 
 What arrives is sorted by its first byte (RFC 7983) after its size was checked; what is none of STUN, DTLS and SRTP is
 dropped and counted. A UDP route is the socket address itself; a TCP route (RFC 6544, framed per RFC 4571) is its
 connection. A TCP connection has to bring an authentic STUN request soon or is closed.
 
-Where the plane reads the UDP socket itself (`Ports.plane`), what it leaves to others comes from it in batches.
+Where the plane reads UDP itself (`Ports.plane`), by a socket for each of its threads that share the port, what it
+leaves to others comes from it in batches.
 """
 
 from __future__ import annotations
@@ -55,6 +56,7 @@ class Ports:
         self.plane: SocketPlane | None = None
         """Who reads the UDP socket in our stead; set before the start."""
         self._udp: socket.socket | None = None
+        self._others: list[socket.socket] = []
         self._reading = -1
         self._server: asyncio.Server | None = None
         self._connections: set[_TcpRoute] = set()
@@ -85,15 +87,7 @@ class Ports:
 
     async def _bind(self, family: int, host: str, address: tuple[str, int]) -> None:
         loop = asyncio.get_running_loop()
-        udp = socket.socket(family, socket.SOCK_DGRAM)
-        self._udp = udp
-        udp.setblocking(False)
-        if family == socket.AF_INET6 and host == "::":
-            udp.setsockopt(socket.IPPROTO_IPV6, socket.IPV6_V6ONLY, 0)
-        for option, forced in ((socket.SO_RCVBUF, 33), (socket.SO_SNDBUF, 32)):
-            udp.setsockopt(socket.SOL_SOCKET, option, SOCKET_BUFFER)
-            with contextlib.suppress(OSError):  # SO_*BUFFORCE, for root only
-                udp.setsockopt(socket.SOL_SOCKET, forced, SOCKET_BUFFER)
+        udp = self._udp = _udp_socket(family, host)
         udp.bind(address)
         self.host, self.port = host, udp.getsockname()[1]
         tcp = socket.socket(family, socket.SOCK_STREAM)
@@ -107,7 +101,15 @@ class Ports:
         except OSError:
             tcp.close()
             raise
-        self._reading = udp.fileno() if self.plane is None else self.plane.serve(udp)
+        if self.plane is not None and self.plane.threads > 1:
+            # The first one was bound alone, so that a port that another server has is refused; only now it is shared.
+            udp.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEPORT, 1)
+            for _ in range(self.plane.threads - 1):
+                other = _udp_socket(family, host)
+                self._others.append(other)
+                other.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEPORT, 1)
+                other.bind(udp.getsockname())
+        self._reading = udp.fileno() if self.plane is None else self.plane.serve([udp, *self._others])
         loop.add_reader(self._reading, self._readable if self.plane is None else self._poll)
 
     async def stop(self) -> None:
@@ -124,9 +126,11 @@ class Ports:
             self._reading = -1
             if self.plane is not None:
                 self.plane.release()
-        if self._udp is not None:
-            self._udp.close()
-            self._udp = None
+        for sock in (self._udp, *self._others):
+            if sock is not None:
+                sock.close()
+        self._udp = None
+        self._others.clear()
         if self._server is not None:
             self._server.close()
             self._server = None
@@ -196,6 +200,18 @@ class Ports:
         if self._per_address[host] <= 0:
             del self._per_address[host]
         self._receiver.on_route_closed(connection)
+
+
+def _udp_socket(family: int, host: str) -> socket.socket:
+    udp = socket.socket(family, socket.SOCK_DGRAM)
+    udp.setblocking(False)
+    if family == socket.AF_INET6 and host == "::":
+        udp.setsockopt(socket.IPPROTO_IPV6, socket.IPV6_V6ONLY, 0)
+    for option, forced in ((socket.SO_RCVBUF, 33), (socket.SO_SNDBUF, 32)):
+        udp.setsockopt(socket.SOL_SOCKET, option, SOCKET_BUFFER)
+        with contextlib.suppress(OSError):  # SO_*BUFFORCE, for root only
+            udp.setsockopt(socket.SOL_SOCKET, forced, SOCKET_BUFFER)
+    return udp
 
 
 class _TcpRoute(asyncio.Protocol):

@@ -51,6 +51,7 @@ class Publisher:
     def __init__(
         self,
         edge: Edge,
+        room: str,
         participant: str,
         max_bitrate: int,
         events: TrackEvents,
@@ -58,6 +59,7 @@ class Publisher:
     ) -> None:
         self.tracks: dict[str, PublishedTrack] = {}
         self._edge = edge
+        self._room = room
         self._participant = participant
         self._max_bitrate = max_bitrate
         self._events = events
@@ -77,7 +79,7 @@ class Publisher:
             self.close()
             connection = None
         if connection is None:
-            connection = Connection(self._edge, "publish", self._ready, self._state)
+            connection = Connection(self._edge, "publish", self._room, self._ready, self._state)
             self._connection = connection
         elif connection.remote is not None and plan.ice.ufrag != connection.remote.ufrag:
             connection.restart(plan.ice)

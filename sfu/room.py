@@ -112,9 +112,8 @@ class SfuRoom:
             raise ValueError(f"participant {participant} is already in the room")
         if not is_token(participant):
             raise ValueError(f"participant {participant!r} is not a token of 1 to 64 characters")
-        publisher = Publisher(
-            self._edge, participant, self._max_bitrate, self._tracks, partial(self._state, participant, "publish")
-        )
+        told = partial(self._state, participant, "publish")
+        publisher = Publisher(self._edge, self.id, participant, self._max_bitrate, self._tracks, told)
         self._participants[participant] = _Participant(publisher)
 
     def remove_participant(self, participant: str) -> None:
@@ -149,6 +148,7 @@ class SfuRoom:
             return
         entry.subscriber = Subscriber(
             self._edge,
+            self.id,
             self._tracks.is_live,
             self._first,
             partial(self._events.offer, participant),

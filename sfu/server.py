@@ -59,7 +59,7 @@ class Sfu:
         self._ports = Ports(self)
         self._ice = IceLite()
         self._clock = time.monotonic
-        self._plane: Plane = make_plane(config.plane, self._ports.send)
+        self._plane: Plane = make_plane(config.plane, self._ports.send, config.threads)
         self._reader = self._ports.plane = self._plane if isinstance(self._plane, SocketPlane) else None
         edge = Edge(self._ice, self._plane, Certificate(), self._ports.send, self._clock, redundancy=config.redundancy)
         self._edge = edge
@@ -86,7 +86,14 @@ class Sfu:
         self._edge.port = self._ports.port
         self._timer = asyncio.get_running_loop().call_later(TICK, self._tick)
         where = ", ".join(self._edge.addresses)
-        logger.info("media on port %d by the %s plane, offering %s", self.port, self._plane.name, where)
+        threads = 0 if self._reader is None else self._reader.threads
+        logger.info(
+            "media on port %d by the %s plane, %s, offering %s",
+            self.port,
+            self._plane.name,
+            f"{threads} thread{'s' * (threads != 1)}" if threads else "on the event loop",
+            where,
+        )
 
     async def stop(self) -> None:
         """Closes every room and says goodbye on every connection."""

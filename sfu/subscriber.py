@@ -25,6 +25,7 @@ class Subscriber:
     def __init__(
         self,
         edge: Edge,
+        room: str,
         is_live: Callable[[str], bool],
         first: Callable[[str], str],
         deliver: Callable[[Offer], None],
@@ -34,6 +35,7 @@ class Subscriber:
         self.rejected: frozenset[str] = frozenset()
         self.sinks: dict[str, str] = {}
         self._edge = edge
+        self._room = room
         self._is_live = is_live
         self._first = first
         self._deliver = deliver
@@ -50,7 +52,7 @@ class Subscriber:
         self._connection, self._subscription = self._connect()
 
     def _connect(self) -> tuple[Connection, Subscription]:
-        connection = Connection(self._edge, "subscribe", self.sync, self._state)
+        connection = Connection(self._edge, "subscribe", self._room, self.sync, self._state)
         subscription = Subscription(connection.session, self._new_ssrc, self._edge.redundancy != "off")
         self._edge.handlers[connection.id] = self._on_estimate
         now = self._edge.clock()

@@ -79,6 +79,7 @@ class Server:
                 port=media.port,
                 public_addresses=tuple(media.public_addresses),
                 plane=media.plane,
+                threads=media.threads,
                 max_bitrate=media.max_bitrate,
                 redundancy=media.redundancy,
             )

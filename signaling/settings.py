@@ -55,6 +55,9 @@ class Media(Table, frozen=True, kw_only=True):
     plane: Annotated[
         Literal["auto", "python", "native"], _text("What forwards packets; `auto` takes `native` where it is built.")
     ] = "auto"
+    threads: Annotated[
+        int, _text("Threads of the native plane, each for whole rooms: cores to give to many rooms.", ge=1, le=64)
+    ] = 1
     max_bitrate: Annotated[int, _text("The most one publisher may send, bits/s.", ge=100_000, le=50_000_000)] = (
         2_500_000
     )

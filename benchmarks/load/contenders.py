@@ -208,6 +208,18 @@ class Ours(_WebRtc):
         await self.process.stop()
 
 
+class OurRoom(_WebRtc):
+    """One room of a server of ours that runs already."""
+
+    async def start(self, port: int, room: int, viewers: int) -> None:
+        """Connects its publisher and that many viewers."""
+        await self._connect(HostSignalling(self._http, port, room), viewers)
+
+    async def stop(self) -> None:
+        """Leaves; the server stays."""
+        await self._disconnect()
+
+
 class _Server(Signalling, Protocol):
     """Somebody else's server: a process, and how offers get to it."""
 

@@ -1,7 +1,7 @@
 """The server under test as a process of its own: the whole `Sfu` (ports, ICE, DTLS, plane, room), offered over HTTP.
 
-`python -m benchmarks.load.host PLANE` serves one room on loopback and prints its port as JSON. There is no policy of
-people and links before it: what is measured is the media server, with everything that runs when media flows.
+`python -m benchmarks.load.host PLANE [THREADS [ROOMS]]` serves on loopback and prints its port as JSON. There is no
+policy of people and links before it: what is measured is the media server, with everything that runs when media flows.
 """
 
 from __future__ import annotations
@@ -24,9 +24,9 @@ PUBLISHER = "publisher"
 class Room:
     """One room whose offers wait to be fetched."""
 
-    def __init__(self, sfu: Sfu) -> None:
+    def __init__(self, sfu: Sfu, name: str) -> None:
         self._sfu = sfu
-        self._room = sfu.open_room("benchmark", self)
+        self._room = sfu.open_room(name, self)
         self._offers: dict[str, asyncio.Queue[Offer]] = {}
         self._room.add_participant(PUBLISHER)
 
@@ -64,11 +64,10 @@ class Room:
         return web.json_response(figures | {"plane": self._sfu.plane_name})
 
 
-async def serve(plane: Literal["auto", "python", "native"]) -> None:
+async def serve(plane: Literal["auto", "python", "native"], threads: int = 1, rooms: int = 1) -> None:
     """Until standard input ends. Raises what `Sfu` raises for a plane that is not there."""
-    sfu = Sfu(SfuConfig(host="127.0.0.1", port=0, public_addresses=("127.0.0.1",), plane=plane))
+    sfu = Sfu(SfuConfig(host="127.0.0.1", port=0, public_addresses=("127.0.0.1",), plane=plane, threads=threads))
     await sfu.start()
-    room = Room(sfu)
 
     @web.middleware
     async def refusals(request: web.Request, handler: Any) -> web.StreamResponse:
@@ -79,14 +78,16 @@ async def serve(plane: Literal["auto", "python", "native"]) -> None:
         return answer
 
     application = web.Application(middlewares=[refusals])
-    application.add_routes(
-        [
-            web.post("/publish", room.publish),
-            web.post("/subscribe/{viewer}", room.subscribe),
-            web.post("/answer/{viewer}", room.answer),
-            web.get("/stats", room.stats),
-        ]
-    )
+    for number in range(rooms):
+        room = Room(sfu, f"benchmark-{number}")
+        application.add_routes(
+            [
+                web.post(f"/{number}/publish", room.publish),
+                web.post(f"/{number}/subscribe/{{viewer}}", room.subscribe),
+                web.post(f"/{number}/answer/{{viewer}}", room.answer),
+                web.get(f"/{number}/stats", room.stats),
+            ]
+        )
     runner = web.AppRunner(application, access_log=None)
     await runner.setup()
     site = web.TCPSite(runner, "127.0.0.1", 0)
@@ -101,9 +102,9 @@ async def serve(plane: Literal["auto", "python", "native"]) -> None:
 class HostSignalling:
     """The generator's side of `host`."""
 
-    def __init__(self, http: ClientSession, port: int) -> None:
+    def __init__(self, http: ClientSession, port: int, room: int = 0) -> None:
         self._http = http
-        self._base = f"http://127.0.0.1:{port}"
+        self._base = f"http://127.0.0.1:{port}/{room}"
         self._revisions: dict[str, int] = {}
 
     async def _post(self, path: str, body: Any) -> Any:
@@ -133,4 +134,4 @@ class HostSignalling:
 
 
 if __name__ == "__main__":
-    uvloop.run(serve(cast("Literal['auto', 'python', 'native']", sys.argv[1])))
+    uvloop.run(serve(cast("Literal['auto', 'python', 'native']", sys.argv[1]), *map(int, sys.argv[2:])))

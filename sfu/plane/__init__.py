@@ -231,7 +231,10 @@ class Plane(Protocol):
 
     name: str
 
-    def add_transport(self, transport: str, keys: SrtpKeys, route: Route) -> None: ...
+    def add_transport(self, transport: str, keys: SrtpKeys, route: Route, group: str = "") -> None:
+        """Sinks are fed by sources of transports of the same `group` only: planes with several threads work on whole
+        groups."""
+
     def set_route(self, transport: str, route: Route) -> None:
         """After an ICE restart or a nominated change of address."""
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import socket
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from importlib.util import find_spec
 from typing import Literal, Protocol, runtime_checkable
 
@@ -14,9 +14,11 @@ PlaneName = Literal["auto", "native", "python"]
 
 @runtime_checkable
 class SocketPlane(Protocol):
-    """A plane that reads the UDP socket itself; see `sfu.plane.compiled.NativePlane`."""
+    """A plane that reads UDP sockets itself, one for each of its threads; see `sfu.plane.compiled.NativePlane`."""
 
-    def serve(self, sock: socket.socket) -> int: ...
+    threads: int
+
+    def serve(self, socks: Sequence[socket.socket]) -> int: ...
     def release(self) -> None: ...
     def poll(self) -> Iterable[tuple[Route, bytes]]: ...
     def claim(self, route: Route, transport: str) -> None: ...
@@ -28,8 +30,10 @@ def built() -> bool:
     return find_spec("sfu.plane._native") is not None
 
 
-def make_plane(name: PlaneName, send: SendDatagram) -> Plane:
-    """Raises ValueError, with what to do, where the native plane is asked for and cannot be had."""
+def make_plane(name: PlaneName, send: SendDatagram, threads: int = 1) -> Plane:
+    """`threads` is for the native plane; the one in Python has none of its own.
+
+    Raises ValueError, with what to do, where the native plane is asked for and cannot be had."""
     if name == "native" or (name == "auto" and built()):
         try:
             from sfu.plane.compiled import NativePlane
@@ -38,7 +42,7 @@ def make_plane(name: PlaneName, send: SendDatagram) -> Plane:
                 reason = "it was not built: install Rust (cargo) and run make again" if not built() else str(error)
                 raise ValueError(f"there is no native plane, {reason}; or set plane to auto or python") from error
         else:
-            return NativePlane(send)
+            return NativePlane(send, threads=threads)
     from sfu.plane.python import PythonPlane
 
     return PythonPlane(send)

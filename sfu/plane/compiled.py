@@ -1,9 +1,10 @@
-"""The plane in Rust (`sfu/plane/native`), which owns the UDP socket and forwards in its own thread.
+"""The plane in Rust (`sfu/plane/native`), which owns the UDP sockets and forwards in its own threads.
 
-Until `serve` it is synchronous, like the Python plane: calls give what leaves to `send` before they return. While it
-serves a socket, media from validated addresses never meets Python, which may be busy for a second and nobody sees it;
-what it has to know comes in batches: taps and events when the plane is ticked, STUN, DTLS and media from addresses that
-nobody has validated through `poll`.
+Each thread is a worker with a plane and a socket of its own; a group of transports (a room) is one worker's for as long
+as it lasts (`sfu.plane.groups`). Until `serve` it is synchronous, like the Python plane: calls give what leaves to
+`send` before they return. While it serves sockets, media from validated addresses never meets Python, which may be busy
+for a second and nobody sees it; what it has to know comes in batches: taps and events when the plane is ticked, STUN,
+DTLS and media from addresses that nobody has validated through `poll`.
 """
 
 from __future__ import annotations
@@ -12,6 +13,7 @@ import contextlib
 import os
 import secrets
 import socket
+from collections import Counter
 from collections.abc import Callable, Hashable, Iterable, Sequence
 from typing import cast
 
@@ -36,7 +38,8 @@ from sfu.plane import (
     SrtpKeys,
     TransportStats,
 )
-from sfu.plane._native import Core
+from sfu.plane._native import Core, Directory
+from sfu.plane.groups import Groups
 from sfu.plane.transport import CNAME
 
 Tap = Callable[[Sequence[PlanePacket]], None]
@@ -56,12 +59,19 @@ class NativePlane:
     to socket addresses (tuples) while the plane serves a socket.
 
     `seed` repeats a run: SSRCs and first numbers come from it. Misuse raises as in the Python plane.
+    Names are known to one worker each: an unknown one is asked of the first, which says so.
     """
 
     name = "native"
 
-    def __init__(self, send: SendDatagram, seed: int | None = None) -> None:
-        self._core = Core(secrets.randbits(64) if seed is None else seed, CNAME)
+    def __init__(self, send: SendDatagram, seed: int | None = None, threads: int = 1) -> None:
+        seed, directory = secrets.randbits(63) if seed is None else seed, Directory(threads)
+        self.threads = threads
+        self._cores = [Core(seed + worker, CNAME, directory, worker) for worker in range(threads)]
+        self._groups = Groups(threads)
+        self._transports: dict[str, tuple[int, str]] = {}
+        self._sources: dict[str, int] = {}
+        self._sinks: dict[str, int] = {}
         self._send = send
         self._wake = -1
         self._routes: dict[int, Route] = {}
@@ -77,22 +87,26 @@ class NativePlane:
         """Whether a socket is the plane's at the moment."""
         return self._wake >= 0
 
-    def serve(self, sock: socket.socket) -> int:
-        """Takes over reading the socket, which must stay open until `release`. Gives the file descriptor that is
-        readable when `poll` has something. Raises `OSError`."""
+    def serve(self, socks: Sequence[socket.socket]) -> int:
+        """Takes over reading the sockets, as many as there are `threads`, which must stay open until `release`. Gives
+        the file descriptor that is readable when `poll` has something. Raises `OSError`."""
         wake = os.eventfd(0, os.EFD_NONBLOCK | os.EFD_CLOEXEC)
         try:
-            self._core.serve(sock.fileno(), wake)
-        except OSError:
+            for core, sock in zip(self._cores, socks, strict=True):
+                core.serve(sock.fileno(), wake)
+        except (OSError, ValueError):
+            for core in self._cores:
+                core.stop()
             os.close(wake)
             raise
         self._wake = wake
         return wake
 
     def release(self) -> None:
-        """Ends the plane's thread; the socket is the caller's again."""
+        """Ends the plane's threads; the sockets are the caller's again."""
         if self._wake >= 0:
-            self._core.stop()
+            for core in self._cores:
+                core.stop()
             os.close(self._wake)
             self._wake = -1
 
@@ -100,37 +114,48 @@ class NativePlane:
         """What came and is not for the plane, with the addresses that it came from."""
         with contextlib.suppress(BlockingIOError):
             os.eventfd_read(self._wake)
-        came, leave = self._core.poll()
-        for number, datagram in leave:
-            self._leave(number, datagram)
-        return cast("list[tuple[Route, bytes]]", came)
+        all_came: list[tuple[Route, bytes]] = []
+        for core in self._cores:
+            came, leave = core.poll()
+            all_came += came
+            for number, datagram in leave:
+                self._leave(number, datagram)
+        return all_came
 
     def claim(self, route: Route, transport: str) -> None:
         """The address was validated for a transport: what comes from it is that transport's."""
         if self.serving and type(route) is tuple:
-            self._core.bind(route, transport)
+            self._of(transport).bind(route, transport)
 
     def heard(self, holder: Callable[[Route], str | None]) -> None:
         """Asks for every address that media came from lately whose it is by now; others are forgotten."""
         if self.serving:
-            for route, transport in self._core.heard():
-                if holder(route) != transport:
-                    self._core.unbind(route)
+            for core in self._cores:
+                for route, transport in core.heard():
+                    if holder(route) != transport:
+                        core.unbind(route)
 
     # --- transports ---
 
-    def add_transport(self, transport: str, keys: SrtpKeys, route: Route) -> None:
+    def add_transport(self, transport: str, keys: SrtpKeys, route: Route, group: str = "") -> None:
+        worker, _ = self._transports.get(transport) or (self._groups.where(group), group)
         number = self._number(route)
         try:
-            self._core.add_transport(transport, keys.profile, keys.rx, keys.tx, number)
+            self._cores[worker].add_transport(transport, keys.profile, keys.rx, keys.tx, number)
         except Exception:
             self._routes.pop(cast("int", number), None)
             raise
+        self._transports[transport] = self._groups.join(group), group
         self._remember(transport, number)
+
+    def _of(self, transport: str) -> Core:
+        """The worker that has the transport."""
+        worker, _ = self._transports.get(transport, (0, ""))
+        return self._cores[worker]
 
     def set_route(self, transport: str, route: Route) -> None:
         number = self._number(route)
-        self._core.set_route(transport, number)
+        self._of(transport).set_route(transport, number)
         self._remember(transport, number)
 
     def _number(self, route: Route) -> Hashable:
@@ -149,39 +174,57 @@ class NativePlane:
             self._numbers[transport] = number
 
     def remove_transport(self, transport: str) -> None:
-        for source in self._core.remove_transport(transport):
+        sources, sinks = self._of(transport).remove_transport(transport)
+        for source in sources:
             self._forget_tap(source)
+            self._sources.pop(source, None)
+        for sink in sinks:
+            self._forget_sink(sink)
         self._remember(transport, None)
+        if transport in self._transports:
+            _, group = self._transports.pop(transport)
+            self._groups.leave(group)
+
+    def _forget_sink(self, sink: str) -> None:
+        worker = self._sinks.pop(sink, None)
+        if worker is not None:
+            self._groups.weigh(worker, -1)
 
     def set_bitrate(self, transport: str, bits_per_second: int | None) -> None:
-        self._core.set_bitrate(transport, bits_per_second)
+        self._of(transport).set_bitrate(transport, bits_per_second)
 
     def set_redundancy(self, transport: str, wanted: bool) -> None:
-        self._core.set_redundancy(transport, wanted)
+        self._of(transport).set_redundancy(transport, wanted)
 
     def set_wanted_bitrate(self, transport: str, bits_per_second: float) -> None:
-        self._core.set_wanted_bitrate(transport, bits_per_second)
+        self._of(transport).set_wanted_bitrate(transport, bits_per_second)
 
     # --- sources ---
 
     def add_source(self, transport: str, source: SourceSpec) -> None:
-        self._core.add_source(transport, source)
+        self._of(transport).add_source(transport, source)
+        self._sources[source.id] = self._transports[transport][0]
+
+    def _from(self, source: str) -> Core:
+        """The worker that has the source."""
+        return self._cores[self._sources.get(source, 0)]
 
     def pause_source(self, source: str, paused: bool) -> None:
-        self._core.pause_source(source, paused)
+        self._from(source).pause_source(source, paused)
         self._show()
 
     def remove_source(self, source: str) -> None:
-        self._core.remove_source(source)
+        self._from(source).remove_source(source)
+        self._sources.pop(source, None)
         self._forget_tap(source)
 
     def set_tap(self, source: str, tap: Tap | None) -> None:
         self._forget_tap(source)
         if tap is None:
-            self._core.set_tap(source, None)
+            self._from(source).set_tap(source, None)
             return
         self._count += 1
-        if self._core.set_tap(source, self._count):
+        if self._from(source).set_tap(source, self._count):
             self._taps[self._count] = tap
             self._tapped[source] = self._count
 
@@ -191,28 +234,36 @@ class NativePlane:
             del self._taps[number]
 
     def request_keyframe(self, source: str, now: float) -> bool:
-        asked = bool(self._core.request_keyframe(source, now))
+        asked = bool(self._from(source).request_keyframe(source, now))
         self._flush()
         return asked
 
     # --- sinks ---
 
     def add_sink(self, transport: str, sink: SinkSpec) -> None:
-        self._core.add_sink(transport, sink)
+        self._of(transport).add_sink(transport, sink)
+        worker, _ = self._transports[transport]
+        self._sinks[sink.id] = worker
+        self._groups.weigh(worker, 1)
+
+    def _to(self, sink: str) -> Core:
+        """The worker that has the sink."""
+        return self._cores[self._sinks.get(sink, 0)]
 
     def pause_sink(self, sink: str, paused: bool) -> None:
-        self._core.pause_sink(sink, paused)
+        self._to(sink).pause_sink(sink, paused)
 
     def aim_sink(self, sink: str, source: str, layers: Layers = ALL_LAYERS) -> None:
-        self._core.aim_sink(sink, source, layers.spatial, layers.temporal)
+        self._to(sink).aim_sink(sink, source, layers.spatial, layers.temporal)
 
     def remove_sink(self, sink: str) -> None:
-        self._core.remove_sink(sink)
+        self._to(sink).remove_sink(sink)
+        self._forget_sink(sink)
 
     # --- packets and time ---
 
     def receive(self, transport: str, datagram: bytes, now: float) -> None:
-        self._core.receive(transport, datagram, now)
+        self._of(transport).receive(transport, datagram, now)
         if not self.serving:
             self._flush()
             self._show()
@@ -220,17 +271,19 @@ class NativePlane:
     def tick(self, now: float) -> None:
         """While the plane serves a socket its thread keeps the time; taps are shown what came meanwhile."""
         if not self.serving:
-            self._core.tick(now)
+            for core in self._cores:
+                core.tick(now)
             self._flush()
         self._show()
 
     def drain(self) -> list[PlaneEvent]:
-        return [_EVENTS[kind](*fields) for kind, *fields in self._core.drain()]
+        return [_EVENTS[kind](*fields) for core in self._cores for kind, *fields in core.drain()]
 
     def _flush(self) -> None:
         if not self.serving:
-            for number, datagram in self._core.take_sent():
-                self._leave(number, datagram)
+            for core in self._cores:
+                for number, datagram in core.take_sent():
+                    self._leave(number, datagram)
 
     def _leave(self, number: int, datagram: bytes) -> None:
         route = self._routes.get(number)
@@ -239,27 +292,33 @@ class NativePlane:
 
     def _show(self) -> None:
         if self._taps:
-            for number, packets in self._core.take_tapped():
-                tap = self._taps.get(number)
-                if tap is not None:
-                    tap([PlanePacket(*fields) for fields in packets])
+            for core in self._cores:
+                for number, packets in core.take_tapped():
+                    tap = self._taps.get(number)
+                    if tap is not None:
+                        tap([PlanePacket(*fields) for fields in packets])
 
     # --- counters ---
 
     def layer_rates(self, source: str) -> dict[tuple[int, int], float]:
-        return dict(self._core.layer_rates(source))
+        return dict(self._from(source).layer_rates(source))
 
     def transport_stats(self, transport: str) -> TransportStats | None:
-        stats = self._core.transport_stats(transport)
+        stats = self._of(transport).transport_stats(transport)
         return TransportStats(*stats) if stats is not None else None
 
     def source_stats(self, source: str) -> SourceStats | None:
-        stats = self._core.source_stats(source)
+        stats = self._from(source).source_stats(source)
         return SourceStats(*stats) if stats is not None else None
 
     def sink_stats(self, sink: str) -> SinkStats | None:
-        stats = self._core.sink_stats(sink)
+        stats = self._to(sink).sink_stats(sink)
         return SinkStats(*stats) if stats is not None else None
 
     def stats(self) -> PlaneStats:
-        return PlaneStats(*self._core.stats())
+        packets_in, packets_out, dropped = 0, 0, Counter[str]()
+        for core in self._cores:
+            came, left, lost = core.stats()
+            packets_in, packets_out = packets_in + came, packets_out + left
+            dropped.update(lost)
+        return PlaneStats(packets_in, packets_out, dict(dropped))

@@ -62,7 +62,7 @@ class PythonPlane:
 
     # --- transports ---
 
-    def add_transport(self, transport: str, keys: SrtpKeys, route: Route) -> None:
+    def add_transport(self, transport: str, keys: SrtpKeys, route: Route, group: str = "") -> None:
         if transport in self._transports:
             raise ValueError(f"transport {transport} is already there")
         self._transports[transport] = Transport(transport, keys, route, self._send, self._drop)

@@ -24,8 +24,14 @@ def media_plane() -> PlaneName:
 
 
 @pytest.fixture
-async def sfu(host: str, media_plane: PlaneName) -> AsyncIterator[Sfu]:
-    server = Sfu(SfuConfig(host=host, port=0, plane=media_plane))
+def threads() -> int:
+    """Of the native plane; a module may override it."""
+    return 1
+
+
+@pytest.fixture
+async def sfu(host: str, media_plane: PlaneName, threads: int) -> AsyncIterator[Sfu]:
+    server = Sfu(SfuConfig(host=host, port=0, plane=media_plane, threads=threads))
     await server.start()
     yield server
     await server.stop()

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import socket
 from collections.abc import Callable, Sequence
 from itertools import pairwise
 
@@ -343,6 +344,19 @@ async def test_removing_and_closing_leaves_nothing(join: Join, events: Recorded,
 async def test_port_in_use_is_told_with_its_address(sfu: Sfu) -> None:
     with pytest.raises(OSError, match=rf"127\.0\.0\.1:{sfu.port}"):
         await Sfu(SfuConfig(host="127.0.0.1", port=sfu.port)).start()
+
+
+async def test_a_port_that_threads_share_is_not_shared_with_another_server() -> None:
+    server = Sfu(SfuConfig(host="127.0.0.1", port=0, threads=3))
+    await server.start()
+    try:
+        for threads in (1, 3):
+            with pytest.raises(OSError, match=rf"127\.0\.0\.1:{server.port}"):
+                await Sfu(SfuConfig(host="127.0.0.1", port=server.port, threads=threads)).start()
+            with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as other, pytest.raises(OSError, match="in use"):
+                other.bind(("127.0.0.1", server.port))
+    finally:
+        await server.stop()
 
 
 async def test_ipv6_alone_works(events: Recorded) -> None:

@@ -23,7 +23,8 @@ class Both:
         self.taps: list[list[object]] = [[], []]
         self.planes = (
             PythonPlane(lambda route, data: self.out[0].append((route, data))),
-            NativePlane(lambda route, data: self.out[1].append((route, data)), seed),
+            # All is one group here, so that a second worker changes nothing.
+            NativePlane(lambda route, data: self.out[1].append((route, data)), seed, threads=1 + seed % 2),
         )
         self.tx: dict[str, Session] = {}
         self.rx: dict[str, Session] = {}

@@ -14,11 +14,21 @@ from tests.sfu.people import CAMERA, MICROPHONE, Feed, Person, Recorded
 Join = Callable[..., Person]
 
 
-@pytest.fixture(params=["python", "native"])
-def media_plane(request: pytest.FixtureRequest) -> PlaneName:
-    if request.param == "native" and not built():
+@pytest.fixture(params=[("python", 1), ("native", 1), ("native", 2)], ids=lambda kind: f"{kind[0]}-{kind[1]}")
+def kind(request: pytest.FixtureRequest) -> tuple[PlaneName, int]:
+    if request.param[0] == "native" and not built():
         pytest.skip("the native plane is not built")
     return request.param
+
+
+@pytest.fixture
+def media_plane(kind: tuple[PlaneName, int]) -> PlaneName:
+    return kind[0]
+
+
+@pytest.fixture
+def threads(kind: tuple[PlaneName, int]) -> int:
+    return kind[1]
 
 
 @pytest.fixture(params=["127.0.0.1", ""])

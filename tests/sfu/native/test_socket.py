@@ -59,21 +59,31 @@ class End:
                 return RtpPacket.parse(self.rx.unprotect(datagram))
 
 
-@pytest.fixture(params=["127.0.0.1", "::1"])
-def host(request):
+@pytest.fixture(params=[("127.0.0.1", 1), ("::1", 1), ("127.0.0.1", 2), ("127.0.0.1", 4)], ids=str)
+def place(request):
     return request.param
 
 
+@pytest.fixture
+def host(place):
+    return place[0]
+
+
 class Server:
-    def __init__(self, host: str) -> None:
+    def __init__(self, host: str, threads: int = 1) -> None:
         self.sent: list[tuple[object, bytes]] = []
-        self.socket = socket.socket(socket.AF_INET6 if ":" in host else socket.AF_INET, socket.SOCK_DGRAM)
-        self.socket.setblocking(False)
-        self.socket.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4 << 20)
-        self.socket.bind((host, 0))
-        self.port = self.socket.getsockname()[1]
-        self.plane = NativePlane(lambda route, datagram: self.sent.append((route, datagram)))
-        self.wake = self.plane.serve(self.socket)
+        self.sockets: list[socket.socket] = []
+        self.port = 0
+        for _ in range(threads):
+            sock = socket.socket(socket.AF_INET6 if ":" in host else socket.AF_INET, socket.SOCK_DGRAM)
+            self.sockets.append(sock)
+            sock.setblocking(False)
+            sock.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4 << 20)
+            sock.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEPORT, 1)
+            sock.bind((host, self.port))
+            self.port = sock.getsockname()[1]
+        self.plane = NativePlane(lambda route, datagram: self.sent.append((route, datagram)), threads=threads)
+        self.wake = self.plane.serve(self.sockets)
         self.ends: list[End] = []
 
     def end(self, host: str) -> End:
@@ -88,14 +98,15 @@ class Server:
 
     def close(self) -> None:
         self.plane.release()
-        self.socket.close()
+        for sock in self.sockets:
+            sock.close()
         for end in self.ends:
             end.socket.close()
 
 
 @pytest.fixture
-def server(host):
-    made = Server(host)
+def server(place):
+    made = Server(*place)
     yield made
     made.close()
 
@@ -212,9 +223,9 @@ def test_the_socket_is_the_callers_again_after_the_end(server, host):
     server.plane.release()
     stranger = server.end(host)
     stranger.socket.send(b"\x00hello")
-    select.select([server.socket], [], [], 5)
-    assert server.socket.recv(100) == b"\x00hello"
-    server.wake = server.plane.serve(server.socket)
+    (its, *_), _, _ = select.select(server.sockets, [], [], 5)
+    assert its.recv(100) == b"\x00hello"
+    server.wake = server.plane.serve(server.sockets)
     stranger.socket.send(b"\x00again")
     assert [data for _, data in server.wait()] == [b"\x00again"]
 

@@ -1,21 +1,24 @@
-//! The plane at work: its own thread reads the UDP socket, forwards, and sends; Python hears of the rest in batches.
+//! A worker of the plane: its own thread reads its UDP socket, forwards, and sends; Python hears of the rest in batches.
 //!
-//! Media from addresses that Python has validated never meets Python. STUN, DTLS and media from strangers are queued
-//! for it, and so is what leaves by routes that are not UDP addresses (TCP connections are Python's); every queue is
-//! bounded. The thread never waits for Python: it takes the plane's lock for as long as one batch takes, and gives way
-//! to callers that wait for it.
+//! Each worker has a plane of its own, whole rooms of the server, and a socket of its own on the one port; what arrives
+//! at the wrong one is handed over (`directory`). Media from addresses that Python has validated never meets Python. STUN,
+//! DTLS and media from strangers are queued for it, and so is what leaves by routes that are not UDP addresses (TCP
+//! connections are Python's); every queue is bounded. The thread never waits for Python: it takes its plane's lock for as
+//! long as one batch takes, and gives way to callers that wait for it.
 
 use std::collections::VecDeque;
 use std::net::SocketAddr;
 use std::os::fd::RawFd;
 use std::panic::{catch_unwind, AssertUnwindSafe};
 use std::sync::atomic::{AtomicBool, AtomicU32, Ordering};
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex};
 use std::thread::{self, JoinHandle};
 
+use crate::directory::{lock, Directory, Parcel};
 use crate::outbox::Outbox;
-use crate::plane::Plane;
+use crate::plane::{Dropped, Plane};
 use crate::sender::{Failures, Sender};
+use crate::slab::Key;
 use crate::srtp::MAX_DATAGRAM;
 use crate::system::{self, Inbox, BATCH};
 
@@ -39,10 +42,13 @@ pub struct Upward {
     signalled: bool,
 }
 
-/// What the plane's thread and Python share.
+/// What a worker's thread and Python share.
 pub struct Shared {
+    pub directory: Arc<Directory>,
+    pub worker: usize,
     plane: Mutex<Plane>,
     upward: Mutex<Upward>,
+    refused: Mutex<Dropped>,
     waiting: AtomicU32,
     stopped: AtomicBool,
     serving: Mutex<Option<Serving>>,
@@ -55,15 +61,23 @@ struct Serving {
     thread: Option<JoinHandle<()>>,
 }
 
-fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
-    mutex.lock().unwrap_or_else(PoisonError::into_inner)
+/// What a batch has for whom.
+#[derive(Default)]
+struct Sorted {
+    /// Places in the inbox, and whose they are.
+    mine: Vec<(usize, Key)>,
+    /// What other workers own, by worker.
+    theirs: Vec<Parcel>,
 }
 
 impl Shared {
-    pub fn new(plane: Plane) -> Self {
+    pub fn new(plane: Plane, directory: Arc<Directory>, worker: usize) -> Self {
         Shared {
+            directory,
+            worker,
             plane: Mutex::new(plane),
             upward: Mutex::default(),
+            refused: Mutex::default(),
             waiting: AtomicU32::new(0),
             stopped: AtomicBool::new(false),
             serving: Mutex::new(None),
@@ -87,9 +101,7 @@ impl Shared {
         let (wake, fd) = (serving.wake, serving.fd);
         let failures = self.flush(&mut serving.sender, fd, wake, &out);
         drop(present);
-        if failures.full + failures.failed > 0 {
-            self.count(&mut lock(&self.plane), failures);
-        }
+        self.count(failures);
         result
     }
 
@@ -101,7 +113,8 @@ impl Shared {
         }
         self.stopped.store(false, Ordering::Release);
         let shared = Arc::clone(self);
-        let thread = thread::Builder::new().name("media".to_owned()).spawn(move || shared.run(fd, wake))?;
+        let name = format!("media {}", self.worker);
+        let thread = thread::Builder::new().name(name).spawn(move || shared.run(fd, wake))?;
         *serving = Some(Serving { fd, wake, sender: Sender::new(fd), thread: Some(thread) });
         Ok(())
     }
@@ -109,11 +122,17 @@ impl Shared {
     /// Ends the thread. The socket is the caller's again then.
     pub fn stop(&self) {
         self.stopped.store(true, Ordering::Release);
+        self.directory.mailboxes[self.worker].bell.ring();
         let thread = lock(&self.serving).as_mut().and_then(|serving| serving.thread.take());
         if let Some(thread) = thread {
             let _ = thread.join();
         }
         *lock(&self.serving) = None;
+    }
+
+    /// What was refused before the plane saw it, or could not be sent.
+    pub fn refused(&self) -> Vec<(&'static str, u64)> {
+        lock(&self.refused).0.iter().map(|(reason, count)| (*reason, *count)).collect()
     }
 
     /// What waits for Python.
@@ -125,21 +144,35 @@ impl Shared {
 
     fn run(&self, fd: RawFd, wake: RawFd) {
         let (mut inbox, mut sender, mut out) = (Inbox::default(), Sender::new(fd), Outbox::default());
+        let (mut sorted, mut mail) = (Sorted::default(), Parcel::default());
+        sorted.theirs.resize_with(self.directory.mailboxes.len(), Parcel::default);
+        let mailbox = &self.directory.mailboxes[self.worker];
         let mut next_tick = system::monotonic();
         while !self.stopped.load(Ordering::Acquire) {
             let count = inbox.receive(fd);
             let now = system::monotonic();
             let turn = catch_unwind(AssertUnwindSafe(|| {
+                self.sort(&mut inbox, count, &mut sorted, wake);
+                mailbox.take(&mut mail);
+                let (own, all) = (sorted.mine.len(), sorted.mine.len() + mail.entries.len());
                 let mut at = 0;
-                while at < count || now >= next_tick {
+                while at < all || now >= next_tick {
                     self.give_way();
                     let mut plane = lock(&self.plane);
                     std::mem::swap(&mut plane.out, &mut out);
-                    while at < count && plane.out.arena.len() < FLUSH {
-                        self.sort(&mut plane, &mut inbox, at, now, wake);
+                    while at < all && plane.out.arena.len() < FLUSH {
+                        if at < own {
+                            let (place, key) = sorted.mine[at];
+                            if let Some((datagram, _)) = inbox.datagram(place) {
+                                plane.receive(Some(key), datagram, now);
+                            }
+                        } else {
+                            let (key, start, end) = mail.entries[at - own];
+                            plane.receive(Some(key), &mut mail.arena[start as usize..end as usize], now);
+                        }
                         at += 1;
                     }
-                    if at == count && now >= next_tick {
+                    if at == all && now >= next_tick {
                         plane.tick(now);
                         next_tick = if now > next_tick + 1.0 { now + TICK } else { next_tick + TICK };
                     }
@@ -147,19 +180,17 @@ impl Shared {
                     drop(plane);
                     let failures = self.flush(&mut sender, fd, wake, &out);
                     out.clear();
-                    if failures.full + failures.failed > 0 {
-                        self.count(&mut lock(&self.plane), failures);
-                    }
+                    self.count(failures);
                 }
             }));
             if turn.is_err() {
                 out.clear();
                 next_tick = now + TICK;
-                lock(&self.plane).count_drop("internal");
+                lock(&self.refused).count("internal");
             }
             if count < BATCH {
                 let now = system::monotonic();
-                system::wait_readable(fd, next_tick - now);
+                system::wait_readable(&[fd, mailbox.bell.fd()], next_tick - now);
             }
         }
     }
@@ -174,37 +205,43 @@ impl Shared {
         }
     }
 
-    /// By the first byte (RFC 7983).
-    fn sort(&self, plane: &mut Plane, inbox: &mut Inbox, at: usize, now: f64, wake: RawFd) {
-        let Some((datagram, from)) = inbox.datagram(at) else { return };
-        match datagram.first() {
-            None => plane.count_drop("empty"),
-            Some(_) if datagram.len() > MAX_DATAGRAM => plane.count_drop("oversized"),
-            Some(128..=191) => {
-                if let Some((key, heard)) = plane.addresses.get_mut(&from) {
-                    *heard = true;
-                    let key = *key;
-                    plane.receive(Some(key), datagram, now);
-                    return;
-                }
-                let mut upward = lock(&self.upward);
-                if upward.strangers.len() < MOST_STRANGERS {
-                    upward.strangers.push_back((from, datagram.to_vec()));
-                    upward.signal(wake);
-                } else {
-                    plane.count_drop("media from stranger");
-                }
+    /// By the first byte (RFC 7983), and by whose the address is.
+    fn sort(&self, inbox: &mut Inbox, count: usize, sorted: &mut Sorted, wake: RawFd) {
+        sorted.mine.clear();
+        if count == 0 {
+            return;
+        }
+        let homes = self.directory.homes();
+        for at in 0..count {
+            let Some((datagram, from)) = inbox.datagram(at) else { continue };
+            let refused = match datagram.first() {
+                None => Some("empty"),
+                Some(_) if datagram.len() > MAX_DATAGRAM => Some("oversized"),
+                Some(128..=191) => match homes.get(&from) {
+                    Some(home) => {
+                        home.mark();
+                        if home.worker == self.worker {
+                            sorted.mine.push((at, home.transport));
+                        } else {
+                            sorted.theirs[home.worker].put(home.transport, datagram);
+                        }
+                        None
+                    }
+                    None => lock(&self.upward).stranger(from, datagram, wake),
+                },
+                Some(0..=3 | 20..=63) => lock(&self.upward).control(from, datagram, wake),
+                Some(_) => Some("unknown protocol"),
+            };
+            if let Some(reason) = refused {
+                lock(&self.refused).count(reason);
             }
-            Some(0..=3 | 20..=63) => {
-                let mut upward = lock(&self.upward);
-                if upward.control.len() < MOST_CONTROL {
-                    upward.control.push_back((from, datagram.to_vec()));
-                    upward.signal(wake);
-                } else {
-                    plane.count_drop("control queue full");
-                }
+        }
+        drop(homes);
+        for (parcel, mailbox) in sorted.theirs.iter_mut().zip(&self.directory.mailboxes) {
+            if !parcel.entries.is_empty() {
+                let lost = mailbox.put(parcel);
+                lock(&self.refused).add("worker queue full", lost as u64);
             }
-            Some(_) => plane.count_drop("unknown protocol"),
         }
     }
 
@@ -226,13 +263,35 @@ impl Shared {
         failures
     }
 
-    fn count(&self, plane: &mut Plane, failures: Failures) {
-        *plane.dropped.0.entry("udp send buffer full").or_default() += failures.full;
-        *plane.dropped.0.entry("udp send failed").or_default() += failures.failed;
+    fn count(&self, failures: Failures) {
+        if failures.full + failures.failed > 0 {
+            let mut refused = lock(&self.refused);
+            refused.add("udp send buffer full", failures.full);
+            refused.add("udp send failed", failures.failed);
+        }
     }
 }
 
+/// Both say why something was refused.
 impl Upward {
+    fn stranger(&mut self, from: SocketAddr, datagram: &[u8], wake: RawFd) -> Option<&'static str> {
+        if self.strangers.len() >= MOST_STRANGERS {
+            return Some("media from stranger");
+        }
+        self.strangers.push_back((from, datagram.to_vec()));
+        self.signal(wake);
+        None
+    }
+
+    fn control(&mut self, from: SocketAddr, datagram: &[u8], wake: RawFd) -> Option<&'static str> {
+        if self.control.len() >= MOST_CONTROL {
+            return Some("control queue full");
+        }
+        self.control.push_back((from, datagram.to_vec()));
+        self.signal(wake);
+        None
+    }
+
     fn signal(&mut self, wake: RawFd) {
         if !self.signalled {
             self.signalled = true;

@@ -37,6 +37,7 @@ pub mod srtp;
 pub mod transport;
 pub mod twcc;
 
+pub mod directory;
 pub mod io;
 #[cfg(feature = "python")]
 mod parsing;

@@ -2,7 +2,6 @@
 //! What arrives is in `receive`, what time brings in `control`, who gets what in `board`.
 
 use std::collections::HashMap;
-use std::net::SocketAddr;
 
 use crate::dice::Dice;
 use crate::incoming::{Incoming, SourceSpec};
@@ -26,7 +25,11 @@ pub struct Dropped(pub HashMap<&'static str, u64>);
 
 impl Dropped {
     pub fn count(&mut self, reason: &'static str) {
-        *self.0.entry(reason).or_default() += 1;
+        self.add(reason, 1);
+    }
+
+    pub fn add(&mut self, reason: &'static str, count: u64) {
+        *self.0.entry(reason).or_default() += count;
     }
 }
 
@@ -71,8 +74,6 @@ pub struct Plane {
     pub transport_names: HashMap<String, Key>,
     pub source_names: HashMap<String, Key>,
     pub sink_names: HashMap<String, Key>,
-    /// Validated UDP addresses, and whether something came from them since they were last asked for.
-    pub addresses: HashMap<SocketAddr, (Key, bool)>,
     pub out: Outbox,
     pub packets_in: u64,
     pub packets_out: u64,
@@ -96,7 +97,6 @@ impl Plane {
             transport_names: HashMap::new(),
             source_names: HashMap::new(),
             sink_names: HashMap::new(),
-            addresses: HashMap::new(),
             out: Outbox::default(),
             packets_in: 0,
             packets_out: 0,
@@ -114,7 +114,7 @@ impl Plane {
 
     // --- transports ---
 
-    pub fn add_transport(&mut self, name: &str, srtp: Srtp, route: Route) -> Result<(), Misuse> {
+    pub fn add_transport(&mut self, name: &str, srtp: Srtp, route: Route) -> Result<Key, Misuse> {
         if self.transport_names.contains_key(name) {
             return Err(Misuse::Taken(format!("transport {name} is already there")));
         }
@@ -123,8 +123,7 @@ impl Plane {
             transport.index = key.index;
         }
         self.transport_names.insert(name.to_owned(), key);
-        self.bind(key, route);
-        Ok(())
+        Ok(key)
     }
 
     pub fn transport(&self, name: &str) -> Result<Key, Misuse> {
@@ -136,27 +135,20 @@ impl Plane {
         self.transports.get_mut(key).ok_or_else(|| Misuse::Absent(name.to_owned()))
     }
 
-    pub fn set_route(&mut self, name: &str, route: Route) -> Result<(), Misuse> {
+    pub fn set_route(&mut self, name: &str, route: Route) -> Result<Key, Misuse> {
         let key = self.transport(name)?;
         self.transport_mut(name)?.route = route;
-        self.bind(key, route);
-        Ok(())
+        Ok(key)
     }
 
-    /// What comes from this address belongs to the transport.
-    pub fn bind(&mut self, key: Key, route: Route) {
-        if let Route::Udp(address) = route {
-            self.addresses.insert(address, (key, true));
-        }
-    }
-
-    /// The ids of its sources, which are gone with it.
-    pub fn remove_transport(&mut self, name: &str) -> Vec<String> {
+    /// What is gone: its key, and the ids of its sources and of its sinks.
+    pub fn remove_transport(&mut self, name: &str) -> Option<(Key, Vec<String>, Vec<String>)> {
         self.estimates.remove(|key| key == name);
-        let Some(key) = self.transport_names.remove(name) else { return Vec::new() };
-        let Some(gone) = self.transports.get(key) else { return Vec::new() };
+        let key = self.transport_names.remove(name)?;
+        let gone = self.transports.get(key)?;
         let ids = gone.sources.iter().filter_map(|key| self.sources.get(*key)).map(|source| source.spec.id.clone());
-        let ids = ids.collect();
+        let shown = gone.sinks.iter().filter_map(|(_, key)| self.sinks.get(*key)).map(|sink| sink.spec.id.clone());
+        let (ids, shown) = (ids.collect(), shown.collect());
         let sources: Vec<Key> = gone.sources.clone();
         let sinks: Vec<Key> = gone.sinks.iter().map(|(_, key)| *key).collect();
         for source in sources {
@@ -166,8 +158,7 @@ impl Plane {
             self.drop_sink(sink);
         }
         self.transports.remove(key);
-        self.addresses.retain(|_, (owner, _)| *owner != key);
-        ids
+        Some((key, ids, shown))
     }
 
     // --- sources ---

@@ -3,12 +3,14 @@
 //! Every call lets go of the interpreter before it waits for the plane.
 
 use std::net::{IpAddr, SocketAddr, SocketAddrV6};
+use std::sync::atomic::Ordering;
 use std::sync::Arc;
 
 use pyo3::exceptions::{PyKeyError, PyOSError, PyValueError};
 use pyo3::prelude::*;
 use pyo3::types::{PyBytes, PyDict, PyList, PyTuple};
 
+use crate::directory::Directory;
 use crate::incoming::{SourceSpec, TapPacket};
 use crate::io::Shared;
 use crate::layers::Layers;
@@ -16,6 +18,7 @@ use crate::outbox::Route;
 use crate::outgoing::SinkSpec;
 use crate::plane::{Event, Misuse, Plane};
 use crate::rtp::{be32, parse_header, ExtensionIds};
+use crate::slab::Key;
 use crate::srtp::{Profile, Refusal, Srtp, MAX_DATAGRAM};
 
 impl From<Misuse> for PyErr {
@@ -125,13 +128,25 @@ impl Core {
     fn with<R: Send>(&self, py: Python<'_>, work: impl FnOnce(&mut Plane) -> R + Send) -> R {
         py.detach(|| self.shared.with(work))
     }
+
+    /// What comes from there is the transport's.
+    fn own(&self, py: Python<'_>, from: Route, transport: Key) {
+        if let Route::Udp(from) = from {
+            py.detach(|| self.shared.directory.bind(from, self.shared.worker, transport));
+        }
+    }
 }
 
 #[pymethods]
 impl Core {
+    /// The `worker`th of those that share the directory.
     #[new]
-    fn new(seed: u64, cname: &str) -> Self {
-        Core { shared: Arc::new(Shared::new(Plane::new(seed, cname))) }
+    fn new(seed: u64, cname: &str, directory: &PyDirectory, worker: usize) -> PyResult<Self> {
+        let directory = Arc::clone(&directory.0);
+        if worker >= directory.mailboxes.len() {
+            return Err(PyValueError::new_err(format!("there is no worker {worker}")));
+        }
+        Ok(Core { shared: Arc::new(Shared::new(Plane::new(seed, cname), directory, worker)) })
     }
 
     fn add_transport(
@@ -147,16 +162,25 @@ impl Core {
         let profile = Profile::parse(profile).ok_or_else(|| PyValueError::new_err(profile.to_owned()))?;
         let srtp = Srtp::new(profile, rx, tx)
             .ok_or_else(|| PyValueError::new_err(format!("{profile:?} takes keys and salts of another length")))?;
-        Ok(self.with(py, |plane| plane.add_transport(name, srtp, to))?)
+        let key = self.with(py, |plane| plane.add_transport(name, srtp, to))?;
+        self.own(py, to, key);
+        Ok(())
     }
 
     fn set_route(&self, py: Python<'_>, name: &str, to: &Bound<'_, PyAny>) -> PyResult<()> {
         let to = route(to)?;
-        Ok(self.with(py, |plane| plane.set_route(name, to))?)
+        let key = self.with(py, |plane| plane.set_route(name, to))?;
+        self.own(py, to, key);
+        Ok(())
     }
 
-    fn remove_transport(&self, py: Python<'_>, name: &str) -> Vec<String> {
-        self.with(py, |plane| plane.remove_transport(name))
+    /// The ids of the sources and of the sinks that are gone with it.
+    fn remove_transport(&self, py: Python<'_>, name: &str) -> (Vec<String>, Vec<String>) {
+        let Some((key, sources, sinks)) = self.with(py, |plane| plane.remove_transport(name)) else {
+            return Default::default();
+        };
+        py.detach(|| self.shared.directory.leave(self.shared.worker, key));
+        (sources, sinks)
     }
 
     fn set_bitrate(&self, py: Python<'_>, name: &str, cap: Option<i64>) -> PyResult<()> {
@@ -315,13 +339,21 @@ impl Core {
     }
 
     fn stats<'py>(&self, py: Python<'py>) -> PyResult<(u64, u64, Bound<'py, PyDict>)> {
-        let (packets_in, packets_out, dropped) =
+        let (packets_in, packets_out, mut dropped) =
             self.with(py, |plane| (plane.packets_in, plane.packets_out, plane.dropped.0.clone()));
+        for (reason, count) in py.detach(|| self.shared.refused()) {
+            *dropped.entry(reason).or_default() += count;
+        }
         let counts = PyDict::new(py);
         for (reason, count) in dropped.into_iter().filter(|(_, count)| *count > 0) {
             counts.set_item(reason, count)?;
         }
         Ok((packets_in, packets_out, counts))
+    }
+
+    /// Datagrams that other workers handed to this one.
+    fn handed(&self) -> u64 {
+        self.shared.directory.mailboxes[self.shared.worker].handed.load(Ordering::Relaxed)
     }
 
     // --- the socket ---
@@ -352,38 +384,46 @@ impl Core {
     /// Media from this address belongs to the transport from now on. Nothing happens without such a transport.
     fn bind(&self, py: Python<'_>, from: &Bound<'_, PyAny>, transport: &str) -> PyResult<()> {
         let from = route(from)?;
-        self.with(py, |plane| {
-            if let Ok(key) = plane.transport(transport) {
-                plane.bind(key, from);
-            }
-        });
+        if let Ok(key) = self.with(py, |plane| plane.transport(transport)) {
+            self.own(py, from, key);
+        }
         Ok(())
     }
 
     fn unbind(&self, py: Python<'_>, from: &Bound<'_, PyAny>) -> PyResult<()> {
         if let Route::Udp(from) = route(from)? {
-            self.with(py, |plane| plane.addresses.remove(&from));
+            py.detach(|| self.shared.directory.unbind(&from));
         }
         Ok(())
     }
 
-    /// Addresses that media came from since the last call, and whose it was.
+    /// Addresses that media of this worker came from since the last call, and whose it was.
     fn heard<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyList>> {
-        let heard = self.with(py, |plane| {
-            let Plane { addresses, transports, .. } = plane;
-            let mut heard = Vec::new();
-            for (from, (key, lately)) in addresses {
-                if let (true, Some(transport)) = (std::mem::take(lately), transports.get(*key)) {
-                    heard.push((*from, transport.name.clone()));
-                }
-            }
-            heard
+        let heard = py.detach(|| {
+            let heard = self.shared.directory.heard(self.shared.worker);
+            self.shared.with(|plane| {
+                let name = |key| plane.transports.get(key).map(|transport| transport.name.clone());
+                heard.into_iter().filter_map(|(from, key)| Some((from, name(key)?))).collect::<Vec<_>>()
+            })
         });
         let list = PyList::empty(py);
         for (from, name) in heard {
             list.append((address(py, &from)?, name))?;
         }
         Ok(list)
+    }
+}
+
+/// What the workers of one plane know of each other.
+#[pyclass(frozen, name = "Directory")]
+struct PyDirectory(Arc<Directory>);
+
+#[pymethods]
+impl PyDirectory {
+    #[new]
+    fn new(workers: usize) -> PyResult<Self> {
+        let directory = Directory::new(workers).map_err(|error| PyOSError::new_err(error.to_string()))?;
+        Ok(PyDirectory(Arc::new(directory)))
     }
 }
 
@@ -442,5 +482,6 @@ impl PySrtp {
 fn _native(module: &Bound<'_, PyModule>) -> PyResult<()> {
     crate::parsing::install(module)?;
     module.add_class::<PySrtp>()?;
+    module.add_class::<PyDirectory>()?;
     module.add_class::<Core>()
 }

@@ -4,7 +4,7 @@
 use std::io;
 use std::mem;
 use std::net::{Ipv4Addr, Ipv6Addr, SocketAddr, SocketAddrV4, SocketAddrV6};
-use std::os::fd::RawFd;
+use std::os::fd::{AsRawFd, FromRawFd, OwnedFd, RawFd};
 use std::ptr;
 
 use libc::{c_int, c_void, iovec, mmsghdr, sockaddr_in, sockaddr_in6, sockaddr_storage, socklen_t};
@@ -26,13 +26,44 @@ pub fn monotonic() -> f64 {
     time.tv_sec as f64 + time.tv_nsec as f64 * 1e-9
 }
 
-/// Waits until there is something to read, `seconds` at most.
-pub fn wait_readable(fd: RawFd, seconds: f64) {
-    let mut poll = libc::pollfd { fd, events: libc::POLLIN, revents: 0 };
+/// Waits until one of them has something to read, `seconds` at most.
+pub fn wait_readable(fds: &[RawFd], seconds: f64) {
+    let mut polls: Vec<libc::pollfd> =
+        fds.iter().map(|fd| libc::pollfd { fd: *fd, events: libc::POLLIN, revents: 0 }).collect();
     let seconds = seconds.max(0.0);
     let time = libc::timespec { tv_sec: seconds as i64, tv_nsec: (seconds.fract() * 1e9) as i64 };
-    // SAFETY: one pollfd and a timespec, both valid during the call; no signal mask.
-    unsafe { libc::ppoll(&mut poll, 1, &time, ptr::null()) };
+    // SAFETY: as many pollfds as are told of and a timespec, all valid during the call; no signal mask.
+    unsafe { libc::ppoll(polls.as_mut_ptr(), polls.len() as libc::nfds_t, &time, ptr::null()) };
+}
+
+/// Wakes a thread that waits for it among other things.
+pub struct Bell(OwnedFd);
+
+impl Bell {
+    pub fn new() -> io::Result<Self> {
+        // SAFETY: no memory is involved; what comes back, unless negative, is a descriptor that nobody else knows.
+        unsafe {
+            match libc::eventfd(0, libc::EFD_NONBLOCK | libc::EFD_CLOEXEC) {
+                fd if fd < 0 => Err(io::Error::last_os_error()),
+                fd => Ok(Bell(OwnedFd::from_raw_fd(fd))),
+            }
+        }
+    }
+
+    pub fn fd(&self) -> RawFd {
+        self.0.as_raw_fd()
+    }
+
+    pub fn ring(&self) {
+        signal(self.fd());
+    }
+
+    /// It does not ring any more.
+    pub fn hush(&self) {
+        let mut count: u64 = 0;
+        // SAFETY: eight bytes of an integer to write to. That it does not ring is as good.
+        unsafe { libc::read(self.fd(), (&raw mut count).cast::<c_void>(), 8) };
+    }
 }
 
 /// Adds one to an eventfd.
