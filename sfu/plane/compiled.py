@@ -65,9 +65,9 @@ class NativePlane:
     name = "native"
 
     def __init__(self, send: SendDatagram, seed: int | None = None, threads: int = 1) -> None:
-        seed, directory = secrets.randbits(63) if seed is None else seed, Directory(threads)
+        seed, directory = secrets.randbits(64) if seed is None else seed, Directory(threads)
         self.threads = threads
-        self._cores = [Core(seed + worker, CNAME, directory, worker) for worker in range(threads)]
+        self._cores = [Core((seed + worker) % 2**64, CNAME, directory, worker) for worker in range(threads)]
         self._groups = Groups(threads)
         self._transports: dict[str, tuple[int, str]] = {}
         self._sources: dict[str, int] = {}
