@@ -11,14 +11,19 @@ import json
 import pkgutil
 import sys
 from pathlib import Path
+from types import ModuleType
 
 HIDDEN = {"__main__", "figures"}
 
 
 def names() -> list[str]:
-    """The benchmarks there are: every module of this package that can be run."""
+    """The benchmarks there are: every module of this package that can be run, with dashes for its underscores."""
     found = (module.name for module in pkgutil.iter_modules([str(Path(__file__).parent)]) if not module.ispkg)
-    return sorted(name for name in found if name not in HIDDEN and not name.startswith("_"))
+    return sorted(name.replace("_", "-") for name in found if name not in HIDDEN and not name.startswith("_"))
+
+
+def module_of(name: str) -> ModuleType:
+    return importlib.import_module(f"benchmarks.{name.replace('-', '_')}")
 
 
 def main() -> int:
@@ -28,10 +33,10 @@ def main() -> int:
     arguments, rest = parser.parse_known_args()
     if arguments.name is None:
         for name in names():
-            summary = (importlib.import_module(f"benchmarks.{name}").__doc__ or "").strip().splitlines()
-            print(f"{name:12} {summary[0] if summary else ''}")
+            summary = (module_of(name).__doc__ or "").strip().splitlines()
+            print(f"{name:14} {summary[0] if summary else ''}")
         return 0
-    module = importlib.import_module(f"benchmarks.{arguments.name}")
+    module = module_of(arguments.name)
     own = argparse.ArgumentParser(prog=f"python -m benchmarks {arguments.name}", description=module.__doc__)
     if hasattr(module, "options"):
         module.options(own)
