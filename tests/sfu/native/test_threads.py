@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import threading
 import time
 from collections.abc import Iterator
@@ -56,9 +57,19 @@ def in_order(end: End, count: int) -> None:
     assert numbers == list(range(numbers[0], numbers[0] + count))
 
 
-def media_threads() -> list[str]:
-    names = [(task / "comm").read_text().strip() for task in Path("/proc/self/task").iterdir()]
-    return sorted(name for name in names if name.startswith("media"))
+def until_media_threads(wanted: list[str]) -> None:
+    """A thread names itself, and is listed for a moment after it was joined."""
+    deadline = time.monotonic() + 5
+    while True:
+        names = []
+        for task in Path("/proc/self/task").iterdir():
+            with contextlib.suppress(OSError):
+                names.append((task / "comm").read_text().strip())
+        media = sorted(name for name in names if name.startswith("media"))
+        if media == wanted:
+            return
+        assert time.monotonic() < deadline, media
+        time.sleep(0.001)
 
 
 def test_each_room_is_one_workers_wherever_its_datagrams_arrive(server: Server) -> None:
@@ -177,25 +188,25 @@ def test_threads_end_and_begin_again_under_load(server: Server) -> None:
             room.send()
             time.sleep(0.0005)
 
-    assert media_threads() == ["media 0", "media 1"]
+    until_media_threads(["media 0", "media 1"])
     feeder = threading.Thread(target=feed)
     feeder.start()
     try:
         for _ in range(5):
             room.viewers[0].take()
             server.plane.release()
-            assert media_threads() == []
+            until_media_threads([])
             server.wake = server.plane.serve(server.sockets)
     finally:
         done.set()
         feeder.join()
-    assert media_threads() == ["media 0", "media 1"]
+    until_media_threads(["media 0", "media 1"])
 
 
 def test_as_many_sockets_as_threads(server: Server) -> None:
     server.plane.release()
     with pytest.raises(ValueError, match="shorter"):
         server.plane.serve(server.sockets[:1])
-    assert media_threads() == []
+    until_media_threads([])
     assert not server.plane.serving
     server.wake = server.plane.serve(server.sockets)
