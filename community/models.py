@@ -157,6 +157,27 @@ class Share(Base):
     uses: Mapped[int] = mapped_column(default=0)
 
 
+class BroadcastRow(Base):
+    """A broadcast out of a room: ``scheduled``, ``live``, ``ended``. Its link's code is made from its id, `ticket` and
+    the server's secret, so that a new number makes the old link useless. It was recorded as `recording_id`, of which
+    `share_id` opens what was live; `live_from` is where that begins, in ms of the recording."""
+
+    __tablename__ = "broadcasts"
+    id: Mapped[str] = mapped_column(String(16), primary_key=True)
+    room_id: Mapped[str] = mapped_column(ForeignKey("rooms.id", ondelete="CASCADE"), index=True)
+    title: Mapped[str] = mapped_column(String(120))
+    about: Mapped[str] = mapped_column(Text)
+    starts_at: Mapped[datetime | None] = mapped_column(Utc)
+    state: Mapped[str] = mapped_column(String(16))
+    ticket: Mapped[int]
+    recording_id: Mapped[str | None] = mapped_column(String(64))
+    share_id: Mapped[str | None] = mapped_column(String(16))
+    live_from: Mapped[float | None]
+    created_at: Mapped[datetime] = mapped_column(Utc)
+    live_at: Mapped[datetime | None] = mapped_column(Utc)
+    ended_at: Mapped[datetime | None] = mapped_column(Utc)
+
+
 class QuestionRow(Base):
     """A question of a meeting and what became of it. `name` is None where it was asked without one; `at` and `live_at`
     are room time in ms; `votes` is the count when it was last changed, the votes themselves are `QuestionVote`."""

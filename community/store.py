@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from community.audit import Audit
+from community.broadcasts import Broadcasts
 from community.chat import Chat
 from community.consents import Consents
 from community.database import Database
@@ -23,6 +24,7 @@ class Store:
     def __init__(self, url: str) -> None:
         self.database = Database(url)
         self.audit = Audit(self.database)
+        self.broadcasts = Broadcasts(self.database)
         self.chat = Chat(self.database)
         self.consents = Consents(self.database)
         self.glossary = Glossary(self.database)

@@ -21,6 +21,7 @@ from signaling.check import table as check_table
 from signaling.endpoint import ApiError, Endpoint, read_body
 from signaling.glossaries import table as glossary_table
 from signaling.imports import table as imports_table
+from signaling.live import table as live_table
 from signaling.loopback import Checks
 from signaling.metrics import Metrics
 from signaling.openapi import document
@@ -38,7 +39,7 @@ log = structlog.get_logger("http")
 
 Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
 
-PAGES = ("/", "/j/{code}", "/r/{room}", "/setup/{code}", "/login", "/admin", "/help/api", "/check")
+PAGES = ("/", "/j/{code}", "/r/{room}", "/setup/{code}", "/login", "/admin", "/help/api", "/check", "/live/{id}")
 
 FRAME = web.RequestKey("frame", str)
 """On a request: who may frame its answer."""
@@ -50,6 +51,7 @@ ENDPOINTS = [
     *cards_table.endpoints,
     *shares_table.endpoints,
     *administration_table.endpoints,
+    *live_table.endpoints,
 ]
 ENDPOINTS += check_table.endpoints
 ENDPOINTS += whip_table.endpoints

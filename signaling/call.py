@@ -25,6 +25,7 @@ if TYPE_CHECKING:
 
 SESSION_COOKIE = "consilium_session"
 REPLAY_COOKIE = "consilium_replay"
+LIVE_COOKIE = "consilium_live"
 VISITOR_COOKIE = "consilium_visitor"
 
 
@@ -37,6 +38,9 @@ class Throttles:
     room: Buckets
     export: Buckets
     search: Buckets
+    ticket: Buckets
+    question: Buckets
+    vote: Buckets
 
     @classmethod
     def standard(cls) -> Throttles:
@@ -47,6 +51,10 @@ class Throttles:
             room=Buckets(0.2, 20),
             export=Buckets(0.1, 10),
             search=Buckets(3, 20),
+            # An audience may sit behind one address.
+            ticket=Buckets(20, 500),
+            question=Buckets(0.5, 20),
+            vote=Buckets(10, 200),
         )
 
 

@@ -9,7 +9,7 @@ from typing import Any, Literal
 import msgspec
 from aiohttp import web
 
-Access = Literal["anyone", "member", "administrator", "link", "recording"]
+Access = Literal["anyone", "member", "administrator", "link", "recording", "broadcast"]
 
 
 class Body(msgspec.Struct, rename="camel", kw_only=True, frozen=True):

@@ -14,6 +14,7 @@ from signaling.rights import OF_ROLE
 
 AUDIENCE = "consilium"
 REPLAY_AUDIENCE = "consilium-replay"
+LIVE_AUDIENCE = "consilium-live"
 Reason = Literal["expired", "not-yet", "wrong-room", "wrong-signature", "wrong-audience", "malformed"]
 
 
@@ -145,3 +146,18 @@ class Grants:
         if not isinstance(claims.get("lnk"), str):
             raise GrantRefused("malformed")
         return str(claims["lnk"])
+
+    def mint_live(self, broadcast: str, ticket: int, viewer: str, now: float, lifetime: int = 24 * 3600) -> str:
+        """The content of the cookie that opens one broadcast for somebody who has its link of number `ticket`."""
+        claims = {"aud": LIVE_AUDIENCE, "iat": int(now), "exp": int(now) + lifetime, "bro": broadcast, "tic": ticket,
+                  "sub": viewer}  # fmt: skip
+        return jwt.encode(claims, self._secret, algorithm="HS256")
+
+    def check_live(self, token: str, broadcast: str, now: float) -> tuple[int, str]:
+        """The number of the link and the viewer, if the cookie opens this broadcast; GrantRefused otherwise."""
+        claims = self._claims(token, now, LIVE_AUDIENCE)
+        if claims.get("bro") != broadcast:
+            raise GrantRefused("wrong-room")
+        if not isinstance(claims.get("tic"), int) or not isinstance(claims.get("sub"), str):
+            raise GrantRefused("malformed")
+        return int(claims["tic"]), str(claims["sub"])

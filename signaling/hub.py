@@ -125,8 +125,10 @@ class Hub:
             if len(self.rooms) >= self.parts.settings.limits.rooms:
                 raise turned("full", "this server has no room for another meeting", "too many rooms", retry=True)
             terms = await terms_for(self.parts.store, room_id)
+            planned = await self.parts.store.broadcasts.of_room(room_id)
             room = self.rooms[room_id] = Room(room_id, row.name, row.lobby, self.parts)
             room.words.glossary(terms)
+            room.live.restore(planned)
             log.info("room opened", room=room_id, meeting=room.meeting)
             return room
 

@@ -17,6 +17,7 @@ SECURITY: dict[Access, list[dict[str, list[str]]]] = {
     "member": [{"session": []}],
     "administrator": [{"session": []}],
     "recording": [{"session": []}, {"replay": []}],
+    "broadcast": [{"live": []}],
 }
 REASONS = {
     400: "The request is malformed.",
@@ -57,6 +58,7 @@ def document(endpoints: list[Endpoint]) -> dict[str, Any]:
             "securitySchemes": {
                 "session": {"type": "apiKey", "in": "cookie", "name": "consilium_session"},
                 "replay": {"type": "apiKey", "in": "cookie", "name": "consilium_replay"},
+                "live": {"type": "apiKey", "in": "cookie", "name": "consilium_live"},
             },
         },
     }

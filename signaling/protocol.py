@@ -21,6 +21,7 @@ from captioning.caption import Caption
 # isort: off
 from signaling.values import (
     Answer as Answer,
+    BroadcastState as BroadcastState,
     CaptionState as CaptionState,
     ChatEntry as ChatEntry,
     IceServer as IceServer,
@@ -270,6 +271,33 @@ class SetQuestions(Request, kw_only=True, frozen=True):
     anonymous: bool
 
 
+class PlanBroadcast(Request, kw_only=True, frozen=True):
+    """Needs the broadcast permission: plan a broadcast out of this room, or change what is planned. `starts_at` in ms
+    since 1970. `renew`: the link that was given out opens nothing any more, there is a new one."""
+
+    title: Annotated[str, Meta(min_length=1, max_length=120)]
+    about: Annotated[str, Meta(max_length=2000)] = ""
+    starts_at: Annotated[float, Meta(ge=0, le=4e12)] | None = None
+    renew: bool = False
+
+
+class GoLive(Request, kw_only=True, frozen=True):
+    """Needs the broadcast permission: viewers see and hear the stage after so many seconds. Recording begins with it,
+    where it does not run yet."""
+
+    countdown: Annotated[int, Meta(ge=0, le=60)] = 0
+
+
+class EndBroadcast(Request, kw_only=True, frozen=True):
+    """Needs the broadcast permission: a countdown is called off; what is live ends, and so does its recording."""
+
+
+class Spotlight(Request, kw_only=True, frozen=True):
+    """Needs the broadcast permission: whom viewers see whoever speaks; None: whoever speaks."""
+
+    participant: Id | None = None
+
+
 class Ping(Request, kw_only=True, frozen=True):
     """Heartbeat, every ten seconds; `sent` comes back in Pong."""
 
@@ -308,6 +336,10 @@ ClientMessage = (
     | SettleQuestion
     | MergeQuestion
     | SetQuestions
+    | PlanBroadcast
+    | GoLive
+    | EndBroadcast
+    | Spotlight
     | Ping
     | Leave
 )

@@ -70,12 +70,22 @@ class RoomRecording:
         self._tasks: set[asyncio.Task[None]] = set()
         self.state = protocol.RecordingState(state="off")
 
+    @property
+    def running(self) -> Recording | None:
+        """What is being written now."""
+        return self._recording
+
+    def includes(self, participant: str) -> bool:
+        """Whether anything of somebody may be kept, and shown to those who are not in the room."""
+        return self._recording is not None and not _left_out(self._room.people.get(participant), self.state.ask)
+
     def _become(self, state: protocol.RecordingState) -> None:
         self.state = state
         self._room.room_changed()
 
-    async def start(self, by: Participant, purpose: str) -> None:
-        """Begins; raises Refusal when one runs already or the disk has no room."""
+    async def start(self, by: Participant, purpose: str, title: str | None = None) -> None:
+        """Begins; without a `title` it is called like the room. Raises Refusal when one runs already or the disk has no
+        room."""
         room, store = self._room, self._room.parts.store
         if self._lock.locked() or self._recording is not None:
             raise Refusal("bad-state", "a recording is starting, running or stopping already")
@@ -90,7 +100,7 @@ class RoomRecording:
                 running = await room.parts.recorder.begin(
                     recording,
                     room=room.id,
-                    title=room.name,
+                    title=title or room.name,
                     started_by=by.name,
                     purpose=purpose,
                     started_at=started_at,
@@ -113,7 +123,7 @@ class RoomRecording:
                 RecordingRow(
                     id=recording,
                     room_id=room.id,
-                    title=room.name,
+                    title=title or room.name,
                     purpose=purpose,
                     started_by=by.name,
                     member_id=by.member,
@@ -163,6 +173,7 @@ class RoomRecording:
             "ask": known.ask,
         }
         self._become(protocol.RecordingState(state="stopping", since=known.since, **told))
+        room.live.recording_stops()
         room.media.remove_tap(running)
         for caption in room.words.snapshot():
             if not caption.final:
@@ -185,6 +196,7 @@ class RoomRecording:
         await store.recordings.ended(recording, "failed" if manifest is None else "ready", problem)
         if manifest is not None:
             await store.search.put(recording, await asyncio.to_thread(library.lines, manifest))
+        await room.live.recorded(recording, manifest.duration if manifest is not None else None)
         actor = f"participant:{by.id}" if by is not None else "server"
         await store.audit.write("record-stop", actor, room=room.id, subject=recording)
         room.parts.metrics.recordings.labels("failed" if problem else "finished").inc()

@@ -12,7 +12,7 @@ ROLES: tuple[Role, ...] = get_args(Role)
 
 _VIEWER: frozenset[Permission] = frozenset({"caption", "ask"})
 _PARTICIPANT: frozenset[Permission] = _VIEWER | {"publish-audio", "publish-video", "publish-screen", "chat", "hand"}
-_MODERATOR: frozenset[Permission] = _PARTICIPANT | {"moderate", "record", "answer"}
+_MODERATOR: frozenset[Permission] = _PARTICIPANT | {"moderate", "record", "answer", "broadcast"}
 _HOST: frozenset[Permission] = _MODERATOR | {"manage"}
 
 OF_ROLE: dict[Role, frozenset[Permission]] = {
@@ -56,6 +56,10 @@ NEEDED: dict[type[protocol.Request], Permission | None] = {
     protocol.SettleQuestion: "answer",
     protocol.MergeQuestion: "answer",
     protocol.SetQuestions: "moderate",
+    protocol.PlanBroadcast: "broadcast",
+    protocol.GoLive: "broadcast",
+    protocol.EndBroadcast: "broadcast",
+    protocol.Spotlight: "broadcast",
     protocol.Ping: None,
     protocol.Leave: None,
 }

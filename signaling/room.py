@@ -8,7 +8,7 @@ from __future__ import annotations
 import asyncio
 import secrets
 from collections.abc import Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 import structlog
 
@@ -18,6 +18,7 @@ from sfu.interface import ConnectionKind, ConnectionState, Offer
 from sfu.server import Sfu
 from sfu.taps import TrackInfo
 from signaling import protocol
+from signaling.broadcast import RoomBroadcast
 from signaling.captions import CaptionSource, RoomWords
 from signaling.chat import RoomChat
 from signaling.lobby import Lobby
@@ -46,6 +47,9 @@ class Parts:
     recorder: RecordingSource
     store: Store
     metrics: Metrics
+    secret: str
+    on_air: dict[str, RoomBroadcast] = field(default_factory=dict)
+    """Broadcasts of the rooms that are open, by their ids."""
 
 
 class Room:
@@ -68,6 +72,7 @@ class Room:
         self.chat = RoomChat(self)
         self.questions = RoomQuestions(self)
         self.recording = RoomRecording(self)
+        self.live = RoomBroadcast(self)
         self.empty_since: float | None = None
         self.closed = asyncio.Event()
         self._quality_at = 0.0
@@ -89,6 +94,7 @@ class Room:
             captions=self.words.state(),
             recording=self.recording.state,
             questions=self.questions.rules,
+            broadcast=self.live.state,
         )
 
     def welcome(self, person: Participant, resumed: bool) -> protocol.Welcome:
@@ -218,7 +224,8 @@ class Room:
 
     def readers(self) -> None:
         """Which languages somebody reads now."""
-        self.words.readers(p.reads for p in self.people.values() if p.reads and p.may("caption"))
+        here = [p.reads for p in self.people.values() if p.reads and p.may("caption")]
+        self.words.readers([*here, *self.live.audience.languages])
 
     def languages(self, person: Participant, spoken: str | None, reads: str | None) -> None:
         """Somebody speaks or reads another language now."""
@@ -245,6 +252,7 @@ class Room:
         if (captions := self.words.state()) != self._told_captions:
             self._told_captions = captions
             self.room_changed()
+        self.live.tick(now)
         if self.people or len(self.lobby):
             self.empty_since = None
             return False
@@ -282,6 +290,7 @@ class Room:
     async def close(self, closed: protocol.Closed) -> None:
         """Ends the meeting: recording finished, words flushed, everybody told, chat forgotten."""
         await self.recording.close()
+        self.live.close()
         for person in [*self.people.values(), *self.lobby.take_all()]:
             if person.peer is not None:
                 person.peer.close(closed)
@@ -349,6 +358,7 @@ class Room:
         """New or revised words: to those who read them, and into the recording when final."""
         readers = [p for p in self.people.values() if _reads(p, caption)]
         self.broadcast(protocol.Captioned(caption=caption), readers, key=_caption_key(caption))
+        self.live.caption(caption)
         if caption.final:
             self.recording.caption(caption)
 

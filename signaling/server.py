@@ -16,9 +16,9 @@ from captioning.config import CaptionConfig
 from captioning.models import default_folder
 from captioning.service import CaptionService
 from community.store import Store
-from recorder.service import Recorder
+from recorder.service import Recorder, RecordingNotFound, load
 from sfu.server import Sfu, SfuConfig
-from signaling import demo_room, tls
+from signaling import broadcast, demo_room, tls
 from signaling.app import make_app
 from signaling.call import Services, Throttles
 from signaling.exports import Exports
@@ -87,7 +87,7 @@ class Server:
         self.captions = CaptionService(caption_config(settings))
         self.recorder = Recorder(settings.recordings_dir)
         self.metrics = Metrics()
-        parts = Parts(settings, self.sfu, self.captions, self.recorder, self.store, self.metrics)
+        parts = Parts(settings, self.sfu, self.captions, self.recorder, self.store, self.metrics, self.secret)
         grants = Grants(self.secret, settings.limits.grant_seconds)
         self.hub = Hub(parts, grants)
         self.metrics.watch(self.sfu.stats, self.captions.status, self.hub.counts)
@@ -150,13 +150,17 @@ class Server:
         for recording in await self.recorder.start():
             log.warning("recording repaired", recording=recording)
         for recording in await self.store.recordings.unfinished():
-            from recorder.service import RecordingNotFound, load
-
             try:
                 await asyncio.to_thread(load, self.settings.recordings_dir, recording)
                 await self.store.recordings.ended(recording, "ready", "the server stopped while it ran")
             except RecordingNotFound:
                 await self.store.recordings.ended(recording, "failed", "nothing was left of it")
+        for row in await self.store.broadcasts.interrupted():
+            try:
+                left = await asyncio.to_thread(load, self.settings.recordings_dir, row.recording_id or "")
+                await broadcast.finish(self.store, row, left.duration)
+            except RecordingNotFound:
+                await broadcast.finish(self.store, row, None)
 
     async def stop(self) -> None:
         """People are told, recordings finished, words flushed, ports closed."""

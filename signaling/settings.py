@@ -149,6 +149,12 @@ class Questions(Table, frozen=True, kw_only=True):
     keep_days: Annotated[int, _text("How long questions are kept after they were asked.", ge=1, le=36_500)] = 90
 
 
+class Broadcast(Table, frozen=True, kw_only=True):
+    """Live broadcasts."""
+
+    viewers: Annotated[int, _text("Pages that may follow one broadcast at a time.", ge=1, le=1_000_000)] = 5000
+
+
 class Log(Table, frozen=True, kw_only=True):
     """Logs go to standard error; no tokens, no chat, no captions, no names of people."""
 
@@ -203,6 +209,7 @@ class Settings(Table, frozen=True, kw_only=True):
     database: Database = field(default_factory=Database)
     limits: Limits = field(default_factory=Limits)
     questions: Questions = field(default_factory=Questions)
+    broadcast: Broadcast = field(default_factory=Broadcast)
     log: Log = field(default_factory=Log)
     metrics: Metrics = field(default_factory=Metrics)
 
@@ -377,6 +384,7 @@ SECTIONS: dict[str, type[Table]] = {
     "database": Database,
     "limits": Limits,
     "questions": Questions,
+    "broadcast": Broadcast,
     "log": Log,
     "metrics": Metrics,
 }

@@ -32,6 +32,7 @@ Permission = Literal[
     "manage",
     "ask",
     "answer",
+    "broadcast",
 ]
 
 
@@ -174,6 +175,22 @@ class IceServer(Value, kw_only=True, frozen=True):
     credential: str | None = None
 
 
+class BroadcastState(Value, kw_only=True, frozen=True):
+    """A broadcast out of this room. `state` is ``scheduled`` while everybody is back stage. `starts_at` is when it is
+    planned, in ms since 1970; `at` is the room time at which it goes live (``countdown``) or went. `link` is the path
+    of the viewers' page with its code. `spotlight` is shown to viewers whoever speaks."""
+
+    id: str
+    title: str
+    about: str
+    state: Literal["scheduled", "countdown", "live", "ending", "ended"]
+    link: str
+    starts_at: float | None = None
+    at: float | None = None
+    viewers: int = 0
+    spotlight: str | None = None
+
+
 class RoomInfo(Value, kw_only=True, frozen=True):
     """The room as everyone in it sees it."""
 
@@ -183,3 +200,4 @@ class RoomInfo(Value, kw_only=True, frozen=True):
     captions: CaptionState
     recording: RecordingState
     questions: QuestionRules = QuestionRules()
+    broadcast: BroadcastState | None = None

@@ -215,6 +215,28 @@ async def set_questions(room: Room, me: Participant, message: protocol.SetQuesti
     await _audit(room, me, "questions-on" if message.open else "questions-off")
 
 
+async def plan_broadcast(room: Room, me: Participant, message: protocol.PlanBroadcast) -> None:
+    await room.live.plan(message)
+    await _audit(room, me, "broadcast-plan")
+
+
+async def go_live(room: Room, me: Participant, message: protocol.GoLive) -> None:
+    await room.live.go_live(me, message.countdown)
+    await _audit(room, me, "broadcast-live")
+
+
+async def end_broadcast(room: Room, me: Participant, message: protocol.EndBroadcast) -> None:
+    await room.live.end(me)
+    await _audit(room, me, "broadcast-end")
+
+
+async def spotlight(room: Room, me: Participant, message: protocol.Spotlight) -> None:
+    if message.participant is not None:
+        _person(room, message.participant)
+    room.live.spotlight(message.participant)
+    await _audit(room, me, "broadcast-spotlight", message.participant)
+
+
 VERBS: dict[type[protocol.Request], Verb] = {
     protocol.PublishOffer: publish,
     protocol.SubscribeAnswer: answer,
@@ -242,6 +264,10 @@ VERBS: dict[type[protocol.Request], Verb] = {
     protocol.SettleQuestion: settle_question,
     protocol.MergeQuestion: merge_question,
     protocol.SetQuestions: set_questions,
+    protocol.PlanBroadcast: plan_broadcast,
+    protocol.GoLive: go_live,
+    protocol.EndBroadcast: end_broadcast,
+    protocol.Spotlight: spotlight,
 }
 """Ping and Leave belong to the session (`signaling.session`)."""
 

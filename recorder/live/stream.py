@@ -101,6 +101,11 @@ class Rendition:
         return Entry(f"{self.letter}{number}.m4s", self._map, parts[0].start, parts[-1].end, tuple(parts))
 
     @property
+    def begin(self) -> int:
+        """Milliseconds at which it begins."""
+        return self.entries[0].start if self.entries else 0
+
+    @property
     def end(self) -> int:
         """Milliseconds up to which there is something."""
         if self._unfinished:
@@ -151,6 +156,11 @@ class Stream:
     def started(self) -> bool:
         """Whether there is something to play."""
         return bool(self.video.entries) and bool(self.audio.entries)
+
+    async def begun(self) -> None:
+        """Waits until there is something to play."""
+        while not self.started and not self.ended:
+            await self._changed.wait()
 
     def rendition(self, letter: str) -> Rendition:
         """By its letter."""

@@ -229,6 +229,8 @@ MATRIX = {
     protocol.StartRecording(): {"host", "moderator"},
     protocol.StopRecording(): {"host", "moderator"},
     protocol.Consent(agreed=False): {"host", "moderator", "participant", "viewer"},
+    protocol.PlanBroadcast(title="x"): {"host", "moderator"},
+    protocol.GoLive(countdown=60): {"host", "moderator"},
     protocol.SubscribeRestart(): {"host", "moderator", "participant", "viewer"},
     protocol.MediaReport(freezes=0, frozen_ms=0, concealed=0, loss=0, jitter_ms=0): {
         "host",

@@ -7,7 +7,7 @@ export type Answer = "agreed" | "refused";
 
 export type Kind = "audio" | "video";
 
-export type Permission = "publish-audio" | "publish-video" | "publish-screen" | "chat" | "hand" | "caption" | "record" | "moderate" | "manage" | "ask" | "answer";
+export type Permission = "publish-audio" | "publish-video" | "publish-screen" | "chat" | "hand" | "caption" | "record" | "moderate" | "manage" | "ask" | "answer" | "broadcast";
 
 export type QuestionState = "waiting" | "open" | "live" | "answered" | "dismissed" | "merged";
 
@@ -47,6 +47,23 @@ export interface Caption {
   heard: string | null;
   doubtful: number[];
   correctedBy: string | null;
+}
+
+/**
+ * A broadcast out of this room. `state` is ``scheduled`` while everybody is back stage. `starts_at` is when it is
+ * planned, in ms since 1970; `at` is the room time at which it goes live (``countdown``) or went. `link` is the path
+ * of the viewers' page with its code. `spotlight` is shown to viewers whoever speaks.
+ */
+export interface BroadcastState {
+  id: string;
+  title: string;
+  about: string;
+  state: "countdown" | "ended" | "ending" | "live" | "scheduled";
+  link: string;
+  startsAt: number | null;
+  at: number | null;
+  viewers: number;
+  spotlight: string | null;
 }
 
 /** Whether words can be had now, and in which languages they can be read. `problem` says why not. */
@@ -144,6 +161,7 @@ export interface RoomInfo {
   captions: CaptionState;
   recording: RecordingState;
   questions: QuestionRules;
+  broadcast: BroadcastState | null;
 }
 
 /** Which m-line of the subscribe offer carries which track. */
@@ -430,6 +448,42 @@ export interface SetQuestions {
   anonymous: boolean;
 }
 
+/**
+ * Needs the broadcast permission: plan a broadcast out of this room, or change what is planned. `starts_at` in ms
+ * since 1970. `renew`: the link that was given out opens nothing any more, there is a new one.
+ */
+export interface PlanBroadcast {
+  type: "plan-broadcast";
+  id?: number | null;
+  title: string;
+  about?: string;
+  startsAt?: number | null;
+  renew?: boolean;
+}
+
+/**
+ * Needs the broadcast permission: viewers see and hear the stage after so many seconds. Recording begins with it,
+ * where it does not run yet.
+ */
+export interface GoLive {
+  type: "go-live";
+  id?: number | null;
+  countdown?: number;
+}
+
+/** Needs the broadcast permission: a countdown is called off; what is live ends, and so does its recording. */
+export interface EndBroadcast {
+  type: "end-broadcast";
+  id?: number | null;
+}
+
+/** Needs the broadcast permission: whom viewers see whoever speaks; None: whoever speaks. */
+export interface Spotlight {
+  type: "spotlight";
+  id?: number | null;
+  participant?: string | null;
+}
+
 /** Heartbeat, every ten seconds; `sent` comes back in Pong. */
 export interface Ping {
   type: "ping";
@@ -472,6 +526,10 @@ export type ClientMessage =
   | SettleQuestion
   | MergeQuestion
   | SetQuestions
+  | PlanBroadcast
+  | GoLive
+  | EndBroadcast
+  | Spotlight
   | Ping
   | Leave;
 

@@ -1,0 +1,336 @@
+"""The HTTP side of a broadcast: the ticket, how it stands, its events, its HLS.
+
+A link is ``/live/{broadcast}#k={code}``; the code is exchanged once for a cookie of this broadcast's paths, which every
+request must carry. An answer costs the same however many ask: playlists are written once for each part, what is new is
+served from memory, events are encoded once. Browsers may keep media; between them and us a cache must ask
+`GET /api/live/{broadcast}/pass` whether it may answer (docs/broadcast.md), so answers are ``private`` to all others.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import hmac
+import re
+import secrets
+import time
+from datetime import datetime
+from typing import Annotated, Literal
+
+import structlog
+from aiohttp import web
+from msgspec import Meta
+
+from community.models import BroadcastRow
+from recorder.live import playlist
+from recorder.live.segmenter import TARGET_MS
+from recorder.live.stream import Rendition, Stream
+from signaling.audience import AudienceFull
+from signaling.broadcast import RoomBroadcast, ticket_code
+from signaling.call import LIVE_COOKIE, Call
+from signaling.endpoint import ApiError, Body, Table
+from signaling.grants import GrantRefused
+from signaling.passes import share_code
+from signaling.subtitles import playlist as words_playlist
+
+table = Table()
+log = structlog.get_logger("live")
+
+COOKIE_SECONDS = 24 * 3600
+WAIT_S = 3 * TARGET_MS / 1000
+"""Longest that a request for what is to come is held (rfc8216bis 6.2.5.2)."""
+BEGIN_S = 10.0
+KEEPALIVE_S = 5.0
+"""Who is gone is noticed so soon."""
+WRITE_S = 20.0
+MEDIA_S = 86_400
+_NAME = re.compile(r"([va])(?:-init([0-9]{1,6})\.mp4|([0-9]{1,9})(?:\.([0-9]{1,4}))?\.m4s)")
+_WORDS = re.compile(r"words\.([a-zA-Z0-9-]{2,35})(?:\.([0-9]{1,9})\.vtt|\.m3u8)")
+_NUMBER = re.compile(r"[0-9]{1,9}")
+M3U8 = "application/vnd.apple.mpegurl"
+
+
+class Ticket(Body, kw_only=True, frozen=True):
+    """The code of a broadcast's link: what follows ``#k=``."""
+
+    code: Annotated[str, Meta(min_length=1, max_length=64)]
+
+
+class Replay(Body, kw_only=True, frozen=True):
+    """Where what was live can be seen again: a recording, and the code of a share of it."""
+
+    recording: str
+    code: str
+
+
+class LiveView(Body, kw_only=True, frozen=True):
+    """A broadcast as viewers see it. Times in ms since 1970, `now` is the server's clock; `at` is when it goes live
+    (``countdown``) or went. `epoch` is the wall clock at the programme's time 0, of which captions and
+    EXT-X-PROGRAM-DATE-TIME tell. `languages` are those that captions can be read in."""
+
+    id: str
+    title: str
+    about: str
+    state: Literal["scheduled", "countdown", "live", "ending", "ended"]
+    now: float
+    starts_at: float | None = None
+    at: float | None = None
+    epoch: float | None = None
+    playlist: str | None = None
+    languages: list[str]
+    replay: Replay | None = None
+
+
+def missing() -> ApiError:
+    """The same for what is not there and for whom it is not."""
+    return ApiError(404, "not-found", "there is no such broadcast, or this link does not open it")
+
+
+def _ms(at: datetime | None) -> float | None:
+    return at.timestamp() * 1000 if at is not None else None
+
+
+def _token(call: Call) -> str:
+    scheme, _, bearer = call.request.headers.get("Authorization", "").partition(" ")
+    return bearer if scheme == "Bearer" else call.request.cookies.get(LIVE_COOKIE, "")
+
+
+def _admitted(call: Call) -> tuple[int, str]:
+    """The number of the link that the asker came by, and who they are. Asks no database. Raises ApiError."""
+    token = _token(call)
+    try:
+        return call.services.grants.check_live(token, call.arg("broadcast"), time.time()) if token else _refuse()
+    except GrantRefused as error:
+        log.info("live token refused", reason=error.reason)
+        raise missing() from None
+
+
+def _refuse() -> tuple[int, str]:
+    raise missing()
+
+
+def _on_air(call: Call) -> RoomBroadcast | None:
+    return call.services.hub.parts.on_air.get(call.arg("broadcast"))
+
+
+async def _row(call: Call, ticket: int) -> BroadcastRow:
+    """Raises ApiError."""
+    on_air = _on_air(call)
+    row = on_air.row if on_air is not None else await call.services.store.broadcasts.get(call.arg("broadcast"))
+    if row is None or row.ticket != ticket:
+        raise missing()
+    return row
+
+
+def _live(call: Call) -> tuple[RoomBroadcast, str]:
+    """The broadcast while its room is open, and who asks. Raises ApiError."""
+    ticket, viewer = _admitted(call)
+    on_air = _on_air(call)
+    if on_air is None or on_air.row is None or on_air.row.ticket != ticket:
+        raise missing()
+    return on_air, viewer
+
+
+def _view(call: Call, row: BroadcastRow) -> LiveView:
+    on_air, now = _on_air(call), time.time() * 1000
+    state = on_air.state if on_air is not None else None
+    stream = on_air.stream if on_air is not None else None
+    at = _ms(row.live_at)
+    if state is not None and state.state == "countdown" and state.at is not None and on_air is not None:
+        at = now + state.at - on_air.now
+    replay = None
+    if row.state == "ended" and row.share_id is not None and row.recording_id is not None:
+        replay = Replay(recording=row.recording_id, code=share_code(call.services.secret, row.share_id))
+    known = state.state if state is not None else "scheduled" if row.state == "scheduled" else "ended"
+    return LiveView(
+        id=row.id,
+        title=row.title,
+        about=row.about,
+        state=known,
+        now=now,
+        starts_at=_ms(row.starts_at),
+        at=at,
+        epoch=_ms(stream.epoch) if stream is not None else None,
+        playlist=f"/api/live/{row.id}/hls/master.m3u8" if stream is not None else None,
+        languages=on_air.languages if on_air is not None else [],
+        replay=replay,
+    )
+
+
+@table.add(
+    "POST",
+    "/api/live/{broadcast}/access",
+    body=Ticket,
+    answer=LiveView,
+    errors=(404, 429),
+    access="link",
+    tag="live",
+)
+async def open_live(call: Call, body: Ticket) -> LiveView:
+    """Exchange the code of a broadcast's link for a cookie that opens it."""
+    call.throttle(call.services.throttles.ticket)
+    broadcast = call.arg("broadcast")
+    on_air = _on_air(call)
+    row = on_air.row if on_air is not None else await call.services.store.broadcasts.get(broadcast)
+    wanted = ticket_code(call.services.secret, broadcast, row.ticket if row is not None else 0)
+    if not hmac.compare_digest(wanted.encode(), body.code.encode()) or row is None:
+        raise missing()
+    known = secrets.token_hex(8)
+    with contextlib.suppress(GrantRefused):  # who comes back stays who they were: their questions and votes are theirs
+        known = call.services.grants.check_live(_token(call), broadcast, time.time())[1]
+    cookie = call.services.grants.mint_live(broadcast, row.ticket, known, time.time(), COOKIE_SECONDS)
+    call.set_cookie(LIVE_COOKIE, cookie, path=f"/api/live/{broadcast}", age=COOKIE_SECONDS)
+    return _view(call, row)
+
+
+@table.add("GET", "/api/live/{broadcast}", answer=LiveView, errors=(404,), access="broadcast", tag="live")
+async def get_live(call: Call) -> LiveView:
+    """How a broadcast stands."""
+    ticket, _ = _admitted(call)
+    return _view(call, await _row(call, ticket))
+
+
+@table.add("GET", "/api/live/{broadcast}/pass", media="none", status=204, errors=(404,), access="broadcast", tag="live")
+async def get_pass(call: Call) -> web.Response:
+    """Whether the asker may see the broadcast: what a cache in front of this server asks before it answers."""
+    _live(call)
+    return web.Response(status=204)
+
+
+@table.add(
+    "GET",
+    "/api/live/{broadcast}/events",
+    media="text/event-stream",
+    errors=(400, 404, 503),
+    access="broadcast",
+    tag="live",
+)
+async def live_events(call: Call) -> web.StreamResponse:
+    """Captions as they are spoken, questions, and that something ``changed``: then ask how it stands. `?language=` is
+    what captions are read in, beside the original."""
+    on_air, viewer = _live(call)
+    language = call.request.query.get("language") or None
+    if language is not None and language not in on_air.languages:
+        raise ApiError(400, "language", "there are no captions in this language")
+    try:
+        one = on_air.audience.join(viewer, language)
+    except AudienceFull:
+        raise ApiError(503, "full", "too many people watch already") from None
+    try:
+        headers = {"Content-Type": "text/event-stream", "Cache-Control": "no-store", "X-Accel-Buffering": "no"}
+        headers |= {"X-Content-Type-Options": "nosniff", "Cross-Origin-Resource-Policy": "same-origin"}
+        response = web.StreamResponse(headers=headers)
+        await response.prepare(call.request)
+        on_air.greet(one)
+        await response.write(b"retry: 2000\n\n")
+        while True:
+            try:
+                data = await asyncio.wait_for(one.outbox.get(), KEEPALIVE_S)
+            except TimeoutError:
+                data = b": still here\n\n"
+            if data is None:
+                return response
+            async with asyncio.timeout(WRITE_S):
+                await response.write(data)
+    except (ConnectionError, TimeoutError):
+        return response
+    finally:
+        on_air.audience.leave(one)
+
+
+def _headers(kind: str, seconds: int) -> dict[str, str]:
+    """`X-Accel-Expires` is for the cache of docs/broadcast.md, which asks `get_pass` first; nobody else may keep it."""
+    keep = f"private, max-age={seconds}, immutable" if seconds >= MEDIA_S else "private, no-cache"
+    return {"Content-Type": kind, "Cache-Control": keep, "X-Accel-Expires": str(seconds)}
+
+
+@table.add(
+    "GET",
+    "/api/live/{broadcast}/hls/{name}",
+    media="application/octet-stream",
+    errors=(400, 404, 503),
+    access="broadcast",
+    tag="live",
+)
+async def live_media(call: Call) -> web.Response:
+    """HLS (RFC 8216, with low latency as in its second edition): begin at ``master.m3u8``."""
+    on_air, _ = _live(call)
+    stream, name = on_air.stream, call.arg("name")
+    if stream is None:
+        raise missing()
+    try:
+        async with asyncio.timeout(BEGIN_S):
+            await stream.begun()
+    except TimeoutError:
+        raise ApiError(503, "not-yet", "the first pictures are on their way") from None
+    if name == "master.m3u8":
+        words = [playlist.Subtitles(tag, tag, f"words.{tag}.m3u8") for tag in on_air.languages]
+        return web.Response(body=stream.master(words), headers=_headers(M3U8, 1))
+    for rendition in (stream.video, stream.audio):
+        if name == rendition.uri:
+            return web.Response(body=await _playlist(call, stream, rendition), headers=_headers(M3U8, 1))
+    if (found := _WORDS.fullmatch(name)) is not None:
+        return _words(on_air, stream, found)
+    if (found := _NAME.fullmatch(name)) is not None:
+        body = await _media(stream, found)
+        kind = "video/mp4" if found[1] == "v" else "audio/mp4"
+        return web.Response(body=body, headers=_headers(kind, MEDIA_S))
+    raise missing()
+
+
+async def _playlist(call: Call, stream: Stream, rendition: Rendition) -> bytes:
+    """With ``_HLS_msn`` and ``_HLS_part`` once it tells of that; with ``_HLS_skip`` as a delta update."""
+    query = call.request.query
+    asked, part = query.get("_HLS_msn"), query.get("_HLS_part")
+    if asked is not None or part is not None:
+        if asked is None or not all(_NUMBER.fullmatch(one) for one in (asked, part or "0")):
+            raise ApiError(400, "malformed", "_HLS_msn and _HLS_part are numbers, and a part is one of a segment")
+        if int(asked) > rendition.next[0] + 1:
+            raise ApiError(400, "too-far", "this segment is too far ahead")
+        try:
+            async with asyncio.timeout(WAIT_S):
+                await stream.until(rendition, int(asked), int(part) if part is not None else None)
+        except TimeoutError:
+            raise ApiError(503, "not-yet", "it took too long to come") from None
+    return stream.playlist(rendition, query.get("_HLS_skip") in ("YES", "v2"))
+
+
+async def _media(stream: Stream, found: re.Match[str]) -> bytes:
+    rendition = stream.rendition(found[1])
+    if found[2] is not None:
+        init = rendition.init(int(found[2]))
+        if init is None:
+            raise missing()
+        return init
+    number, part = int(found[3]), int(found[4]) if found[4] is not None else None
+    if part is not None:
+        if (number, part) == rendition.next:  # a preload hint
+            try:
+                async with asyncio.timeout(WAIT_S):
+                    await stream.until(rendition, number, part)
+            except TimeoutError:
+                raise ApiError(503, "not-yet", "it took too long to come") from None
+        data = rendition.part(number, part)
+        if data is None:
+            raise missing()
+        return data
+    body = rendition.segment(number)
+    if body is None:
+        raise missing()
+    try:
+        return await stream.read(body)
+    except OSError:
+        raise missing() from None
+
+
+def _words(on_air: RoomBroadcast, stream: Stream, found: re.Match[str]) -> web.Response:
+    language = found[1]
+    if language not in on_air.languages:
+        raise missing()
+    count = on_air.subtitles.write(language, stream.video.begin, stream.video.end)
+    if found[2] is None:
+        return web.Response(body=words_playlist(language, count, stream.ended), headers=_headers(M3U8, 1))
+    body = on_air.subtitles.segment(language, int(found[2]))
+    if body is None:
+        raise missing()
+    return web.Response(body=body, headers=_headers("text/vtt; charset=utf-8", MEDIA_S))
