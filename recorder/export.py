@@ -260,7 +260,8 @@ def _texts(stream: Any, shown: list[vtt.Shown], format: Format) -> Iterator[Time
         elif format == "webm":
             data = vtt.payload(one).encode()
         else:
-            data = text.translate(_NO_TAGS).encode()
+            said = vtt.underlined(one, lambda words: words.translate(_NO_TAGS))
+            data = (f"{one.speaker.translate(_NO_TAGS)}: {said}" if one.speaker else said).encode()
         yield one.start, stream.index, _packet(stream, data, one.start, one.end - one.start, True)
         end = one.end
 

@@ -95,6 +95,8 @@ def _cue(line: Line, language: str) -> Cue:
         end=line.end,
         text=line.texts[language],
         guard=line.guard.get(language, []),
+        heard=line.heard if language == line.source else None,
+        doubtful=line.doubtful if language == line.source else [],
     )
 
 
@@ -109,19 +111,25 @@ def write_srt(manifest: Manifest, language: str) -> bytes:
     for number, one in enumerate(vtt.flatten(_shown(manifest, language)), 1):
         name = one.speaker if one.speaker and one.speaker != speaker else ""
         speaker = one.speaker
-        text = _clean(f"{name}: {one.text}" if name else one.text).replace("-->", "->")
+        text = vtt.underlined(one, lambda words: _clean(words).replace("-->", "->"))
+        text = f"{_clean(name)}: {text}".replace("-->", "->") if name else text
         blocks.append(f"{number}\r\n{_srt_clock(one.start)} --> {_srt_clock(one.end)}\r\n{text}\r\n")
     return "\r\n".join(blocks).encode()
 
 
 def write_txt(manifest: Manifest, language: str) -> bytes:
-    """A line each; what may be wrong has its original beneath."""
+    """A line each; what may be wrong has its original beneath, words not heard clearly have ``(?)`` behind them."""
     parts = [_clean(manifest.title), f"{manifest.started_at:%Y-%m-%d %H:%M} UTC", ""]
     for line in said(manifest, language):
         mark = f"{MARK} " if line.guard else ""
-        parts.append(f"[{_clock(line.start)}] {_clean(line.name)}: {mark}{_clean(line.text)}")
+        words = _clean(line.text).split()
+        text = " ".join(f"{word}(?)" if at in line.doubtful else word for at, word in enumerate(words))
+        name = f"{_clean(line.name)}: " if line.name else ""
+        parts.append(f"[{_clock(line.start)}] {name}{mark}{text}")
         if line.guard and line.original:
             parts.append(f"    ({line.source}: {_clean(line.original)})")
+        if line.heard:
+            parts.append(f"    (heard: {_clean(line.heard)})")
     return ("\n".join(parts) + "\n").encode()
 
 
@@ -161,6 +169,8 @@ def write_docx(manifest: Manifest, language: str) -> bytes:
             paragraph.add_run(" ")
         if line.guard and line.original:
             paragraph.add_run(f"\n{_clean(line.original)}").italic = True
+        if line.heard:
+            paragraph.add_run(f"\n(heard: {_clean(line.heard)})").italic = True
     written = io.BytesIO()
     document.save(written)
     return written.getvalue()

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import html
 import re
-from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass, replace
 
 from recorder.manifest import Cue, Line
 
@@ -21,13 +21,14 @@ _LANGUAGE = re.compile(r"[A-Za-z]{2,3}(-[A-Za-z0-9]{2,8})*")  # becomes part of 
 @dataclass(frozen=True, slots=True)
 class Shown:
     """One caption on the screen: at most two lines, for one to seven seconds; ms of the recording. `note` goes beside
-    it in formats that can hold one."""
+    it in formats that can hold one; `doubtful` are its words, counted from 0, that the recogniser was unsure of."""
 
     start: int
     end: int
     speaker: str
     text: str
     note: str = ""
+    doubtful: frozenset[int] = frozenset()
 
 
 def latest(cues: Iterable[Cue]) -> list[Cue]:
@@ -43,19 +44,25 @@ def latest(cues: Iterable[Cue]) -> list[Cue]:
 
 def wrap(text: str) -> list[str]:
     """Lines of at most `LINE` characters, broken at spaces; a longer word (or a script without spaces) is cut."""
-    lines: list[str] = []
-    line = ""
-    for word in text.split():
+    return [" ".join(piece for piece, _ in line) for line in _laid(text)]
+
+
+def _laid(text: str) -> list[list[tuple[str, int]]]:
+    """The lines as pieces, each with the number of the word that it is of."""
+    lines: list[list[tuple[str, int]]] = []
+    line: list[tuple[str, int]] = []
+    length = -1
+    for number, word in enumerate(text.split()):
         while True:
-            joined = f"{line} {word}" if line else word
-            if len(joined) <= LINE:
-                line = joined
+            if length + 1 + len(word) <= LINE:
+                line.append((word, number))
+                length += 1 + len(word)
                 break
             if line:
                 lines.append(line)
-                line = ""
+                line, length = [], -1
             else:
-                lines.append(word[:LINE])
+                lines.append([(word[:LINE], number)])
                 word = word[LINE:]
     if line:
         lines.append(line)
@@ -66,19 +73,24 @@ def recue(cue: Cue, speaker: str, origin: float, duration: float, original: str 
     """A segment as captions of readable length: time is shared out by characters. A translation with doubts begins with
     `MARK`, and its first caption's note has the doubts and the `original`."""
     note = f"check ({', '.join(cue.guard)}); {cue.source}: {original}" if cue.guard else ""
-    lines = wrap(f"{MARK} {cue.text}" if cue.guard else cue.text)
-    blocks = ["\n".join(lines[at : at + LINES]) for at in range(0, len(lines), LINES)]
+    if cue.heard is not None and cue.language == cue.source:
+        note = "; ".join(filter(None, (note, f"heard: {cue.heard}")))
+    lines = _laid(f"{MARK} {cue.text}" if cue.guard else cue.text)
+    blocks = [lines[at : at + LINES] for at in range(0, len(lines), LINES)]
+    texts = ["\n".join(" ".join(piece for piece, _ in line) for line in block) for block in blocks]
     start = min(max(0.0, cue.start - origin), duration)
     end = min(max(start + MIN_MS, cue.end - origin), max(duration, start + 1))
-    total = sum(map(len, blocks)) or 1
+    total = sum(map(len, texts)) or 1
     shown: list[Shown] = []
     done = 0
-    for block in blocks:
+    for block, text in zip(blocks, texts, strict=True):
         begins = start + (end - start) * done / total
-        done += len(block)
+        done += len(text)
         ends = start + (end - start) * done / total
         ends = max(round(begins) + 1, round(min(ends, begins + MAX_MS)))
-        shown.append(Shown(round(begins), ends, speaker, block, "" if shown else note))
+        pieces = [number for line in block for _, number in line]
+        doubtful = frozenset(at for at, number in enumerate(pieces) if number in cue.doubtful)
+        shown.append(Shown(round(begins), ends, speaker, text, "" if shown else note, doubtful))
     return shown
 
 
@@ -133,9 +145,25 @@ def document(shown: Iterable[Shown], language: str) -> str:
 
 
 def payload(one: Shown) -> str:
-    """A cue's text, one voice span over its lines."""
+    """A cue's text, one voice span over its lines; words that were not heard clearly are underlined."""
     voice = f"<v {_escape(_annotation(one.speaker))}>" if one.speaker.strip() else ""
-    return voice + "\n".join(_escape(line) for line in one.text.split("\n"))
+    return voice + underlined(one, _escape)
+
+
+def underlined(one: Shown, clean: Callable[[str], str]) -> str:
+    """The text after `clean`, doubtful words in ``<u>``, which WebVTT has and players of SubRip know."""
+    lines = []
+    at = 0
+    for line in one.text.split("\n"):
+        if not one.doubtful:
+            lines.append(clean(line))
+            continue
+        words = []
+        for word in line.split():
+            words.append(f"<u>{clean(word)}</u>" if at in one.doubtful else clean(word))
+            at += 1
+        lines.append(" ".join(words))
+    return "\n".join(lines)
 
 
 def flatten(shown: Sequence[Shown]) -> list[Shown]:
@@ -145,13 +173,22 @@ def flatten(shown: Sequence[Shown]) -> list[Shown]:
         if result and one.start < result[-1].end:
             last = result.pop()
             if one.start > last.start:
-                result.append(Shown(last.start, one.start, last.speaker, last.text))
+                result.append(Shown(last.start, one.start, last.speaker, last.text, doubtful=last.doubtful))
             else:
-                first = f"{last.speaker}: {last.text}" if last.speaker else last.text
-                second = f"{one.speaker}: {one.text}" if one.speaker else one.text
-                one = Shown(one.start, max(one.end, last.end), "", f"{first}\n{second}")
+                first, second = _named(last), _named(one)
+                before = len(first.text.split())
+                doubtful = first.doubtful | {before + at for at in second.doubtful}
+                one = Shown(one.start, max(one.end, last.end), "", f"{first.text}\n{second.text}", doubtful=doubtful)
         result.append(one)
     return result
+
+
+def _named(one: Shown) -> Shown:
+    """With the speaker's name before the words."""
+    if not one.speaker:
+        return one
+    by = len(one.speaker.split())
+    return replace(one, text=f"{one.speaker}: {one.text}", doubtful=frozenset(at + by for at in one.doubtful))
 
 
 def _tag(language: str) -> str:

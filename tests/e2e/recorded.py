@@ -9,6 +9,7 @@ from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
+from typing import Any
 
 import msgspec
 
@@ -23,6 +24,8 @@ from signaling.settings import Settings
 RED, BLUE, GREEN = (200, 0, 0), (0, 0, 200), (0, 200, 0)
 SECONDS = 75
 PASSWORD = "a long password"
+DOUBTED = 41
+"""The second of the line whose words were not heard clearly and whose translation may be wrong."""
 
 
 @dataclass
@@ -73,9 +76,13 @@ async def record(server: Server) -> None:
             ("en", f"Sentence {second}: take five tablets."),
             ("pt", f"Frase {second}: tome cinco comprimidos."),
         ):
+            doubts: dict[str, Any] = {}
+            if second == DOUBTED:
+                heard = {"doubtful": [3], "heard": "Sentence: take find tablets."}
+                doubts = heard if language == "en" else {"guard": ["dose"]}
             running.cue(
                 Cue(segment=str(second), revision=1, participant=who, source="en", language=language,
-                    start=second * 1000.0, end=second * 1000.0 + 3_000, text=text)
+                    start=second * 1000.0, end=second * 1000.0 + 3_000, text=text, **doubts)
             )  # fmt: skip
     clock.time = SECONDS * 1000.0
     manifest = await running.finish()

@@ -16,7 +16,7 @@ from playwright.async_api import BrowserContext, Page, async_playwright, expect
 
 from benchmarks.harness.browsers import CHROMIUM, CHROMIUM_FLAGS, firefox
 from tests.e2e.person import Person
-from tests.e2e.recorded import BLUE, GREEN, RED, Recorded, serve
+from tests.e2e.recorded import BLUE, DOUBTED, GREEN, RED, Recorded, serve
 
 pytestmark = pytest.mark.asyncio(loop_scope="module")
 
@@ -96,6 +96,26 @@ async def test_chapters_search_and_languages_lead_through_a_recording(recorded: 
         await page.get_by_test_id("transcript-line").nth(4).click()
         await expect(page.get_by_test_id("replay-captions")).to_contain_text("Frase 21")
         assert errors == []
+
+
+async def test_doubts_are_marked_beside_the_picture_and_in_the_transcript(recorded: Recorded) -> None:
+    async with browser(recorded) as (page, _):
+        await page.goto(f"{recorded.url}/replay/{recorded.id}?t={DOUBTED + 1}")
+        line = page.get_by_test_id("transcript-line").nth(DOUBTED // 5)
+        await line.click()
+        captions = page.get_by_test_id("replay-captions")
+        await expect(line.locator(".doubtful")).to_have_text("five")
+        await expect(line.get_by_test_id("transcript-heard")).to_have_text("Heard as: Sentence: take find tablets.")
+        await expect(captions.locator(".doubtful")).to_have_text("five")
+        await page.get_by_test_id("caption-language").click()
+        await page.get_by_test_id("caption-pt").click()
+        await page.keyboard.press("Escape")
+        await page.get_by_test_id("transcript-language").select_option("pt")
+        await expect(captions).to_contain_text(f"Sentence {DOUBTED}: take five tablets.")
+        await expect(captions.get_by_test_id("caption-check")).to_contain_text("a dose")
+        await expect(line).to_contain_text("This translation may be wrong (a dose)")
+        await expect(line.get_by_test_id("transcript-original")).to_have_text(f"Sentence {DOUBTED}: take five tablets.")
+        assert (await Axe().run(page)).response["violations"] == []
 
 
 async def test_a_passage_is_shared_with_a_password_and_nothing_else_of_it_is_seen(recorded: Recorded) -> None:

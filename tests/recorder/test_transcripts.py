@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 import json
+import re
 from datetime import UTC, datetime
 
 import docx
@@ -65,6 +66,25 @@ def test_plain_text_has_names_times_and_originals_of_what_may_be_wrong() -> None
         "[0:00:05] Ann & co: [?] Dê 50 mg já.",
         "    (en: Give 5 mg --> now.)",
     ]
+
+
+def test_words_not_heard_clearly_are_marked_in_every_file_and_what_was_heard_is_told() -> None:
+    vtt = written("vtt", "en").decode()
+    assert "<v Ann &amp; co>Give <u>5</u> mg --&gt; now." in vtt and "NOTE heard: Give five mg now." in vtt
+    assert "Give <u>5</u> mg -> now." in written("srt", "en").decode()
+    assert written("txt", "en").decode().splitlines()[-2:] == [
+        "[0:00:05] Ann & co: Give 5(?) mg --> now.",
+        "    (heard: Give five mg now.)",
+    ]
+    assert "<u>" not in written("vtt", "pt").decode(), "they are words of the original"
+
+
+def test_a_doubtful_word_keeps_its_mark_where_lines_break_and_captions_overlap() -> None:
+    long = " ".join(f"word{n}" for n in range(40))
+    both = recording(line(long, 0, doubtful=[9, 31]), line("Dose then.", 1, doubtful=[1]))
+    for extension in ("vtt", "srt"):
+        found = re.findall("<u>(.*?)</u>", FORMATS[extension].write(both, "en").decode())
+        assert set(found) == {"word9", "word31", "then."}, extension
 
 
 def test_json_has_everything() -> None:

@@ -13,7 +13,7 @@ export interface Manifest {
   people: { id: string; name: string }[];
   languages: string[];
   captions: Record<string, string>;
-  transcript: { segment: string; participant: string; name: string; source: string; start: number; end: number; texts: Record<string, string> }[];
+  transcript: SaidLine[];
   chat: { participant: string; name: string; text: string; at: number }[];
   speakers: { participant: string; start: number; end: number }[];
   master: string;
@@ -25,6 +25,20 @@ export interface Manifest {
   chapters: { kind: ChapterKind; start: number; participant: string; name: string; text: string }[];
   /** Only this much of it may be seen. */
   passage: { start: number; end: number } | null;
+}
+
+/** `guard`: by language, what a translation may have wrong. `heard` and `doubtful` are of the words as spoken. */
+export interface SaidLine {
+  segment: string;
+  participant: string;
+  name: string;
+  source: string;
+  start: number;
+  end: number;
+  texts: Record<string, string>;
+  guard?: Record<string, string[]>;
+  heard?: string | null;
+  doubtful?: number[];
 }
 
 export type ChapterKind = 'speaker' | 'screen' | 'question';
@@ -41,6 +55,9 @@ export interface Line {
   start: number;
   end: number;
   texts: Record<string, string>;
+  guard: Record<string, readonly string[]>;
+  heard: string | null;
+  doubtful: readonly number[];
 }
 export interface Turn {
   person: Person;
@@ -72,13 +89,15 @@ export interface Recording {
 
 const PALETTE = 12;
 
-/** Names and colours once per person, seconds for milliseconds, everything in order of time; a passage begins at 0. */
-export function read(manifest: Manifest): Recording {
+/**
+ * Names and colours once per person, seconds for milliseconds, everything in order of time; a passage begins at 0. Who did not want
+ * their name beside their words has an id with a tilde, and is called `unnamed`. */
+export function read(manifest: Manifest, unnamed = ''): Recording {
   const people = new Map<string, Person>();
   const person = (id: string, name = ''): Person => {
     const known = people.get(id);
     if (known) return known;
-    const made = { id, name: name || id, color: people.size % PALETTE };
+    const made = { id, name: name || (id.startsWith('~') ? unnamed : id), color: people.size % PALETTE };
     people.set(id, made);
     return made;
   };
@@ -92,6 +111,9 @@ export function read(manifest: Manifest): Recording {
     start: at(line.start),
     end: at(line.end),
     texts: line.texts,
+    guard: line.guard ?? {},
+    heard: line.heard ?? null,
+    doubtful: line.doubtful ?? [],
   }));
   const chat = manifest.chat.map((line) => ({ person: person(line.participant, line.name), text: line.text, at: at(line.at) }));
   const turns = manifest.speakers.map((turn) => ({ person: person(turn.participant), start: at(turn.start), end: at(turn.end) }));
@@ -126,14 +148,28 @@ export function join(turns: readonly Turn[], gap = 2): Turn[] {
   return joined;
 }
 
+export interface Words {
+  text: string;
+  language: string;
+  translated: boolean;
+  /** What the translation may have wrong. */
+  guard: readonly string[];
+  /** Words of `text`, by index, that were not heard clearly. */
+  doubtful: readonly number[];
+}
+
 /** The text of a line in `language`, or in the language spoken when there is none; `translated` tells which. */
-export function words(line: Line, language: string | null): { text: string; language: string; translated: boolean } {
+export function words(line: Line, language: string | null): Words {
   const wanted = language ?? line.source;
-  const text = line.texts[wanted];
-  if (text !== undefined) return { text, language: wanted, translated: wanted !== line.source };
-  const [own, first] = [line.texts[line.source], Object.entries(line.texts)[0]];
-  if (own !== undefined) return { text: own, language: line.source, translated: false };
-  return { text: first?.[1] ?? '', language: first?.[0] ?? wanted, translated: false };
+  const chosen = [wanted, line.source, ...Object.keys(line.texts)].find((tag) => line.texts[tag] !== undefined) ?? wanted;
+  const translated = chosen === wanted && chosen !== line.source;
+  return {
+    text: line.texts[chosen] ?? '',
+    language: chosen,
+    translated,
+    guard: line.guard[chosen] ?? [],
+    doubtful: chosen === line.source ? line.doubtful : [],
+  };
 }
 
 /** Index of the last item that has begun at `time`, or -1 (`items` ordered by `start`). */

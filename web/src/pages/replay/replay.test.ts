@@ -81,9 +81,20 @@ describe('a recording', () => {
     expect(join(recording.turns, 0)).toHaveLength(2);
   });
   it('gives the words spoken where there is no translation', () => {
-    expect(words(recording.lines[1]!, 'en')).toEqual({ text: 'High pressure', language: 'en', translated: true });
-    expect(words(recording.lines[0]!, 'pt')).toEqual({ text: 'Good morning', language: 'en', translated: false });
+    expect(words(recording.lines[1]!, 'en')).toMatchObject({ text: 'High pressure', language: 'en', translated: true });
+    expect(words(recording.lines[0]!, 'pt')).toMatchObject({ text: 'Good morning', language: 'en', translated: false });
     expect(words(recording.lines[1]!, null).text).toBe('Pressão alta');
+  });
+  it('tells of doubts: about a translation by language, about what was heard with the original', () => {
+    const doubted = { ...manifest.transcript[0]!, guard: { en: ['dose'] }, doubtful: [1], heard: 'Pressão alto' };
+    const [line] = read({ ...manifest, transcript: [doubted] }).lines;
+    expect(words(line!, 'en')).toMatchObject({ guard: ['dose'], doubtful: [] });
+    expect(words(line!, null)).toMatchObject({ guard: [], doubtful: [1] });
+    expect(line!.heard).toBe('Pressão alto');
+  });
+  it('calls those by no name who did not want theirs beside their words', () => {
+    const hidden = { ...manifest.transcript[0]!, participant: '~1', name: '' };
+    expect(read({ ...manifest, transcript: [hidden] }, 'Somebody').lines[0]!.person.name).toBe('Somebody');
   });
   it('finds what is said at a time', () => {
     expect(begun(recording.lines, 0.5)).toBe(-1);
@@ -112,13 +123,13 @@ describe('search', () => {
     expect(find('', 'a')).toEqual([]);
   });
   it('cuts a text at its hits', () => {
-    expect(pieces('abcabc', find('abcabc', 'b'), 4)).toEqual([
-      { text: 'a', hit: null },
-      { text: 'b', hit: 4 },
-      { text: 'ca', hit: null },
-      { text: 'b', hit: 5 },
-      { text: 'c', hit: null },
-    ]);
+    const found = pieces('abcabc', find('abcabc', 'b'), 4);
+    expect(found.map((piece) => [piece.text, piece.hit])).toEqual([['a', null], ['b', 4], ['ca', null], ['b', 5], ['c', null]]);
+  });
+  it('marks what is doubtful inside and outside of hits', () => {
+    const found = pieces('abcabc', find('abcabc', 'b'), 0, [{ from: 3, to: 5 }]);
+    expect(found.filter((piece) => piece.doubtful).map((piece) => [piece.text, piece.hit])).toEqual([['a', null], ['b', 1]]);
+    expect(found.map((piece) => piece.text).join('')).toBe('abcabc');
   });
   it('keeps characters outside the basic plane whole', () => {
     const text = '😀a😀';

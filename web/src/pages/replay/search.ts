@@ -67,11 +67,26 @@ export function find(text: string, query: string): Range[] {
 export interface Piece {
   text: string;
   hit: number | null;
+  doubtful: boolean;
 }
 
-/** `text` cut at its hits, numbered from `first`: what to draw plainly and what to mark. */
-export function pieces(text: string, ranges: readonly Range[], first = 0): Piece[] {
+/** `text` cut at its hits, numbered from `first`, and at what is `doubtful`: what to draw plainly and what to mark. */
+export function pieces(text: string, ranges: readonly Range[], first = 0, doubtful: readonly Range[] = []): Piece[] {
   const cut: Piece[] = [];
+  let at = 0;
+  for (const piece of hits(text, ranges, first)) {
+    const end = at + piece.text.length;
+    const edges = doubtful.flatMap(({ from, to }) => [from, to]).filter((edge) => edge > at && edge < end);
+    for (const to of [...new Set([...edges, end])].sort((a, b) => a - b)) {
+      cut.push({ text: text.slice(at, to), hit: piece.hit, doubtful: doubtful.some((one) => one.from <= at && to <= one.to) });
+      at = to;
+    }
+  }
+  return cut;
+}
+
+function hits(text: string, ranges: readonly Range[], first: number): { text: string; hit: number | null }[] {
+  const cut: { text: string; hit: number | null }[] = [];
   let at = 0;
   ranges.forEach((range, i) => {
     if (range.from > at) cut.push({ text: text.slice(at, range.from), hit: null });
