@@ -14,6 +14,7 @@ const table: [pattern: string, page: string][] = [
   ['/r/:room', 'join'],
   ['/replay/:id', 'replay'],
   ['/embed/:share', 'embed'],
+  ['/live/:id', 'live'],
   ['/setup/:code', 'setup'],
   ['/login', 'login'],
   ['/admin', 'admin'],

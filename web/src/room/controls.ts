@@ -11,6 +11,7 @@ import Mic from '@lucide/svelte/icons/mic';
 import MicOff from '@lucide/svelte/icons/mic-off';
 import MonitorUp from '@lucide/svelte/icons/monitor-up';
 import MonitorX from '@lucide/svelte/icons/monitor-x';
+import Radio from '@lucide/svelte/icons/radio';
 import ScrollText from '@lucide/svelte/icons/scroll-text';
 import Settings from '@lucide/svelte/icons/settings';
 import Square from '@lucide/svelte/icons/square';
@@ -43,6 +44,7 @@ export interface Control {
 
 export interface Acts {
   record: () => void;
+  broadcast: () => void;
   settings: () => void;
   help: () => void;
   speaker: boolean;
@@ -51,6 +53,7 @@ export interface Acts {
 export function controls(session: Session, acts: Acts): Control[] {
   const { recording } = session;
   const recorded = recording?.state === 'recording' || recording?.state === 'starting' || recording?.state === 'stopping';
+  const aired = session.state.room?.broadcast?.state === 'live';
   const table: (Control | false)[] = [
     (session.may('publish-audio') || session.published.microphone !== undefined) && {
       id: 'microphone',
@@ -152,6 +155,16 @@ export function controls(session: Session, acts: Acts): Control[] {
       disabled: recording?.state === 'starting' || recording?.state === 'stopping',
       first: false,
       run: acts.record,
+    },
+    session.may('broadcast') && {
+      id: 'broadcast',
+      key: 'b',
+      icon: Radio,
+      label: aired ? 'bar.on_air' : 'bar.broadcast',
+      pressed: aired,
+      danger: aired,
+      first: false,
+      run: acts.broadcast,
     },
     {
       id: 'layout',

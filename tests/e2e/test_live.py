@@ -1,0 +1,89 @@
+"""A broadcast from back stage to its replay, as a host and a viewer at their browsers see it."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import AsyncIterator
+from pathlib import Path
+
+import pytest_asyncio
+from playwright.async_api import Page
+
+from benchmarks.harness.browsers import chromium
+from benchmarks.harness.server import ServerProcess
+from tests.e2e.person import new_person
+from tests.e2e.test_accessibility import violations
+
+PLAYS = """
+const video = document.querySelector('[data-testid="live-video"]');
+return video && !video.paused && video.currentTime > 1 && video.videoWidth >= 320 ? video.currentTime : 0;
+"""
+LATENCY = """return Number(document.querySelector('[data-testid="live-latency"]')?.value ?? 99)"""
+
+
+@pytest_asyncio.fixture(scope="module", loop_scope="module")
+async def server(folder: Path) -> AsyncIterator[ServerProcess]:
+    async with ServerProcess(folder, captions_enabled="false") as server:
+        yield server
+
+
+async def look(page: object, name: str) -> None:
+    """Pictures for people's eyes, where somebody wants them."""
+    if (folder := os.environ.get("SCREENSHOTS")) and isinstance(page, Page):
+        await page.screenshot(path=Path(folder) / f"{name}.png")
+
+
+async def test_a_host_goes_live_and_a_viewer_watches_to_the_replay(server: ServerProcess) -> None:
+    async with chromium() as browser:
+        host, viewer = await new_person(browser, server.url), await new_person(browser, server.url)
+        errors: list[str] = []
+        assert isinstance(viewer.page, Page) and isinstance(host.page, Page)
+        viewer.page.on("pageerror", lambda error: errors.append(str(error)))
+        host.page.on("pageerror", lambda error: errors.append(str(error)))
+        await host.join(server.links["host"], "Dr. Host")
+
+        # Back stage: the page for viewers is made, and tells what will come.
+        await host.page.keyboard.press("b")
+        await host.fill("cast-title", "Grand round: the heart")
+        await host.fill("cast-about", "Two cases from Maputo.")
+        await look(host.page, "host-plan")
+        await host.click("cast-plan")
+        link = await host.until("return document.querySelector('[data-testid=\"cast-link\"]')?.value")
+        await look(host.page, "host-planned")
+        await viewer.goto(link)
+        await viewer.until(
+            "return document.querySelector('[data-testid=\"live-hold\"] h1')?.innerText.includes('heart')"
+        )
+        assert "#" not in viewer.page.url  # the secret is not left in the address bar
+        await look(viewer.page, "viewer-hold")
+        assert await violations(viewer) == []
+
+        await host.choose("cast-countdown", "5")
+        await host.click("cast-go")
+        await viewer.until("return !!document.querySelector('[data-testid=\"live-countdown\"]')")
+        await look(viewer.page, "viewer-countdown")
+        await viewer.until(PLAYS)
+        await host.until(
+            "return document.querySelector('[data-testid=\"cast-state\"]')?.innerText.includes('1 viewer')"
+        )
+        await look(host.page, "host-live")
+        await viewer.until(f"{PLAYS.replace('return', 'const time =')}; return time > 6")
+        await look(viewer.page, "viewer-live")
+        latency = float(await viewer.run(LATENCY))
+        assert latency < 8, latency
+        assert await violations(viewer) == []
+
+        # Back to the first moment, and to the live edge again.
+        await viewer.run("document.querySelector('[data-testid=\"live-video\"]').currentTime = 0.5")
+        await viewer.until("return document.querySelector('[data-testid=\"live-video\"]').currentTime < 5")
+        await viewer.click("live-edge")
+        await viewer.until(f"{LATENCY.replace('return', 'const latency =')}; return latency < 8")
+
+        await host.page.keyboard.press("b")
+        await host.click("cast-end")
+        await viewer.until("return !!document.querySelector('[data-testid=\"replay-video\"]')")
+        assert viewer.page.url == link.partition("#")[0]
+        await look(viewer.page, "viewer-replay")
+        await viewer.page.reload()
+        await viewer.until("return !!document.querySelector('[data-testid=\"replay-video\"]')")
+        assert errors == []

@@ -1,0 +1,124 @@
+/** A broadcast as its viewers follow it: how it stands, its captions, and when to look again. */
+import { get, HttpError, post, type Failure } from '../../site/http';
+import { codeIn, keepCode, keptCode } from '../replay/access';
+import { Words, type Caption } from './words';
+
+export interface View {
+  id: string;
+  title: string;
+  about: string;
+  state: 'scheduled' | 'countdown' | 'live' | 'ending' | 'ended';
+  now: number;
+  startsAt: number | null;
+  at: number | null;
+  epoch: number | null;
+  playlist: string | null;
+  languages: string[];
+  replay: { recording: string; code: string } | null;
+}
+
+/** While no events come: before the people on stage are there, and when the connection is gone. */
+const LOOK_MS = 8000;
+/** So that an audience that was told the same does not ask at the same moment. */
+const SPREAD_MS = 400;
+
+export class Broadcast {
+  view = $state.raw<View | null>(null);
+  failure = $state<Failure | null>(null);
+  /** Grows with every caption that comes. */
+  heard = $state(0);
+  readonly words = new Words();
+  /** What to add to this computer's clock to have the server's. */
+  skew = 0;
+
+  private events: EventSource | null = null;
+  private timer: ReturnType<typeof setTimeout> | undefined;
+  private language: string | null = null;
+  private over = false;
+  private readonly path: string;
+
+  constructor(readonly id: string) {
+    this.path = `/api/live/${encodeURIComponent(id)}`;
+  }
+
+  /** Comes in with the link's code or with the cookie of an earlier visit. Returns whether the address has a secret. */
+  async open(hash: string): Promise<boolean> {
+    const fresh = codeIn(hash);
+    if (fresh) keepCode(`live.${this.id}`, fresh);
+    await this.look(fresh !== null);
+    return fresh !== null;
+  }
+
+  private async look(redeem = false): Promise<void> {
+    clearTimeout(this.timer);
+    const code = keptCode(`live.${this.id}`);
+    try {
+      let view: View;
+      try {
+        view = redeem && code ? await post<View>(`${this.path}/access`, { code }) : await get<View>(this.path);
+      } catch (error) {
+        if (!(error instanceof HttpError) || error.failure !== 'missing' || redeem || !code) throw error;
+        view = await post<View>(`${this.path}/access`, { code });
+      }
+      if (this.over) return;
+      this.skew = view.now - Date.now();
+      this.failure = null;
+      this.view = view;
+    } catch (error) {
+      if (this.over) return;
+      this.failure = error instanceof HttpError ? error.failure : 'server';
+      if (this.failure === 'missing') {
+        this.events?.close();
+        this.events = null;
+        return;
+      }
+    }
+    if (this.view?.state !== 'ended') this.listen();
+    else this.stop();
+  }
+
+  /** Asks again soon, not at once. */
+  private soon(milliseconds: number): void {
+    clearTimeout(this.timer);
+    this.timer = setTimeout(() => void this.look(), milliseconds + Math.random() * SPREAD_MS);
+  }
+
+  /** Whose captions are wanted; null: the original only. */
+  read(language: string | null): void {
+    if (language === this.language) return;
+    this.language = language;
+    if (!this.events) return;
+    this.events.close();
+    this.events = null;
+    this.listen();
+  }
+
+  private listen(): void {
+    if (this.over || this.events) return;
+    const wanted = this.language && this.view?.languages.includes(this.language) ? `?language=${encodeURIComponent(this.language)}` : '';
+    const events = new EventSource(`${this.path}/events${wanted}`);
+    this.events = events;
+    events.addEventListener('caption', (event: MessageEvent<string>) => {
+      this.words.take(JSON.parse(event.data) as Caption);
+      this.heard += 1;
+    });
+    events.addEventListener('changed', () => this.soon(0));
+    events.addEventListener('error', () => {
+      // A browser tries again by itself while the address answers; a refusal ends it.
+      if (events.readyState !== EventSource.CLOSED || this.events !== events) return;
+      this.events = null;
+      this.soon(LOOK_MS);
+    });
+  }
+
+  stop(): void {
+    clearTimeout(this.timer);
+    this.events?.close();
+    this.events = null;
+  }
+
+  close(): void {
+    this.over = true;
+    this.stop();
+  }
+}

@@ -1,0 +1,178 @@
+/** Playing a live programme: hls.js in low latency, back to the first moment if wanted, and on at the live edge. */
+import type HlsType from 'hls.js';
+import type { HlsConfig } from 'hls.js';
+
+export type Trouble = 'network' | 'media' | 'unsupported';
+
+/** No worker: it would need a blob: script. Captions come as events, so the player's own text tracks stay off. */
+const CONFIG: Partial<HlsConfig> = {
+  enableWorker: false,
+  lowLatencyMode: true,
+  backBufferLength: 60,
+  maxBufferLength: 20,
+  maxLiveSyncPlaybackRate: 1.05,
+  enableWebVTT: false,
+  enableCEA708Captions: false,
+  enableIMSC1: false,
+  renderTextTracksNatively: false,
+};
+/** Seconds behind the edge that still are live. */
+const LIVE_WITHIN = 8;
+const AGAIN_MS = 3000;
+
+export class Programme {
+  /** Seconds of the player's own time, and where it can go. */
+  time = $state(0);
+  from = $state(0);
+  to = $state(0);
+  playing = $state(false);
+  waiting = $state(true);
+  ended = $state(false);
+  muted = $state(false);
+  volume = $state(1);
+  /** It plays without sound because the browser wants a click first. */
+  hushed = $state(false);
+  trouble = $state<Trouble | null>(null);
+  /** Seconds between the stage and this screen; null while not known. */
+  latency = $state<number | null>(null);
+  readonly live = $derived(this.to - this.time < LIVE_WITHIN);
+
+  private video: HTMLVideoElement | null = null;
+  private hls: HlsType | null = null;
+  private url = '';
+  private epoch = 0;
+  private repaired = 0;
+  private again: ReturnType<typeof setTimeout> | undefined;
+
+  /** Starts; returns what ends it. `epoch`: the wall clock in ms at the programme's time 0. */
+  attach(video: HTMLVideoElement, url: string, epoch: number): () => void {
+    [this.video, this.url, this.epoch] = [video, url, epoch];
+    const events = new AbortController();
+    const on = (name: keyof HTMLMediaElementEventMap, run: () => void) => video.addEventListener(name, run, { signal: events.signal });
+    on('playing', () => ((this.playing = true), (this.waiting = false)));
+    on('pause', () => (this.playing = false));
+    on('waiting', () => (this.waiting = true));
+    on('canplay', () => (this.waiting = false));
+    on('ended', () => ((this.ended = true), (this.playing = false)));
+    on('volumechange', () => {
+      this.muted = video.muted;
+      this.volume = video.volume;
+      if (!video.muted) this.hushed = false;
+    });
+    for (const name of ['timeupdate', 'progress', 'seeked'] as const) on(name, () => this.look());
+    void this.load();
+    return () => {
+      events.abort();
+      clearTimeout(this.again);
+      this.hls?.destroy();
+      this.hls = this.video = null;
+    };
+  }
+
+  /** Loads, or loads again after trouble. */
+  async load(): Promise<void> {
+    const video = this.video;
+    if (!video) return;
+    clearTimeout(this.again);
+    this.hls?.destroy();
+    this.hls = null;
+    let Hls: typeof HlsType;
+    try {
+      Hls = (await import('hls.js')).default;
+    } catch {
+      return this.later();
+    }
+    if (this.video !== video) return;
+    if (!Hls.isSupported()) {
+      if (video.canPlayType('application/vnd.apple.mpegurl')) {
+        video.src = this.url;
+        void this.play();
+      } else this.trouble = 'unsupported';
+      return;
+    }
+    const hls = new Hls(CONFIG);
+    this.hls = hls;
+    hls.on(Hls.Events.ERROR, (_, data) => {
+      if (!data.fatal) return;
+      const now = performance.now();
+      if (data.type === Hls.ErrorTypes.MEDIA_ERROR && now - this.repaired > 5000) {
+        this.repaired = now;
+        hls.recoverMediaError();
+        return;
+      }
+      this.trouble = data.type === Hls.ErrorTypes.NETWORK_ERROR ? 'network' : 'media';
+      this.later();
+    });
+    hls.on(Hls.Events.FRAG_BUFFERED, () => (this.trouble = null));
+    hls.on(Hls.Events.MANIFEST_PARSED, () => void this.play());
+    hls.loadSource(this.url);
+    hls.attachMedia(video);
+  }
+
+  private later(): void {
+    this.trouble ??= 'network';
+    clearTimeout(this.again);
+    this.again = setTimeout(() => void this.load(), AGAIN_MS);
+  }
+
+  private look(): void {
+    const { video, hls } = this;
+    if (!video) return;
+    this.time = video.currentTime;
+    const seekable = video.seekable;
+    if (seekable.length) {
+      this.from = seekable.start(0);
+      this.to = hls?.liveSyncPosition ?? seekable.end(seekable.length - 1);
+    }
+    const shown = hls?.playingDate;
+    this.latency = shown ? Math.max(0, (Date.now() - shown.getTime()) / 1000) : null;
+  }
+
+  /** Milliseconds of the programme that are seen now; null while nothing is. */
+  now(): number | null {
+    const shown = this.hls?.playingDate;
+    return shown ? shown.getTime() - this.epoch : null;
+  }
+
+  /** Plays, without sound if the browser wants that. */
+  async play(): Promise<void> {
+    const video = this.video;
+    if (!video) return;
+    try {
+      await video.play();
+    } catch (reason) {
+      if ((reason as DOMException).name !== 'NotAllowedError') return;
+      video.muted = this.hushed = true;
+      await video.play().catch(() => undefined);
+    }
+  }
+
+  toggle(): void {
+    if (this.video?.paused) void this.play();
+    else this.video?.pause();
+  }
+
+  seek(time: number): void {
+    if (this.video) this.video.currentTime = Math.max(this.from, Math.min(time, this.to));
+    this.look();
+  }
+
+  /** On to what happens now. */
+  catchUp(): void {
+    if (!this.video) return;
+    this.video.currentTime = this.hls?.liveSyncPosition ?? this.to;
+    void this.play();
+  }
+
+  setMuted(muted: boolean): void {
+    if (!this.video) return;
+    this.video.muted = muted;
+    if (!muted && this.video.volume === 0) this.video.volume = 0.5;
+  }
+
+  setVolume(volume: number): void {
+    if (!this.video) return;
+    this.video.volume = Math.max(0, Math.min(1, volume));
+    this.video.muted = volume <= 0;
+  }
+}
