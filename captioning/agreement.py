@@ -16,9 +16,20 @@ def plain(word: str) -> str:
 class Agreement:
     """The agreed beginning of one utterance. It only grows, until the final replaces everything."""
 
-    def __init__(self) -> None:
-        self._stable: list[str] = []
-        self._last: list[str] = []
+    def __init__(self, stable: Sequence[str] = (), last: Sequence[str] = ()) -> None:
+        self._stable = list(stable)
+        self._last = list(last)
+
+    @property
+    def stable(self) -> list[str]:
+        """The words agreed on."""
+        return list(self._stable)
+
+    def settle(self, words: Sequence[str]) -> list[str]:
+        """A hypothesis that needs no second one: what comes after the stable words is stable too."""
+        self._stable.extend(self._after_stable(words))
+        self._last = []
+        return list(self._stable)
 
     def update(self, words: Sequence[str]) -> tuple[list[str], list[str]]:
         """Take the newest hypothesis; returns (stable words, the rest of this hypothesis)."""

@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
+from typing import NamedTuple
 
 from captioning.guards import Guard
 
@@ -12,11 +13,19 @@ UNSPACED = frozenset({"zh", "ja", "th", "lo", "my", "yue", "km", "bo"})
 """Languages written without spaces: there, every character counts as a word."""
 
 
+class Sure(NamedTuple):
+    """Of one word: its probability, and where it ends, in seconds from the beginning of what was heard."""
+
+    probability: float
+    end: float
+
+
 @dataclass(frozen=True, slots=True)
 class Hypothesis:
     """`log_probability` is the mean over tokens, `no_speech` Whisper's own doubt; `guard` says why the text must not be
-    shown. `english` is Whisper's translation, where it was asked for. `judge` works out the probability of every word
-    (one more pass of the decoder, none for languages without spaces), only in the thread that recognises."""
+    shown. `english` is Whisper's translation, where it was asked for. `judge` works out the probability and the end of
+    every word (one more pass of the decoder, none for languages without spaces), only in the thread that
+    recognises."""
 
     text: str
     language: str
@@ -27,7 +36,7 @@ class Hypothesis:
     guard: Guard | None = None
     fell_back: bool = False
     english: str | None = None
-    judge: Callable[[], list[float] | None] = field(default=lambda: None, compare=False, repr=False)
+    judge: Callable[[], list[Sure] | None] = field(default=lambda: None, compare=False, repr=False)
 
     @property
     def words(self) -> list[str]:

@@ -11,8 +11,8 @@ from collections import Counter, deque
 from collections.abc import Callable
 from typing import Protocol
 
-from captioning.agreement import Agreement
-from captioning.decode import Samples
+from captioning.decode import RATE, Samples
+from captioning.draft import PIECE, Draft
 from captioning.glossary import Glossary
 from captioning.hypothesis import Hypothesis, join
 from captioning.language import base
@@ -37,6 +37,7 @@ from captioning.messages import (
 from captioning.scheduler import Job, Scheduler
 from captioning.stream import Began, Change, Finished, Grew, Stream, Utterance
 from captioning.translate import Translator
+from captioning.vad import FRAME_MS
 
 IDLE = 0.25
 """Seconds without a packet after which a speaker counts as silent."""
@@ -51,8 +52,13 @@ HELD_BACK_MS = 1_000.0
 DOUBTFUL = 0.4
 """Probability under which a word is marked: two of three are wrong then, in clips that were read aloud."""
 NO_TERMS = Glossary([])
-SHORTEST = 600.0
-"""Milliseconds of an open utterance before its first hypothesis."""
+SHORTEST = 900.0
+"""Milliseconds of an utterance, or of a piece of it, before its first draft; 300 of them lie before the speech."""
+PIECE_MS = PIECE * FRAME_MS
+LEAST = 0.6
+"""Seconds that a draft needs in any case."""
+QUIET = 150.0
+"""Milliseconds of silence behind the last word after which it is whole."""
 
 
 class Engine(Protocol):
@@ -70,6 +76,7 @@ class Engine(Protocol):
         full: bool = False,
         english: Callable[[str], bool] = ...,
         hints: Callable[[str], list[str]] = ...,
+        before: str = ...,
     ) -> Hypothesis | None: ...
 
 
@@ -158,11 +165,11 @@ class Recogniser:
                 case Finished(utterance):
                     self._scheduler.offer_final(name, utterance.number, now)
                     self._work.notify()
-                case Grew(utterance, breath):
-                    news = breath or (stream.open_ms >= SHORTEST and stream.speech_end > utterance.offered)
-                    if utterance is stream.open and news:
+                case Grew(utterance, breath, lull):
+                    more = stream.piece_ms >= SHORTEST and stream.speech_end > utterance.offered
+                    if utterance is stream.open and (more or lull or (breath and stream.piece_ms >= PIECE_MS)):
                         utterance.offered = stream.speech_end
-                        self._scheduler.offer_interim(name, utterance.number, now, full=breath)
+                        self._scheduler.offer_interim(name, utterance.number, now, full=lull, urgent=breath)
                         self._work.notify()
 
     def _leave(self, name: str, stream: Stream) -> None:
@@ -215,21 +222,27 @@ class Recogniser:
             utterance = stream.open
             if utterance is None or utterance.number != job.utterance:
                 return
-            samples, speech_end = stream.sound()
+            draft, whole = utterance.draft, stream.quiet_ms >= QUIET
+            full = job.full and whole  # who has gone on meanwhile had not finished
+            samples, speech_end = stream.sound(utterance.start if full else draft.anchor)
+            before = join(draft.before, utterance.language or "")
             readers = self._readers.get(stream.room, [])
             glossary = self._glossaries.get(stream.room, NO_TERMS)
             end_ms = stream.now_ms
+        if not full and len(samples) < LEAST * RATE:
+            return  # a new piece has just begun
         heard_at = clock()
-        full = job.full
         self._counters["decodes_full" if full else "decodes_draft"] += 1
         hypothesis = self._engine.recognise(
             samples,
             stream.language.choose,
-            declared=stream.language.declared if full else stream.language.current,
+            declared=stream.language.declared if full else stream.language.current or (before and utterance.language),
             full=full,
             english=(lambda language: self._translator.wants_english(language, map(base, readers))) if full else _never,
             hints=lambda language: glossary.hotwords(" ".join(utterance.shown or ()), language),
+            before="" if full else before,
         )
+        sure = None if full or hypothesis is None or hypothesis.guard is not None else hypothesis.judge()
         if hypothesis is None:
             self._counters["interims_undecided"] += 1
             return
@@ -241,9 +254,15 @@ class Recogniser:
                 return
             if not hypothesis.text or utterance.samples is not None:
                 return
-            if utterance.language != hypothesis.language:
-                utterance.language, utterance.agreement = hypothesis.language, Agreement()
-            stable_words, tail_words = utterance.agreement.update(hypothesis.words)
+            if utterance.language not in (None, hypothesis.language):
+                draft = utterance.draft = Draft(utterance.start)
+            utterance.language = hypothesis.language
+            if full:
+                stable_words, tail_words = draft.settle(hypothesis.words, speech_end)
+            elif whole:
+                stable_words, tail_words = draft.breathe(hypothesis.words, speech_end)
+            else:
+                stable_words, tail_words = draft.update(hypothesis.words, sure, samples)
             stable, tail = join(stable_words, hypothesis.language), join(tail_words, hypothesis.language)
             self._interim_lag = clock() - heard_at
             if utterance.shown == (stable, tail):
@@ -281,7 +300,7 @@ class Recogniser:
         text = hypothesis.text if hypothesis is not None and hypothesis.guard is None else ""
         heard, doubtful = None, list[int]()
         if hypothesis is not None and text:
-            sure = list(hypothesis.judge() or ())
+            sure = [word.probability for word in hypothesis.judge() or ()]
             words, corrections = glossary.correct(hypothesis.words, sure, hypothesis.language)
             if corrections:
                 self._counters["glossary_corrections"] += len(corrections)

@@ -17,7 +17,7 @@ class SchedulerSettings:
     of a stream: when they would have to be rarer than `longest`, they stop. All times in seconds."""
 
     load: float = 0.8
-    shortest: float = 0.45
+    shortest: float = 0.7
     longest: float = 4.0
     back: float = 3.0
     """Interims come back when they could be this often."""
@@ -38,6 +38,8 @@ class Job:
     final: bool
     full: bool
     since: float
+    urgent: bool = False
+    """The speaker paused: it does not wait for the period."""
 
 
 class Scheduler:
@@ -53,9 +55,11 @@ class Scheduler:
         self._stopped = False
         self.shed = 0
 
-    def offer_interim(self, stream: str, utterance: int, now: float, *, full: bool = False) -> None:
-        """There is new audio in an open utterance. `full`: the speaker may have finished, do not wait for the
-        period."""
+    def offer_interim(
+        self, stream: str, utterance: int, now: float, *, full: bool = False, urgent: bool = False
+    ) -> None:
+        """There is new audio in an open utterance. `urgent`: the speaker paused, do not wait for the period; `full`:
+        and may have finished."""
         self._heard[stream] = now
         waiting = self._interims.get(stream)
         same = waiting is not None and waiting.utterance == utterance
@@ -63,7 +67,8 @@ class Scheduler:
             self.shed += 1
         since = waiting.since if waiting is not None and same else now
         full = full or (same and waiting is not None and waiting.full)
-        self._interims[stream] = Job(stream, utterance, False, full, since)
+        urgent = urgent or full or (same and waiting is not None and waiting.urgent)
+        self._interims[stream] = Job(stream, utterance, False, full, since, urgent)
 
     def offer_final(self, stream: str, utterance: int, now: float) -> None:
         """An utterance is over; what waits for it as an interim is no longer needed."""
@@ -131,6 +136,6 @@ class Scheduler:
     def _ready_at(self, job: Job) -> float:
         if self._stopped:
             return float("inf")
-        if job.full:
+        if job.urgent:
             return job.since
         return self._started.get(job.stream, float("-inf")) + getattr(self, "_period", self.settings.shortest)

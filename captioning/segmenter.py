@@ -1,8 +1,8 @@
 """Where utterances begin and end, decided frame by frame from speech probabilities. Frames are 32 ms and counted from
 0.
 
-An utterance opens when speech is certain, closes at a pause, and is cut at its quietest point when it grows too long. A
-shorter pause is announced too: what was said up to there can be recognised while we wait to see whether it goes on.
+An utterance opens when speech is certain, closes at a pause, and is cut at its quietest point when it grows too long.
+Shorter pauses are announced too: what was said up to there can be recognised while we wait to see whether it goes on.
 """
 
 from __future__ import annotations
@@ -27,6 +27,7 @@ class SegmenterSettings:
     off: float = 0.35
     least_speech: float = 250
     breath: float = 190
+    lull: float = 350
     pause: float = 550
     longest: float = 14_000
     cut_within: float = 4_000
@@ -49,6 +50,13 @@ class Breath:
 
 
 @dataclass(frozen=True, slots=True)
+class Lull:
+    """The speaker has most likely finished: it has been quiet for longer than a breath since frame `end`."""
+
+    end: int
+
+
+@dataclass(frozen=True, slots=True)
 class Ended:
     """The utterance is [start, end). `cut` when it was too long and goes on in another one that opens at `end`."""
 
@@ -57,7 +65,7 @@ class Ended:
     cut: bool
 
 
-Event = Opened | Breath | Ended
+Event = Opened | Breath | Lull | Ended
 
 
 class Segmenter:
@@ -72,7 +80,7 @@ class Segmenter:
         self._candidate: int | None = None
         self._speech = 0
         self._last_speech = 0
-        self._breathed = False
+        self._breathed = self._lulled = False
         self._floor = 0
         """Frames before this belong to an earlier utterance."""
         self._energies: deque[float] = deque(maxlen=frames(s.longest) + 2)
@@ -97,10 +105,10 @@ class Segmenter:
         events: list[Event] = []
         if probability >= (s.off if speaking else s.on):
             if self._candidate is None:
-                self._candidate, self._speech, self._breathed = at, 0, False
+                self._candidate, self._speech = at, 0
             self._speech += 1
             self._last_speech = at + 1
-            self._breathed = False
+            self._breathed = self._lulled = False
             if self.start is None and self._speech >= frames(s.least_speech):
                 self.start = max(self._floor, self._candidate - frames(s.before))
                 events.append(Opened(self.start))
@@ -111,6 +119,9 @@ class Segmenter:
                     self._candidate = None
             elif quiet >= frames(s.pause):
                 events.append(self._end())
+            elif quiet >= frames(s.lull) and not self._lulled:
+                self._lulled = True
+                events.append(Lull(self._last_speech))
             elif quiet >= frames(s.breath) and not self._breathed:
                 self._breathed = True
                 events.append(Breath(self._last_speech))
@@ -141,7 +152,7 @@ class Segmenter:
         end = self.position - span + 1 + min(range(len(sums)), key=sums.__getitem__)
         ended = Ended(self.start, end, True)
         self._floor = end
-        self._breathed = False
+        self._breathed = self._lulled = False
         if self._last_speech <= end:
             self.start = self._candidate = None
             return [ended]

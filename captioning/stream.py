@@ -8,12 +8,12 @@ from dataclasses import dataclass, field
 
 import numpy as np
 
-from captioning.agreement import Agreement
 from captioning.decode import RATE, Chunk, OpusDecoder, Samples
+from captioning.draft import Draft
 from captioning.hypothesis import Hypothesis
 from captioning.language import SpokenLanguage
 from captioning.messages import Packet
-from captioning.segmenter import Breath, Ended, Event, Opened, Segmenter
+from captioning.segmenter import Breath, Ended, Event, Lull, Opened, Segmenter
 from captioning.vad import FRAME, FRAME_MS, VoiceActivity
 
 KEEP = RATE * 2
@@ -28,12 +28,12 @@ class Utterance:
     number: int
     start: int
     start_ms: float
+    draft: Draft
     end_ms: float = 0.0
     speech_end: int = 0
     offered: int = 0
     samples: Samples | None = None
     heard: tuple[Hypothesis, int] | None = None
-    agreement: Agreement = field(default_factory=Agreement)
     language: str | None = None
     shown: tuple[str, str] | None = None
     translated_at: float = 0.0
@@ -49,10 +49,12 @@ class Began:
 
 @dataclass(frozen=True, slots=True)
 class Grew:
-    """There is more of an open utterance; `breath` when the speaker paused."""
+    """There is more of an open utterance; `breath` when the speaker paused, `lull` when it was for longer than a
+    breath."""
 
     utterance: Utterance
-    breath: bool
+    breath: bool = False
+    lull: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -102,9 +104,14 @@ class Stream:
         return self._segmenter.speech_end
 
     @property
-    def open_ms(self) -> float:
-        """How much of the open utterance there is."""
-        return 0.0 if self.open is None else (self._segmenter.position - self.open.start) * FRAME_MS
+    def piece_ms(self) -> float:
+        """How much there is of what the next draft of the open utterance hears."""
+        return 0.0 if self.open is None else (self._segmenter.position - self.open.draft.anchor) * FRAME_MS
+
+    @property
+    def quiet_ms(self) -> float:
+        """How long nobody has spoken."""
+        return (self._segmenter.position - self._segmenter.speech_end) * FRAME_MS
 
     @property
     def now_ms(self) -> float:
@@ -124,10 +131,9 @@ class Stream:
         self._vad.reset()
         return changes
 
-    def sound(self) -> tuple[Samples, int]:
-        """The open utterance's samples so far, and the frame up to which there was speech in them."""
-        assert self.open is not None
-        return self._slice(self.open.start, self._segmenter.position), self._segmenter.speech_end
+    def sound(self, start: int) -> tuple[Samples, int]:
+        """The open utterance's samples from a frame on, and the frame up to which there was speech in them."""
+        return self._slice(start, self._segmenter.position), self._segmenter.speech_end
 
     def _chunks(self, chunks: list[Chunk]) -> list[Change]:
         changes: list[Change] = []
@@ -157,18 +163,20 @@ class Stream:
             for event in self._segmenter.feed(probability, energy):
                 changes.extend(self._change(event))
         if self.open is not None and self._segmenter.position > before:
-            changes.append(Grew(self.open, False))
+            changes.append(Grew(self.open))
         self._trim()
         return changes
 
     def _change(self, event: Event) -> list[Change]:
         match event:
             case Opened(start):
-                self.open = Utterance(self._number, start, self._ms(self._at(start)))
+                self.open = Utterance(self._number, start, self._ms(self._at(start)), Draft(start))
                 self._number += 1
                 return [Began(self.open)]
             case Breath() if self.open is not None:
-                return [Grew(self.open, True)]
+                return [Grew(self.open, breath=True)]
+            case Lull() if self.open is not None:
+                return [Grew(self.open, lull=True)]
             case Ended(start, end, cut) if self.open is not None:
                 done, self.open = self.open, None
                 done.samples = self._slice(start, end)

@@ -19,9 +19,9 @@ import numpy as np
 from captioning.agreement import plain
 from captioning.decode import RATE, Samples
 from captioning.guards import doubtful, repetitive
-from captioning.hypothesis import UNSPACED, Hypothesis, split
+from captioning.hypothesis import UNSPACED, Hypothesis, Sure, split
 
-DRAFT_WINDOWS = (6, 8, 10, 12, 15, 18, 30)
+DRAFT_WINDOWS = (5, 6, 7, 8, 9, 10, 12, 15, 18, 30)
 FULL_WINDOWS = (10, 15, 20, 30)
 TRAINED = 30
 """Seconds of the window Whisper was trained with."""
@@ -30,6 +30,8 @@ SPARE = 3.0
 DRAFT_BEAM, FULL_BEAM = 1, 5
 TOKENS_PER_SECOND, TOKENS_AT_LEAST, TOKENS_AT_MOST = 14, 24, 440
 HINT_TOKENS, ALL_TOKENS = 100, 448
+FRAME_SECONDS = 0.02
+"""Of the encoder's output."""
 ECHO = 3
 """Words of which a text that says nothing but hints must have so many to count as an echo of them."""
 
@@ -79,11 +81,12 @@ class WhisperEngine:
         full: bool = False,
         english: Callable[[str], bool] = lambda language: False,
         hints: Callable[[str], list[str]] = lambda language: [],
+        before: str = "",
     ) -> Hypothesis | None:
         """Hear 16 kHz mono samples. `choose` gets the detected language and its probability and returns the one to
         decode in, or None to give up for now; it is not asked when `declared` is known to the model.
         `english(language)` says whether a translation to English is wanted too, `hints(language)` names terms that may
-        have been said; both count in a full pass only."""
+        have been said; both count in a full pass only. `before` is what the same person said just before."""
         seconds = len(samples) / RATE
         window = window_for(seconds, FULL_WINDOWS if full else DRAFT_WINDOWS)
         encoded = self._encode(samples, window)
@@ -96,7 +99,7 @@ class WhisperEngine:
             return None
         language = chosen if chosen in self.languages else detected
         terms = hints(language) if full else []
-        result = self._decode(encoded, language, "transcribe", seconds, full, terms)
+        result = self._decode(encoded, language, "transcribe", seconds, full, ", ".join(terms) or before)
         if terms and _misled(result, terms, language):
             result = self._decode(encoded, language, "transcribe", seconds, full)
         fell_back = False
@@ -141,31 +144,31 @@ class WhisperEngine:
             tokenizer = self._tokenizers[task, language] = self._tokenizer(task, language)
         return tokenizer
 
-    def _judge(self, encoded: Any, language: str, result: _Decoded, words: int, seconds: float) -> list[float] | None:
-        """The least probability of any token with letters, for every word; None where words are not told apart."""
+    def _judge(self, encoded: Any, language: str, result: _Decoded, words: int, seconds: float) -> list[Sure] | None:
+        """For every word the least probability of a token with letters, and its end; None where there are no spaces."""
         tokenizer = self._tokens("transcribe", language)
         tokens = [token for token in result.tokens if token < tokenizer.eot]
         if not tokens or language in UNSPACED:
             return None
         frames = int(seconds * 100)
         aligned = self._model.align(encoded, list(tokenizer.sot_sequence), [tokens], [frames])[0]
-        found: list[float] = []
-        for token, probability in zip(tokens, aligned.text_token_probs, strict=True):
+        last = dict(aligned.alignments)  # the last frame of every token
+        found: list[Sure] = []
+        for at, (token, probability) in enumerate(zip(tokens, aligned.text_token_probs, strict=True)):
             text = tokenizer.tokenizer.id_to_token(token)
             if text.startswith("\u0120") or not found:  # the byte-level tokenizer's sign for a space
-                found.append(1.0)
-            if any(c.isalnum() for c in text.lstrip("\u0120")):
-                found[-1] = min(found[-1], float(probability))
+                found.append(Sure(1.0, 0.0))
+            least = float(probability) if any(c.isalnum() for c in text.lstrip("\u0120")) else 1.0
+            end = (last.get(at, 0) + 1) * FRAME_SECONDS
+            found[-1] = Sure(min(found[-1].probability, least), max(found[-1].end, end))
         return found if len(found) == words else None
 
-    def _decode(
-        self, encoded: Any, language: str, task: str, seconds: float, full: bool, terms: Sequence[str] = ()
-    ) -> _Decoded:
+    def _decode(self, encoded: Any, language: str, task: str, seconds: float, full: bool, told: str = "") -> _Decoded:
         tokenizer = self._tokens(task, language)
         prompt = list(tokenizer.sot_sequence)
         most = min(TOKENS_AT_MOST, TOKENS_AT_LEAST + int(seconds * TOKENS_PER_SECOND))
-        if terms:
-            said = tokenizer.encode(" " + ", ".join(terms))[:HINT_TOKENS]
+        if told:
+            said = tokenizer.encode(" " + told)[:HINT_TOKENS]
             prompt = [tokenizer.sot_prev, *said, *prompt]
             most = min(most, ALL_TOKENS - len(prompt))
         result = self._model.generate(

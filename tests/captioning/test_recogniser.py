@@ -6,7 +6,7 @@ from collections.abc import Callable
 
 from captioning.decode import Samples
 from captioning.glossary import Term
-from captioning.hypothesis import Hypothesis
+from captioning.hypothesis import Hypothesis, Sure
 from captioning.messages import Audio, CloseStream, OpenStream, Packet, SetGlossary, SetReaders, Translation, Words
 from captioning.recogniser import Recogniser
 from captioning.translate import Translator
@@ -14,7 +14,7 @@ from captioning.translate import Translator
 from .speech import clip
 
 SAID = "She takes met forming twice a day."
-SURE = [0.99, 0.99, 0.3, 0.5, 0.99, 0.2, 0.99]
+SURE = [Sure(p, 0.3 * at) for at, p in enumerate([0.99, 0.99, 0.3, 0.5, 0.99, 0.2, 0.99])]
 
 
 class Engine:
@@ -35,6 +35,7 @@ class Engine:
         full: bool = False,
         english: Callable[[str], bool] = lambda language: False,
         hints: Callable[[str], list[str]] = lambda language: [],
+        before: str = "",
     ) -> Hypothesis | None:
         if full:
             self.hinted = hints("en")

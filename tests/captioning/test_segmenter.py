@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from captioning.segmenter import Breath, Ended, Event, Opened, Segmenter, SegmenterSettings, frames
+from captioning.segmenter import Breath, Ended, Event, Lull, Opened, Segmenter, SegmenterSettings, frames
 
 S = SegmenterSettings()
 
@@ -19,7 +19,7 @@ def run(segmenter: Segmenter, *stretches: tuple[float, int], energy: float = 0.0
 def test_speech_opens_with_a_little_before_it_breathes_and_ends_at_a_pause() -> None:
     events = run(Segmenter(), (0.0, 50), (0.9, 40), (0.0, 30))
     start = 50 - frames(S.before)
-    assert events == [Opened(start), Breath(90), Ended(start, 90 + frames(S.after), False)]
+    assert events == [Opened(start), Breath(90), Lull(90), Ended(start, 90 + frames(S.after), False)]
 
 
 def test_a_click_is_not_an_utterance() -> None:
@@ -30,14 +30,14 @@ def test_a_click_is_not_an_utterance() -> None:
 
 def test_a_short_pause_does_not_end_an_utterance_and_breath_comes_again() -> None:
     events = run(Segmenter(), (0.9, 30), (0.0, frames(S.pause) - 1), (0.9, 30), (0.0, 40))
-    assert [type(e) for e in events] == [Opened, Breath, Breath, Ended]
-    assert events[2] == Breath(30 + frames(S.pause) - 1 + 30)
+    assert [type(e) for e in events] == [Opened, Breath, Lull, Breath, Lull, Ended]
+    assert events[3] == Breath(30 + frames(S.pause) - 1 + 30)
 
 
 def test_doubtful_frames_go_on_but_do_not_begin() -> None:
     assert run(Segmenter(), (0.4, 100)) == []
     events = run(Segmenter(), (0.9, 10), (0.4, 60), (0.0, 40))
-    assert [type(e) for e in events] == [Opened, Breath, Ended]
+    assert [type(e) for e in events] == [Opened, Breath, Lull, Ended]
     assert isinstance(events[-1], Ended) and events[-1].end > 70
 
 

@@ -226,7 +226,7 @@ def test_windows_leave_room_behind_the_speech() -> None:
     assert window_for(7.0, FULL_WINDOWS) == 10
     assert window_for(7.1, FULL_WINDOWS) == 15
     assert window_for(14.0, FULL_WINDOWS) == 20
-    assert window_for(2.0, DRAFT_WINDOWS) == 6
+    assert window_for(2.0, DRAFT_WINDOWS) == 5
     assert window_for(99.0, DRAFT_WINDOWS) == 30
 
 

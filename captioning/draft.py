@@ -1,0 +1,100 @@
+"""What is shown of an utterance that is still open, and from where on its next draft listens.
+
+A decoder's time grows with what it hears, so a draft hears only the last piece of a long utterance. A piece ends where
+the speaker breathed, or, in speech without a breath, behind words that two drafts agreed on. Words of earlier pieces
+stand as they were heard until a full pass, which hears everything, says better. Pure; frames are those of
+`captioning.vad`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import numpy as np
+
+from captioning.agreement import Agreement, plain
+from captioning.decode import RATE, Samples
+from captioning.hypothesis import Sure
+from captioning.vad import FRAME
+
+PIECE = round(2.5 * RATE / FRAME)
+"""Frames under which a breath does not end a piece: too little to be understood by itself."""
+LONGEST = 5.0
+"""Seconds of a piece after which it is cut without a breath."""
+FRESH = 1.2
+"""Seconds before now in which words may still change much: nothing is cut there, and what is unsure waits."""
+UNSURE = 0.25
+"""Probability under which a fresh word that only one draft heard is not shown yet, nor what follows it."""
+CONTEXT = 24
+"""Words of earlier pieces that a draft is told."""
+AROUND = (-0.1, 0.25)
+"""Seconds around the end of a word, as aligned, in which the quietest moment is looked for."""
+
+
+class Draft:
+    """One open utterance that began at frame `start`."""
+
+    def __init__(self, start: int) -> None:
+        self.anchor = start
+        """The frame from which on a draft listens."""
+        self._kept: list[str] = []
+        self._agreement = Agreement()
+        self._cut = False
+
+    @property
+    def before(self) -> list[str]:
+        """The last words of earlier pieces."""
+        return self._kept[-CONTEXT:]
+
+    def update(
+        self, words: Sequence[str], sure: Sequence[Sure] | None, samples: Samples
+    ) -> tuple[list[str], list[str]]:
+        """A draft of `samples`, the piece so far; returns (stable words, what may yet change) of the utterance."""
+        if self._cut and words and self._kept and plain(words[0]) == plain(self._kept[-1]):
+            words, sure = words[1:], sure[1:] if sure else sure  # the cut left a rest of it
+        stable, tail = self._agreement.update(words)
+        shown = tail
+        if sure and len(sure) == len(words):
+            least, seconds = len(words) - len(tail), len(samples) / RATE
+            fresh = (at for at in range(least, len(words)) if sure[at].end > seconds - FRESH)
+            limit = next((at for at in fresh if sure[at].probability < UNSURE), len(words))
+            shown = tail[: limit - least]
+            if seconds > LONGEST and (cut := self._end_within(words, sure, samples)):
+                return list(self._kept), list(words[cut : max(limit, least)])
+        return [*self._kept, *stable], shown
+
+    def breathe(self, words: Sequence[str], end: int) -> tuple[list[str], list[str]]:
+        """A draft of a piece that ends in silence since frame `end`: no word of it was cut off."""
+        stable = self._agreement.settle(words)
+        if end - self.anchor < PIECE:
+            return [*self._kept, *stable], []
+        self._kept += stable
+        self._begin(end)
+        return list(self._kept), []
+
+    def settle(self, words: Sequence[str], end: int) -> tuple[list[str], list[str]]:
+        """A full pass heard everything up to frame `end`."""
+        self._kept = list(words)
+        self._begin(end)
+        return list(self._kept), []
+
+    def _begin(self, frame: int) -> None:
+        self.anchor, self._agreement, self._cut = frame, Agreement(), False
+
+    def _end_within(self, words: Sequence[str], sure: Sequence[Sure], samples: Samples) -> int:
+        """Cut behind the last word that is old enough, where it is quietest; how many words that were."""
+        old = [at for at, word in enumerate(sure) if word.end <= len(samples) / RATE - FRESH]
+        if len(old) < 2:
+            return 0
+        count = old[-1] + 1
+        end = sure[old[-1]].end
+        first, last = (max(0, int((end + around) * RATE)) // FRAME for around in AROUND)
+        frames = samples[first * FRAME : last * FRAME].reshape(-1, FRAME)
+        if not len(frames):
+            return 0
+        quietest = first + int(np.argmin(np.mean(frames * frames, axis=1)))
+        self._kept += words[:count]
+        self._begin(self.anchor + quietest)
+        self._agreement = Agreement((), words[count:])
+        self._cut = True
+        return count
