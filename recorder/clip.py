@@ -148,3 +148,10 @@ def captions(manifest: Manifest, language: str) -> str:
     names = {line.participant: line.name for line in manifest.transcript}
     cues = [cue for cue in vtt.latest(cues_of(manifest)) if cue.language == language]
     return vtt.document(vtt.captions(cues, names, 0, manifest.duration).get(language, []), language)
+
+
+def without_chat(manifest: Manifest) -> Manifest:
+    """For who was not in the room: nothing of its chat, questions in it included."""
+    # A chapter that began as a line of the chat has somebody who wrote it; one from the board does not.
+    chapters = [one for one in manifest.chapters if one.kind != "question" or not one.participant]
+    return msgspec.structs.replace(manifest, chat=[], chapters=chapters)

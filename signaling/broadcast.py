@@ -22,6 +22,7 @@ from community.store import Store
 from recorder.service import Stream
 from signaling import protocol
 from signaling.audience import Audience, Viewer
+from signaling.passes import VIEWERS
 from signaling.people import Participant
 from signaling.refusal import Refusal
 from signaling.subtitles import Subtitles
@@ -34,7 +35,10 @@ log = structlog.get_logger("broadcast")
 COUNT_EVERY = 2.0
 """Seconds between what is told of how many watch."""
 WHOLE_MS = 1_500
-"""A recording that began so shortly before is shown as a whole."""
+"""Of a recording that began so shortly before everything is shown."""
+MARGIN_MS = 4_500
+"""Media can be cut where a segment begins: of the first seconds nothing is shown, lest it be from back stage."""
+SHORTEST_MS = 1_000
 
 
 def ticket_code(secret: str, broadcast: str, ticket: int) -> str:
@@ -266,15 +270,18 @@ class RoomBroadcast:
 
 async def finish(store: Store, row: BroadcastRow, duration: float | None) -> None:
     """It is over: what was live can be seen by its link from now on, if it was recorded (`duration` in ms)."""
-    if duration is not None and row.recording_id is not None:
-        start = row.live_from or 0.0
+    start = row.live_from or 0.0
+    if start > WHOLE_MS:
+        start += MARGIN_MS
+    if duration is not None and row.recording_id is not None and duration - start >= SHORTEST_MS:
+        # A passage also where it is all of it: whoever has one sees the programme, not everybody's own pictures.
         share = await store.shares.create(
             row.recording_id,
-            audience="link",
+            audience=VIEWERS,
             label=row.title[:80],
             password=None,
             start=0.0,
-            clip=(start, duration) if WHOLE_MS < start < duration - 1000 else None,
+            clip=(start if start > WHOLE_MS else 0.0, duration),
             sites=[],
             member=None,
             lifetime=None,

@@ -25,15 +25,19 @@ from signaling.grants import GrantRefused
 log = structlog.get_logger("replay")
 
 SHARE = "share:"
+VIEWERS = "viewers"
+"""The audience of a share that a broadcast made: like ``link``, without what was written in the room."""
 
 
 @dataclass(frozen=True)
 class Pass:
-    """The way in to one recording. `actor` as in the audit log; `passage` is all that may be seen, None: everything."""
+    """The way in to one recording. `actor` as in the audit log; `passage` is all that may be seen, None: everything;
+    without `chat` nothing that was written in the room."""
 
     row: RecordingRow
     actor: str
     passage: Passage | None = None
+    chat: bool = True
 
 
 def missing() -> ApiError:
@@ -84,7 +88,7 @@ async def _by_token(call: Call, row: RecordingRow, member: Member | None) -> Pas
         share = await store.shares.get(way.removeprefix(SHARE))
         if share is None or share.recording_id != row.id or (share.audience == "members" and member is None):
             return None
-        return Pass(row, f"share:{share.id}", passage_of(share))
+        return Pass(row, f"share:{share.id}", passage_of(share), share.audience != VIEWERS)
     link = await store.links.open_hash(way)
     return Pass(row, f"link:{way[:12]}") if link is not None and link.recording == row.id else None
 

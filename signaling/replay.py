@@ -172,6 +172,7 @@ async def get_recording(call: Call) -> recorder.Manifest:
         manifest = await call.services.library.manifest(row.id)
         if way.actor.startswith("member:"):
             await call.services.store.audit.write("recording-open", way.actor, room=row.room_id, subject=row.id)
+        manifest = manifest if way.chat else clip.without_chat(manifest)
         return manifest if way.passage is None else clip.clip(manifest, way.passage)
     except recorder.RecordingNotFound:
         if row.state == "recording":

@@ -20,7 +20,7 @@ from recorder.manifest import Passage
 from signaling.api import Done
 from signaling.call import REPLAY_COOKIE, Call
 from signaling.endpoint import ApiError, Body, Table
-from signaling.passes import SHARE, missing, owned, passage_of, share_code, share_of
+from signaling.passes import SHARE, VIEWERS, missing, owned, passage_of, share_code, share_of
 
 table = Table()
 
@@ -84,7 +84,7 @@ def _shared(call: Call, share: Share) -> Shared:
     key = "" if share.audience == "public" else f"#k={code}"
     return Shared(
         id=share.id,
-        audience=share.audience,  # type: ignore[arg-type]
+        audience="link" if share.audience == VIEWERS else share.audience,  # type: ignore[arg-type]
         label=share.label,
         # Of a clip the public link needs its code all the same: another share may show more.
         path=f"/replay/{share.recording_id}" + (f"#k={code}" if share.clip_start is not None else key),

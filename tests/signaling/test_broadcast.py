@@ -75,6 +75,7 @@ async def test_from_the_holding_page_to_the_replay_at_the_same_address(house: Ho
     assert state_of(host)["state"] == "scheduled"
     assert (await host.ask(protocol.GoLive()))["type"] == "ack"
 
+    assert (await host.ask(protocol.SendChat(key="k", text="Is my hair all right?")))["type"] == "ack"
     master = await viewer.text("/hls/master.m3u8")  # waits for the first picture
     assert "TYPE=AUDIO" in master and 'CODECS="vp09' in master
     # Blocking: what is asked for is in the answer.
@@ -101,7 +102,12 @@ async def test_from_the_holding_page_to_the_replay_at_the_same_address(house: Ho
         assert answer.status == 200
         cookie = answer.headers["Set-Cookie"].partition(";")[0]
     async with house.http.get(url, headers={"Cookie": cookie}) as answer:
-        assert answer.status == 200 and (await answer.json())["title"] == "Grand round"
+        manifest = await answer.json()
+    assert manifest["title"] == "Grand round" and manifest["duration"] > 1_000
+    # The programme, not what was written on stage nor everybody's own files.
+    assert manifest["chat"] == [] and manifest["tracks"] == []
+    async with house.http.post(f"{url}/exports", json={"format": "mkv"}, headers={"Cookie": cookie}) as answer:
+        assert answer.status == 404
 
 
 async def test_ffmpeg_reads_it_while_it_is_live(house: House) -> None:
