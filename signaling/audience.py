@@ -31,6 +31,8 @@ class Viewer:
     def __init__(self, viewer: str, language: str | None) -> None:
         self.id = viewer
         self.language = language
+        self.who = ""
+        """What their questions and votes go by (`signaling.questions`)."""
         self.outbox = Outbox(MESSAGES, BYTES)
 
     def send(self, name: str, data: Any) -> None:

@@ -244,8 +244,36 @@ class RoomBroadcast:
         """What captions can be read in."""
         return self._room.words.state().read
 
+    @property
+    def rules(self) -> protocol.QuestionRules:
+        """Whether questions are taken, and how."""
+        return self._room.questions.rules
+
+    def rules_changed(self) -> None:
+        """Whether questions are taken."""
+        self.audience.tell("changed", {}, key="changed")
+
+    async def ask(self, viewer: str, name: str | None, language: str | None, message: protocol.Ask) -> None:
+        """A viewer's question. Raises Refusal."""
+        await self._room.questions.ask(_asker(viewer, name, language), message)
+
+    async def vote(self, viewer: str, message: protocol.Vote) -> None:
+        """A viewer wants a question answered. Raises Refusal."""
+        await self._room.questions.vote(_asker(viewer, None, None), message)
+
+    def questions(self, changed: list[protocol.Question], gone: list[str], only: str | None = None) -> None:
+        """What became of questions: for all viewers, or for who asked."""
+        self.audience.tell(
+            "questions",
+            {"changed": changed, "gone": gone},
+            where=None if only is None else lambda viewer: viewer.who == only,
+        )
+
     def greet(self, viewer: Viewer) -> None:
         """What somebody who comes now has to know."""
+        board = self._room.questions
+        viewer.who = board.who(_known(viewer.id))
+        viewer.send("questions", {"all": board.seen_by(viewer.who), "voted": board.voted_by(viewer.who)})
         if self.stream is not None:
             for told in self.subtitles.recent(viewer.language):
                 viewer.send("caption", told)
@@ -266,6 +294,18 @@ class RoomBroadcast:
         self.audience.dismiss()
         if self._row is not None:
             self._room.parts.on_air.pop(self._row.id, None)
+
+
+def _known(viewer: str) -> str:
+    return f"viewer {viewer}"
+
+
+def _asker(viewer: str, name: str | None, language: str | None) -> Participant:
+    """Somebody who asks without being in the room."""
+    return Participant(
+        id=_known(viewer), name=name or "", role="viewer", permissions=frozenset({"ask"}), jti="", visitor=None,
+        member=None, resume="", peer=None, spoken=language,
+    )  # fmt: skip
 
 
 async def finish(store: Store, row: BroadcastRow, duration: float | None) -> None:

@@ -25,13 +25,18 @@ from community.models import BroadcastRow
 from recorder.live import playlist
 from recorder.live.segmenter import TARGET_MS
 from recorder.live.stream import Rendition, Stream
+from signaling import protocol
+from signaling.api import Done
 from signaling.audience import AudienceFull
 from signaling.broadcast import RoomBroadcast, ticket_code
 from signaling.call import LIVE_COOKIE, Call
 from signaling.endpoint import ApiError, Body, Table
 from signaling.grants import GrantRefused
+from signaling.names import clean
 from signaling.passes import share_code
+from signaling.refusal import Refusal
 from signaling.subtitles import playlist as words_playlist
+from signaling.values import Id, Language, Name, QuestionRules
 
 table = Table()
 log = structlog.get_logger("live")
@@ -63,6 +68,22 @@ class Replay(Body, kw_only=True, frozen=True):
     code: str
 
 
+class NewQuestion(Body, kw_only=True, frozen=True):
+    """`key` makes a retry harmless. Without a `name`, where that is allowed."""
+
+    key: Id
+    text: Annotated[str, Meta(min_length=1, max_length=1000)]
+    name: Name | None = None
+    language: Language | None = None
+
+
+class NewVote(Body, kw_only=True, frozen=True):
+    """That a question be answered; or, with `up` false, not any more."""
+
+    question: Id
+    up: bool = True
+
+
 class LiveView(Body, kw_only=True, frozen=True):
     """A broadcast as viewers see it. Times in ms since 1970, `now` is the server's clock; `at` is when it goes live
     (``countdown``) or went. `epoch` is the wall clock at the programme's time 0, of which captions and
@@ -78,6 +99,7 @@ class LiveView(Body, kw_only=True, frozen=True):
     epoch: float | None = None
     playlist: str | None = None
     languages: list[str]
+    questions: QuestionRules
     replay: Replay | None = None
 
 
@@ -153,6 +175,7 @@ def _view(call: Call, row: BroadcastRow) -> LiveView:
         epoch=_ms(stream.epoch) if stream is not None else None,
         playlist=f"/api/live/{row.id}/hls/master.m3u8" if stream is not None else None,
         languages=on_air.languages if on_air is not None else [],
+        questions=on_air.rules if on_air is not None else QuestionRules(),
         replay=replay,
     )
 
@@ -236,6 +259,56 @@ async def live_events(call: Call) -> web.StreamResponse:
         return response
     finally:
         on_air.audience.leave(one)
+
+
+_STATUS = {"not-allowed": 403, "not-found": 404, "bad-state": 409, "too-fast": 429, "unavailable": 503}
+
+
+def _refused(error: Refusal) -> ApiError:
+    return ApiError(_STATUS.get(error.code, 400), error.code, error.message)
+
+
+@table.add(
+    "POST",
+    "/api/live/{broadcast}/questions",
+    body=NewQuestion,
+    answer=Done,
+    errors=(403, 404, 409, 429, 503),
+    access="broadcast",
+    tag="live",
+)
+async def ask_live(call: Call, body: NewQuestion) -> Done:
+    """Ask those on stage, where questions are taken."""
+    on_air, viewer = _live(call)
+    call.throttle(call.services.throttles.question)
+    call.throttle(call.services.throttles.question, f"viewer {viewer}")
+    name = clean(body.name) if body.name is not None else None
+    try:
+        asked = protocol.Ask(key=body.key, text=body.text, anonymous=not name)
+        await on_air.ask(viewer, name, body.language, asked)
+    except Refusal as error:
+        raise _refused(error) from None
+    return Done()
+
+
+@table.add(
+    "POST",
+    "/api/live/{broadcast}/votes",
+    body=NewVote,
+    answer=Done,
+    errors=(404, 409, 429),
+    access="broadcast",
+    tag="live",
+)
+async def vote_live(call: Call, body: NewVote) -> Done:
+    """Want a question answered too."""
+    on_air, viewer = _live(call)
+    call.throttle(call.services.throttles.vote)
+    try:
+        await on_air.vote(viewer, protocol.Vote(question=body.question, up=body.up))
+    except Refusal as error:
+        raise _refused(error) from None
+    return Done()
 
 
 def _headers(kind: str, seconds: int) -> dict[str, str]:

@@ -69,17 +69,26 @@ class RoomQuestions:
 
     def _who(self, person: Participant) -> str:
         """The same for one browser or member all through the meeting, and of no use to anybody else."""
-        known = person.member or person.visitor or person.id
+        return self.who(person.member or person.visitor or person.id)
+
+    def who(self, known: str) -> str:
+        """The same by what somebody is known by."""
         return hashlib.sha256(f"{self._room.meeting}:{known}".encode()).hexdigest()[:32]
 
     def visible_to(self, person: Participant) -> list[protocol.Question]:
         """What somebody may see: all for those who answer, else what is public and one's own."""
-        who = self._who(person)
-        return [q.view() for q in self._board.all() if q.public or q.asker == who or person.may("answer")]
+        return self.seen_by(self._who(person), person.may("answer"))
+
+    def seen_by(self, who: str, answers: bool = False) -> list[protocol.Question]:
+        """The same, also for those who are not in the room."""
+        return [q.view() for q in self._board.all() if q.public or q.asker == who or answers]
 
     def voted(self, person: Participant) -> list[str]:
         """What they voted for."""
-        who = self._who(person)
+        return self.voted_by(self._who(person))
+
+    def voted_by(self, who: str) -> list[str]:
+        """The same, also for those who are not in the room."""
         return [q.id for q in self._board.all() if who in q.votes and q.public]
 
     def tell_all(self, person: Participant) -> None:
@@ -176,7 +185,10 @@ class RoomQuestions:
             gone = [q.id for q in part if q.shown and not q.public]
             if public or gone:
                 self._room.broadcast(protocol.QuestionsChanged(changed=public, gone=gone), others)
+                self._room.live.questions(public, gone)
         hidden = [q for q in changed if not q.public]
+        for q in hidden:
+            self._room.live.questions([q.view()], [], only=q.asker)
         if hidden:
             askers = {self._who(p): p for p in others}
             for q in hidden:

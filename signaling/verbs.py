@@ -212,6 +212,7 @@ async def set_questions(room: Room, me: Participant, message: protocol.SetQuesti
         open=message.open, moderated=message.moderated, anonymous=message.anonymous
     )
     room.room_changed()
+    room.live.rules_changed()
     await _audit(room, me, "questions-on" if message.open else "questions-off")
 
 

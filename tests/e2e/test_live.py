@@ -67,8 +67,21 @@ async def test_a_host_goes_live_and_a_viewer_watches_to_the_replay(server: Serve
             "return document.querySelector('[data-testid=\"cast-state\"]')?.innerText.includes('1 viewer')"
         )
         await look(host.page, "host-live")
+        await host.page.keyboard.press("q")
+        await host.click("questions-open")
+        await viewer.fill("live-question", "Which dose for a child?")
+        await viewer.fill("live-name", "Eva")
+        await viewer.click("live-ask")
+        await host.page.get_by_role("button", name="Publish").click()
+        await viewer.until('return !!document.querySelector(\'[data-testid="question"][data-state="open"]\')')
         await viewer.until(f"{PLAYS.replace('return', 'const time =')}; return time > 6")
         await look(viewer.page, "viewer-live")
+        if os.environ.get("SCREENSHOTS"):
+            await viewer.page.set_viewport_size({"width": 390, "height": 844})
+            await viewer.page.emulate_media(color_scheme="dark")
+            await look(viewer.page, "viewer-phone")
+            await viewer.page.set_viewport_size({"width": 1280, "height": 720})
+            await viewer.page.emulate_media(color_scheme="light")
         latency = float(await viewer.run(LATENCY))
         assert latency < 8, latency
         assert await violations(viewer) == []

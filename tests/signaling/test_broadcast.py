@@ -214,3 +214,43 @@ async def test_the_audience_is_bounded(open_house: Any) -> None:
         await events.content.readline()
         assert (await viewer.get("/events"))[0] == 503
         await host.wait("room-changed", lambda m: m["room"]["broadcast"]["viewers"] == 1)
+
+
+async def test_a_viewer_asks_and_votes_without_being_in_the_room(house: House) -> None:
+    host = await house.join("host")
+    ana, _ = await live(house, host)
+    ben = Viewer(house, ana.url.rsplit("/", 1)[1])
+    await ben.access(state_of(host)["link"].partition("#k=")[2])
+
+    async def ask(viewer: Viewer, **body: Any) -> tuple[int, str]:
+        path = "votes" if "question" in body else "questions"
+        async with house.http.post(f"{viewer.url}/{path}", json=body, headers={"Cookie": viewer.cookie}) as answer:
+            return answer.status, (await answer.json()).get("code", "")
+
+    assert await ask(ana, key="1", text="Which dose?", name="Ana") == (409, "bad-state")
+    rules = protocol.SetQuestions(open=True, moderated=True, anonymous=False)
+    assert (await host.ask(rules))["type"] == "ack"
+    assert await ask(ana, key="1", text="Which dose?") == (403, "not-allowed")  # not without a name
+    async with (
+        house.http.get(f"{ana.url}/events", headers={"Cookie": ana.cookie}) as hers,
+        house.http.get(f"{ben.url}/events", headers={"Cookie": ben.cookie}) as his,
+    ):
+        assert await ask(ana, key="1", text="Which dose?", name="Ana") == (200, "")
+        assert await ask(ana, key="1", text="Which dose?", name="Ana") == (200, "")  # a retry is no second question
+
+        async def told(events: aiohttp.ClientResponse, words: bytes) -> bytes:
+            async with asyncio.timeout(5):
+                while words not in (seen := await events.content.readuntil(b"\n\n")):
+                    pass
+                return seen
+
+        assert b"Which dose?" in await told(hers, b'"waiting"')
+        asked = (await host.wait("questions-changed"))["changed"]
+        assert [one["name"] for one in asked] == ["Ana"]
+        answer = await host.ask(protocol.SettleQuestion(question=asked[0]["id"], state="open"))
+        assert answer["type"] == "ack"
+        seen = await told(his, b"Which dose?")
+        assert b'"waiting"' not in seen and b'"open"' in seen
+        assert await ask(ben, question=asked[0]["id"]) == (200, "")
+        await told(hers, b'"votes":2')
+        assert await ask(ben, question="nothing") == (404, "not-found")

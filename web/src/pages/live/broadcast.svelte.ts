@@ -1,4 +1,6 @@
 /** A broadcast as its viewers follow it: how it stands, its captions, and when to look again. */
+import type { Question, QuestionRules } from '../../client/protocol';
+import { i18n } from '../../i18n.svelte';
 import { get, HttpError, post, type Failure } from '../../site/http';
 import { codeIn, keepCode, keptCode } from '../replay/access';
 import { Words, type Caption } from './words';
@@ -14,7 +16,16 @@ export interface View {
   epoch: number | null;
   playlist: string | null;
   languages: string[];
+  questions: QuestionRules;
   replay: { recording: string; code: string } | null;
+}
+
+/** All questions at the beginning, then what changes. */
+interface Board {
+  all?: Question[];
+  voted?: string[];
+  changed?: Question[];
+  gone?: string[];
 }
 
 /** While no events come: before the people on stage are there, and when the connection is gone. */
@@ -28,6 +39,8 @@ export class Broadcast {
   /** Grows with every caption that comes. */
   heard = $state(0);
   readonly words = new Words();
+  questions = $state.raw<ReadonlyMap<string, Question>>(new Map());
+  voted = $state.raw<ReadonlySet<string>>(new Set());
   /** What to add to this computer's clock to have the server's. */
   skew = 0;
 
@@ -102,6 +115,7 @@ export class Broadcast {
       this.words.take(JSON.parse(event.data) as Caption);
       this.heard += 1;
     });
+    events.addEventListener('questions', (event: MessageEvent<string>) => this.board(JSON.parse(event.data) as Board));
     events.addEventListener('changed', () => this.soon(0));
     events.addEventListener('error', () => {
       // A browser tries again by itself while the address answers; a refusal ends it.
@@ -109,6 +123,28 @@ export class Broadcast {
       this.events = null;
       this.soon(LOOK_MS);
     });
+  }
+
+  private board({ all, voted, changed, gone }: Board): void {
+    const questions = new Map(all ? [] : this.questions);
+    for (const question of all ?? changed ?? []) questions.set(question.id, question);
+    for (const question of gone ?? []) questions.delete(question);
+    this.questions = questions;
+    if (voted) this.voted = new Set(voted);
+  }
+
+  /** @throws HttpError */
+  async ask(key: string, text: string, name: string | null): Promise<void> {
+    await post(`${this.path}/questions`, { key, text, name, language: i18n.language });
+  }
+
+  /** @throws HttpError */
+  async vote(question: string, up: boolean): Promise<void> {
+    await post(`${this.path}/votes`, { question, up });
+    const voted = new Set(this.voted);
+    if (up) voted.add(question);
+    else voted.delete(question);
+    this.voted = voted;
   }
 
   stop(): void {
