@@ -24,6 +24,11 @@ class Deframer:
     def __init__(self) -> None:
         self._buffer = b""
 
+    @property
+    def rest(self) -> bytes:
+        """The unfinished frame."""
+        return self._buffer
+
     def feed(self, data: bytes) -> list[bytes]:
         """The datagrams completed by `data`, empty ones left out. Raises `FramingError` for an overlong frame."""
         buffer = self._buffer + data

@@ -1,11 +1,10 @@
 """The one UDP port and the TCP port of the same number: the only ones media ever uses.
 
 What arrives is sorted by its first byte (RFC 7983) after its size was checked; what is none of STUN, DTLS and SRTP is
-dropped and counted. A UDP route is the socket address itself; a TCP route (RFC 6544, framed per RFC 4571) is its
-connection. A TCP connection has to bring an authentic STUN request soon or is closed.
+dropped and counted. A UDP route is the socket address itself; a TCP route (`sfu.tcp`) is its connection.
 
-Where the plane reads UDP itself (`Ports.plane`), by a socket for each of its threads that share the port, what it
-leaves to others comes from it in batches.
+Where the plane reads sockets itself (`Ports.plane`), one of UDP for each of its threads, which share the port, and TCP
+connections from when it knows whose they are, what it leaves to others comes from it in batches.
 """
 
 from __future__ import annotations
@@ -21,6 +20,7 @@ from typing import Protocol, cast
 from sfu import framing
 from sfu.plane.choose import SocketPlane
 from sfu.stun import Address
+from sfu.tcp import TcpRoute
 
 logger = logging.getLogger(__name__)
 
@@ -32,9 +32,6 @@ SOCKET_BUFFER = 8 << 20
 READ_BATCH = 128
 MAX_TCP = 1024
 MAX_TCP_PER_ADDRESS = 64
-TCP_AUTHENTICATE_WITHIN = 10.0
-# Half a second of a 2.5 Mbit/s stream: a reader slower than that gets holes, not an ever older picture.
-MAX_TCP_BACKLOG = 160_000
 
 
 class Receiver(Protocol):
@@ -54,12 +51,12 @@ class Ports:
     def __init__(self, receiver: Receiver) -> None:
         self._receiver = receiver
         self.plane: SocketPlane | None = None
-        """Who reads the UDP socket in our stead; set before the start."""
+        """Who reads sockets in our stead; set before the start."""
         self._udp: socket.socket | None = None
         self._others: list[socket.socket] = []
         self._reading = -1
         self._server: asyncio.Server | None = None
-        self._connections: set[_TcpRoute] = set()
+        self._connections: set[TcpRoute] = set()
         self._per_address: Counter[str] = Counter()
         self.dropped: Counter[str] = Counter()
         self.host = ""
@@ -97,7 +94,7 @@ class Ports:
             if family == socket.AF_INET6 and host == "::":
                 tcp.setsockopt(socket.IPPROTO_IPV6, socket.IPV6_V6ONLY, 0)
             tcp.bind((*address[:1], self.port, *address[2:]))
-            self._server = await loop.create_server(lambda: _TcpRoute(self, self._receiver), sock=tcp, backlog=128)
+            self._server = await loop.create_server(lambda: TcpRoute(self), sock=tcp, backlog=128)
         except OSError:
             tcp.close()
             raise
@@ -135,7 +132,11 @@ class Ports:
             self._server.close()
             self._server = None
 
-    def send(self, route: Route, datagram: bytes) -> None:
+    def send_picture(self, route: Route, datagram: bytes) -> None:
+        """As `send`, of what is dropped first where a peer reads too slowly."""
+        self.send(route, datagram, picture=True)
+
+    def send(self, route: Route, datagram: bytes, picture: bool = False) -> None:
         """Sends or drops, never blocks and never raises."""
         if type(route) is tuple:
             try:
@@ -146,7 +147,7 @@ class Ports:
                 # Unreachable peers and a stopped port: liveness will tell.
                 self.dropped["udp send failed"] += 1
         else:
-            cast("_TcpRoute", route).send(datagram)
+            cast("TcpRoute", route).send(datagram, picture)
 
     def _readable(self) -> None:
         udp = self._udp
@@ -165,7 +166,8 @@ class Ports:
     def _poll(self) -> None:
         if self.plane is not None:
             for route, datagram in self.plane.poll():
-                self.dispatch(route, cast("Address", route), datagram)
+                address = route.address if isinstance(route, TcpRoute) else cast("Address", route)
+                self.dispatch(route, address, datagram)
 
     def dispatch(self, route: Route, address: tuple[str, int], datagram: bytes) -> bool:
         """Sorts one datagram; true for authentic STUN."""
@@ -184,7 +186,7 @@ class Ports:
             self.dropped["unknown protocol"] += 1
         return False
 
-    def admit(self, connection: _TcpRoute, host: str) -> bool:
+    def admit(self, connection: TcpRoute, host: str) -> bool:
         """Whether one more TCP connection from `host` is allowed; it is counted then."""
         if len(self._connections) >= MAX_TCP or self._per_address[host] >= MAX_TCP_PER_ADDRESS:
             self.dropped["tcp connection limit"] += 1
@@ -193,7 +195,7 @@ class Ports:
         self._per_address[host] += 1
         return True
 
-    def forget(self, connection: _TcpRoute, host: str) -> None:
+    def forget(self, connection: TcpRoute, host: str) -> None:
         """The connection that was admitted has ended."""
         self._connections.discard(connection)
         self._per_address[host] -= 1
@@ -212,76 +214,3 @@ def _udp_socket(family: int, host: str) -> socket.socket:
         with contextlib.suppress(OSError):  # SO_*BUFFORCE, for root only
             udp.setsockopt(socket.SOL_SOCKET, forced, SOCKET_BUFFER)
     return udp
-
-
-class _TcpRoute(asyncio.Protocol):
-    """One TCP connection. Hashable by identity, which makes it a route."""
-
-    def __init__(self, ports: Ports, receiver: Receiver) -> None:
-        self._ports = ports
-        self._receiver = receiver
-        self._transport: asyncio.Transport | None = None
-        self._deframer = framing.Deframer()
-        self._address: tuple[str, int] = ("", 0)
-        self._admitted = False
-        self._authentic = False
-        self._deadline: asyncio.TimerHandle | None = None
-
-    def connection_made(self, transport: asyncio.BaseTransport) -> None:
-        self._transport = cast("asyncio.Transport", transport)
-        peer = transport.get_extra_info("peername")
-        self._address = peer[:2] if peer else ("0.0.0.0", 0)
-        self._admitted = self._ports.admit(self, self._address[0])
-        if not self._admitted:
-            self._transport.abort()
-            return
-        sock = transport.get_extra_info("socket")
-        with contextlib.suppress(OSError, AttributeError):
-            sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
-        self._transport.set_write_buffer_limits(high=MAX_TCP_BACKLOG)
-        self._deadline = asyncio.get_running_loop().call_later(TCP_AUTHENTICATE_WITHIN, self._too_late)
-
-    def data_received(self, data: bytes) -> None:
-        if not self._admitted:
-            return
-        try:
-            datagrams = self._deframer.feed(data)
-        except framing.FramingError:
-            self._ports.dropped["tcp framing"] += 1
-            self.abort()
-            return
-        for datagram in datagrams:
-            if not self._authentic and not datagram[0] < 4:
-                self._ports.dropped["tcp without stun"] += 1
-                self.abort()
-                return
-            if self._ports.dispatch(self, self._address, datagram):
-                self._authentic = True
-
-    def connection_lost(self, exc: Exception | None) -> None:
-        if self._deadline is not None:
-            self._deadline.cancel()
-        if self._admitted:
-            self._admitted = False
-            self._ports.forget(self, self._address[0])
-        self._transport = None
-
-    def send(self, datagram: bytes) -> None:
-        """Drops when the peer reads too slowly."""
-        transport = self._transport
-        if transport is None or transport.is_closing():
-            self._ports.dropped["tcp closed"] += 1
-        elif transport.get_write_buffer_size() > MAX_TCP_BACKLOG:
-            self._ports.dropped["tcp peer too slow"] += 1
-        elif len(datagram) <= MAX_DATAGRAM:
-            transport.write(len(datagram).to_bytes(2, "big") + datagram)
-
-    def abort(self) -> None:
-        """Ends the connection at once."""
-        if self._transport is not None:
-            self._transport.abort()
-
-    def _too_late(self) -> None:
-        if not self._authentic:
-            self._ports.dropped["tcp without stun"] += 1
-            self.abort()

@@ -2,12 +2,14 @@
 
 `python -m benchmarks.load.host PLANE [THREADS [ROOMS]]` serves on loopback and prints its port as JSON. There is no
 policy of people and links before it: what is measured is the media server, with everything that runs when media flows.
+With ``CARRIED`` in the environment no plane takes over TCP connections: Python carries their media, to be compared.
 """
 
 from __future__ import annotations
 
 import asyncio
 import json
+import os
 import sys
 from typing import Any, Literal, cast
 
@@ -17,6 +19,7 @@ from aiohttp import ClientSession, web
 from sfu.interface import ConnectionKind, ConnectionState, Offer, SdpError, SfuConfig, TrackLabel
 from sfu.server import Sfu
 from sfu.taps import TrackInfo, TrackSource
+from sfu.tcp import TcpRoute
 
 PUBLISHER = "publisher"
 
@@ -134,4 +137,6 @@ class HostSignalling:
 
 
 if __name__ == "__main__":
+    if "CARRIED" in os.environ:
+        TcpRoute.hand_over = lambda self, adopt: False  # type: ignore[method-assign]
     uvloop.run(serve(cast("Literal['auto', 'python', 'native']", sys.argv[1]), *map(int, sys.argv[2:])))

@@ -6,7 +6,7 @@ import asyncio
 import contextlib
 import os
 import time
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 
@@ -62,10 +62,11 @@ def threads_ns(pid: int) -> dict[str, int]:
 
 class Process:
     """A child on the server's core, or on those that it is given. Standard input stays open until `stop`, standard
-    output is read by lines."""
+    output is read by lines. `told` is added to its environment."""
 
-    def __init__(self, *command: str, on: set[int] | None = None) -> None:
+    def __init__(self, *command: str, on: set[int] | None = None, told: Mapping[str, str] | None = None) -> None:
         self._command: Sequence[str] = command
+        self._told = dict(told or {})
         self._cores = on or cores()[0]
         self._process: asyncio.subprocess.Process | None = None
 
@@ -81,7 +82,7 @@ class Process:
         os.sched_setaffinity(0, self._cores)  # inherited, by every thread that it will have
         try:
             self._process = await asyncio.create_subprocess_exec(
-                *self._command, stdin=pipe, stdout=pipe, stderr=asyncio.subprocess.PIPE
+                *self._command, stdin=pipe, stdout=pipe, stderr=asyncio.subprocess.PIPE, env=os.environ | self._told
             )
         finally:
             os.sched_setaffinity(0, ours)

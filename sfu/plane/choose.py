@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import socket
+from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterable, Sequence
 from importlib.util import find_spec
 from typing import Literal, Protocol, runtime_checkable
@@ -20,9 +21,34 @@ class SocketPlane(Protocol):
 
     def serve(self, socks: Sequence[socket.socket]) -> int: ...
     def release(self) -> None: ...
-    def poll(self) -> Iterable[tuple[Route, bytes]]: ...
+    def poll(self) -> Iterable[tuple[Route, bytes]]:
+        """Also tells connections that it has taken over of their end."""
+
     def claim(self, route: Route, transport: str) -> None: ...
     def heard(self, holder: Callable[[Route], str | None]) -> None: ...
+
+
+class StreamRoute(ABC):
+    """A route that is a TCP connection, which such a plane may take over once it is known whose it is."""
+
+    @abstractmethod
+    def hand_over(self, adopt: Callable[[int, bytes], Outlet]) -> bool:
+        """Calls `adopt` with a descriptor that it has to close and the beginning of a frame that was read already; what
+        it gives is used from then on. False, and nothing has happened, where that is not possible at the moment."""
+
+    @abstractmethod
+    def lost(self) -> None:
+        """The connection that was handed over has ended."""
+
+
+class Outlet(Protocol):
+    """What a plane gives for a connection that it has taken over."""
+
+    def send(self, datagram: bytes) -> None:
+        """Sends or drops."""
+
+    def close(self) -> None:
+        """At once; nothing is told of it any more."""
 
 
 def built() -> bool:
@@ -30,8 +56,11 @@ def built() -> bool:
     return find_spec("sfu.plane._native") is not None
 
 
-def make_plane(name: PlaneName, send: SendDatagram, threads: int = 1) -> Plane:
-    """`threads` is for the native plane; the one in Python has none of its own.
+def make_plane(
+    name: PlaneName, send: SendDatagram, threads: int = 1, send_picture: SendDatagram | None = None
+) -> Plane:
+    """`threads` is for the native plane; the one in Python has none of its own. `send_picture`, where it differs, is
+    for what may be left out before anything else.
 
     Raises ValueError, with what to do, where the native plane is asked for and cannot be had."""
     if name == "native" or (name == "auto" and built()):
@@ -45,4 +74,4 @@ def make_plane(name: PlaneName, send: SendDatagram, threads: int = 1) -> Plane:
             return NativePlane(send, threads=threads)
     from sfu.plane.python import PythonPlane
 
-    return PythonPlane(send)
+    return PythonPlane(send, send_picture)

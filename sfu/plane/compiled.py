@@ -14,7 +14,7 @@ import os
 import secrets
 import socket
 from collections import Counter
-from collections.abc import Callable, Hashable, Iterable, Sequence
+from collections.abc import Callable, Hashable, Iterator, Sequence
 from typing import cast
 
 from sfu.plane import (
@@ -39,6 +39,7 @@ from sfu.plane import (
     TransportStats,
 )
 from sfu.plane._native import Core, Directory
+from sfu.plane.choose import Outlet, StreamRoute
 from sfu.plane.groups import Groups
 from sfu.plane.transport import CNAME
 
@@ -52,6 +53,19 @@ _EVENTS: dict[str, Callable[..., PlaneEvent]] = {
     "switched": SinkSwitched,
     "estimate": BandwidthEstimate,
 }
+
+
+class _Outlet:
+    """A connection that a worker has taken over (`sfu.plane.choose.Outlet`)."""
+
+    def __init__(self, plane: NativePlane, worker: int, number: int) -> None:
+        self._plane, self._worker, self._number = plane, worker, number
+
+    def send(self, datagram: bytes) -> None:
+        self._plane.send_stream(self._worker, self._number, datagram)
+
+    def close(self) -> None:
+        self._plane.close_stream(self._worker, self._number)
 
 
 class NativePlane:
@@ -75,6 +89,8 @@ class NativePlane:
         self._send = send
         self._wake = -1
         self._routes: dict[int, Route] = {}
+        self._streams: dict[int, StreamRoute] = {}
+        self._adopted: dict[StreamRoute, tuple[int, int]] = {}
         self._numbers: dict[str, int] = {}
         self._taps: dict[int, Tap] = {}
         self._tapped: dict[str, int] = {}
@@ -103,43 +119,60 @@ class NativePlane:
         return wake
 
     def release(self) -> None:
-        """Ends the plane's threads; the sockets are the caller's again."""
+        """Ends the plane's threads, and the connections that it has taken over; the sockets are the caller's again."""
         if self._wake >= 0:
             for core in self._cores:
                 core.stop()
             os.close(self._wake)
             self._wake = -1
+            for number in list(self._streams):
+                self._lost(number)
 
-    def poll(self) -> Iterable[tuple[Route, bytes]]:
-        """What came and is not for the plane, with the addresses that it came from."""
+    def poll(self) -> Iterator[tuple[Route, bytes]]:
+        """What came and is not for the plane, with where it came from. The end of a connection is told after that."""
         with contextlib.suppress(BlockingIOError):
             os.eventfd_read(self._wake)
-        all_came: list[tuple[Route, bytes]] = []
         for core in self._cores:
-            came, leave = core.poll()
-            all_came += came
+            came, leave, ended = core.poll()
+            for place, datagram in came:
+                route = self._streams.get(place[0]) if len(place) == 1 else place
+                if route is not None:
+                    yield cast("Route", route), datagram
             for number, datagram in leave:
                 self._leave(number, datagram)
-        return all_came
+            for number in ended:
+                self._lost(number)
 
     def claim(self, route: Route, transport: str) -> None:
         """The address was validated for a transport: what comes from it is that transport's."""
-        if self.serving and type(route) is tuple:
-            self._of(transport).bind(route, transport)
+        if not self.serving or transport not in self._transports:
+            return
+        worker, _ = self._transports[transport]
+        if isinstance(route, StreamRoute):
+            number = self._stream(route, worker)
+            if number is None:
+                return
+            if self._routes.get(self._numbers.get(transport, 0)) is route:  # it could not be taken over before
+                self._cores[worker].set_route(transport, (number,))
+                self._remember(transport, (number,))
+            self._cores[worker].bind((number,), transport)
+        elif type(route) is tuple:
+            self._cores[worker].bind(route, transport)
 
     def heard(self, holder: Callable[[Route], str | None]) -> None:
         """Asks for every address that media came from lately whose it is by now; others are forgotten."""
         if self.serving:
             for core in self._cores:
-                for route, transport in core.heard():
-                    if holder(route) != transport:
-                        core.unbind(route)
+                for place, transport in core.heard():
+                    route = self._streams.get(place[0]) if len(place) == 1 else place
+                    if route is not None and holder(route) != transport:
+                        core.unbind(place)
 
     # --- transports ---
 
     def add_transport(self, transport: str, keys: SrtpKeys, route: Route, group: str = "") -> None:
         worker, _ = self._transports.get(transport) or (self._groups.where(group), group)
-        number = self._number(route)
+        number = self._number(route, worker)
         try:
             self._cores[worker].add_transport(transport, keys.profile, keys.rx, keys.tx, number)
         except Exception:
@@ -154,17 +187,63 @@ class NativePlane:
         return self._cores[worker]
 
     def set_route(self, transport: str, route: Route) -> None:
-        number = self._number(route)
-        self._of(transport).set_route(transport, number)
+        worker, _ = self._transports.get(transport, (0, ""))
+        number = self._number(route, worker)
+        self._cores[worker].set_route(transport, number)
         self._remember(transport, number)
 
-    def _number(self, route: Route) -> Hashable:
-        """A route as the core knows it: addresses of the socket as they are, others by a number."""
+    def _number(self, route: Route, worker: int) -> Hashable:
+        """A route as the core knows it: addresses of the socket as they are, connections that it has taken over by
+        their number in a tuple, others by a number."""
         if self.serving and type(route) is tuple:
             return route
+        if self.serving and isinstance(route, StreamRoute):
+            stream = self._stream(route, worker)
+            if stream is not None:
+                return (stream,)
         self._count += 1
         self._routes[self._count] = route
         return self._count
+
+    def _stream(self, route: StreamRoute, worker: int) -> int | None:
+        """The number of a connection at the worker, which takes it over if need be; None where that cannot be now."""
+        if route in self._adopted:
+            at, number = self._adopted[route]
+            if at == worker:
+                return number
+            # It was another room's: no honest peer does that.
+            self._cores[at].close_stream(number)
+            self._lost(number)
+            return None
+        core, number = self._cores[worker], self._count + 1
+
+        def adopt(descriptor: int, rest: bytes) -> Outlet:
+            core.adopt(number, descriptor, rest)
+            return _Outlet(self, worker, number)
+
+        if not route.hand_over(adopt):
+            return None
+        self._count = number
+        self._streams[number] = route
+        self._adopted[route] = worker, number
+        return number
+
+    def _lost(self, number: int) -> None:
+        route = self._streams.pop(number, None)
+        if route is not None:
+            del self._adopted[route]
+            route.lost()
+
+    def send_stream(self, worker: int, number: int, datagram: bytes) -> None:
+        """By a connection that was taken over."""
+        self._cores[worker].send_stream(number, datagram)
+
+    def close_stream(self, worker: int, number: int) -> None:
+        """At once. Its route hears no more of it."""
+        route = self._streams.pop(number, None)
+        if route is not None:
+            del self._adopted[route]
+            self._cores[worker].close_stream(number)
 
     def _remember(self, transport: str, number: Hashable) -> None:
         before = self._numbers.pop(transport, None)

@@ -40,7 +40,8 @@ from sfu.twcc import TransportFeedback
 
 
 class PythonPlane:
-    """See `sfu.plane.Plane`. `send` is called with a transport's route for every datagram that leaves.
+    """See `sfu.plane.Plane`. `send` is called with a transport's route for every datagram that leaves,
+    `send_picture` where there is one for those of video streams.
 
     Misuse by the caller raises: ValueError for an id or SSRC used twice, KeyError for a transport that is not there.
     Removing or pausing what is already gone does nothing.
@@ -48,8 +49,9 @@ class PythonPlane:
 
     name = "python"
 
-    def __init__(self, send: SendDatagram) -> None:
+    def __init__(self, send: SendDatagram, send_picture: SendDatagram | None = None) -> None:
         self._send = send
+        self._send_picture = send_picture or send
         self._transports: dict[str, Transport] = {}
         self._board = Switchboard()
         self._sources = self._board.sources
@@ -65,7 +67,7 @@ class PythonPlane:
     def add_transport(self, transport: str, keys: SrtpKeys, route: Route, group: str = "") -> None:
         if transport in self._transports:
             raise ValueError(f"transport {transport} is already there")
-        self._transports[transport] = Transport(transport, keys, route, self._send, self._drop)
+        self._transports[transport] = Transport(transport, keys, route, self._send, self._send_picture, self._drop)
 
     def set_route(self, transport: str, route: Route) -> None:
         self._transports[transport].route = route
@@ -246,7 +248,7 @@ class PythonPlane:
         level, payload = packet.level, packet.payload
         size = len(payload)
         redundant = packet.redundant
-        send = self._send
+        send = self._send_picture if source.spec.kind == "video" else self._send
         sent = 0
         for sink in source.live:
             plain = sink.plain
@@ -299,7 +301,7 @@ class PythonPlane:
         except SrtpError as error:
             return self._drop(error.reason)
         sink.keep(placed[0], sealed)
-        self._send(sink.transport.route, sealed)
+        (self._send_picture if sink.video else self._send)(sink.transport.route, sealed)
         sink.packets += 1
         sink.octets += len(placed[2])
         self._out += 1
@@ -349,7 +351,7 @@ class PythonPlane:
                     continue
             sink.retransmissions += 1
             self._out += 1
-            self._send(sink.transport.route, sealed)
+            (self._send_picture if sink.video else self._send)(sink.transport.route, sealed)
 
     # --- RTCP ---
 

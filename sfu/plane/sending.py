@@ -55,7 +55,9 @@ class Held:
 class Sending:
     """Methods give the number of packets that have left."""
 
-    def __init__(self, transport: Transport, send: SendDatagram, drop: Callable[[str], None]) -> None:
+    def __init__(
+        self, transport: Transport, send: SendDatagram, send_picture: SendDatagram, drop: Callable[[str], None]
+    ) -> None:
         self.estimator = BandwidthEstimator()
         self.prober = Prober()
         self.octets = 0
@@ -63,6 +65,7 @@ class Sending:
         self._pacer: Pacer[Held] = Pacer(self.estimator.estimate)
         self._transport = transport
         self._send = send
+        self._send_picture = send_picture
         self._drop = drop
         self._repeated = 0
         self._repairs = LEAST_REPAIR
@@ -169,7 +172,7 @@ class Sending:
         if number >= 0:
             sink.keep(number, sealed)
         self.octets += len(sealed)
-        self._send(transport.route, sealed)
+        (self._send_picture if sink.video else self._send)(transport.route, sealed)
         return 1
 
     # --- feedback and time ---

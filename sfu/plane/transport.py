@@ -41,7 +41,13 @@ class Transport:
     """`media`, `rtx` and `sinks` find streams by SSRC."""
 
     def __init__(
-        self, name: str, keys: SrtpKeys, route: Route, send: SendDatagram, drop: Callable[[str], None]
+        self,
+        name: str,
+        keys: SrtpKeys,
+        route: Route,
+        send: SendDatagram,
+        send_picture: SendDatagram,
+        drop: Callable[[str], None],
     ) -> None:
         self.name = name
         self.route = route
@@ -76,6 +82,7 @@ class Transport:
         self._drop = drop
         self._measured: tuple[float, int] | None = None
         self._send = send
+        self._send_picture = send_picture
         self._tokens = PACKETS_AT_ONCE
         self._tokens_at = 0.0
 
@@ -115,7 +122,7 @@ class Transport:
     def add_sink(self, sink: Outgoing) -> None:
         self.sinks[sink.spec.ssrc] = sink
         if sink.extensions.number_at and self.sending is None:
-            self.sending = Sending(self, self._send, self._drop)
+            self.sending = Sending(self, self._send, self._send_picture, self._drop)
             self._measured = None
 
     def estimate(self, now: float) -> float | None:

@@ -81,6 +81,7 @@ async def test_people_on_udp_and_tcp_and_a_tap_get_what_is_published(
             assert numbers == list(range(numbers[0], numbers[0] + len(numbers)))
     stats = sfu.stats()
     assert stats.tcp_connections == 1
+    assert [c.handed_over for c in sfu._ports._connections] == [media_plane == "native"]
     assert stats.packets_out >= len(ben.packets) * 15
 
 

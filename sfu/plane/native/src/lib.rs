@@ -43,5 +43,8 @@ pub mod io;
 mod parsing;
 #[cfg(feature = "python")]
 mod python;
+#[cfg(feature = "python")]
+mod sealing;
 pub mod sender;
+pub mod streams;
 pub mod system;

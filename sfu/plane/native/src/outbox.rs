@@ -6,6 +6,8 @@ use std::net::SocketAddr;
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub enum Route {
     Udp(SocketAddr),
+    /// A TCP connection that the plane works on.
+    Stream(u64),
     Handle(u64),
 }
 
@@ -13,6 +15,8 @@ pub struct Entry {
     pub route: Route,
     /// The place of the transport: what goes to one of them goes together.
     pub transport: u32,
+    /// A picture, which is left out first where there is no room for everything.
+    pub picture: bool,
     pub start: u32,
     pub end: u32,
 }
@@ -26,8 +30,8 @@ pub struct Outbox {
 impl Outbox {
     /// What the arena has from `start` on is a datagram.
     #[inline]
-    pub fn commit(&mut self, route: Route, transport: u32, start: usize) {
-        self.entries.push(Entry { route, transport, start: start as u32, end: self.arena.len() as u32 });
+    pub fn commit(&mut self, route: Route, transport: u32, picture: bool, start: usize) {
+        self.entries.push(Entry { route, transport, picture, start: start as u32, end: self.arena.len() as u32 });
     }
 
     pub fn clear(&mut self) {

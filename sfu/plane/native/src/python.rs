@@ -2,6 +2,7 @@
 //!
 //! Every call lets go of the interpreter before it waits for the plane.
 
+use std::io;
 use std::net::{IpAddr, SocketAddr, SocketAddrV6};
 use std::sync::atomic::Ordering;
 use std::sync::Arc;
@@ -17,9 +18,13 @@ use crate::layers::Layers;
 use crate::outbox::Route;
 use crate::outgoing::SinkSpec;
 use crate::plane::{Event, Misuse, Plane};
-use crate::rtp::{be32, parse_header, ExtensionIds};
+use crate::rtp::ExtensionIds;
 use crate::slab::Key;
-use crate::srtp::{Profile, Refusal, Srtp, MAX_DATAGRAM};
+use crate::srtp::{Profile, Srtp};
+
+fn system(error: io::Error) -> PyErr {
+    PyOSError::new_err(error.to_string())
+}
 
 impl From<Misuse> for PyErr {
     fn from(misuse: Misuse) -> Self {
@@ -30,9 +35,12 @@ impl From<Misuse> for PyErr {
     }
 }
 
-/// A socket address as Python's sockets give it, or the number of something else.
+/// A socket address as Python's sockets give it, the number of a connection in a tuple, or that of something else.
 fn route(value: &Bound<'_, PyAny>) -> PyResult<Route> {
     let Ok(parts) = value.cast::<PyTuple>() else { return Ok(Route::Handle(value.extract()?)) };
+    if parts.len() == 1 {
+        return Ok(Route::Stream(parts.get_item(0)?.extract()?));
+    }
     let host: String = parts.get_item(0)?.extract()?;
     let port: u16 = parts.get_item(1)?.extract()?;
     let ip: IpAddr = host.split('%').next().unwrap_or("").parse().map_err(|_| PyValueError::new_err(host.clone()))?;
@@ -43,12 +51,14 @@ fn route(value: &Bound<'_, PyAny>) -> PyResult<Route> {
     }))
 }
 
-fn address<'py>(py: Python<'py>, address: &SocketAddr) -> PyResult<Bound<'py, PyAny>> {
-    Ok(match address {
-        SocketAddr::V4(address) => (address.ip().to_string(), address.port()).into_pyobject(py)?.into_any(),
-        SocketAddr::V6(address) => {
+fn shown<'py>(py: Python<'py>, route: &Route) -> PyResult<Bound<'py, PyAny>> {
+    Ok(match route {
+        Route::Udp(SocketAddr::V4(address)) => (address.ip().to_string(), address.port()).into_pyobject(py)?.into_any(),
+        Route::Udp(SocketAddr::V6(address)) => {
             (address.ip().to_string(), address.port(), 0, address.scope_id()).into_pyobject(py)?.into_any()
         }
+        Route::Stream(number) => (*number,).into_pyobject(py)?.into_any(),
+        Route::Handle(handle) => handle.into_pyobject(py)?.into_any(),
     })
 }
 
@@ -131,9 +141,11 @@ impl Core {
 
     /// What comes from there is the transport's.
     fn own(&self, py: Python<'_>, from: Route, transport: Key) {
-        if let Route::Udp(from) = from {
-            py.detach(|| self.shared.directory.bind(from, self.shared.worker, transport));
-        }
+        py.detach(|| match from {
+            Route::Udp(from) => self.shared.directory.bind(from, self.shared.worker, transport),
+            Route::Stream(number) => self.shared.with_streams(|streams| streams.bind(number, Some(transport))),
+            Route::Handle(_) => {}
+        });
     }
 }
 
@@ -146,7 +158,8 @@ impl Core {
         if worker >= directory.mailboxes.len() {
             return Err(PyValueError::new_err(format!("there is no worker {worker}")));
         }
-        Ok(Core { shared: Arc::new(Shared::new(Plane::new(seed, cname), directory, worker)) })
+        let shared = Shared::new(Plane::new(seed, cname), directory, worker).map_err(system)?;
+        Ok(Core { shared: Arc::new(shared) })
     }
 
     fn add_transport(
@@ -179,7 +192,10 @@ impl Core {
         let Some((key, sources, sinks)) = self.with(py, |plane| plane.remove_transport(name)) else {
             return Default::default();
         };
-        py.detach(|| self.shared.directory.leave(self.shared.worker, key));
+        py.detach(|| {
+            self.shared.directory.leave(self.shared.worker, key);
+            self.shared.with_streams(|streams| streams.leave(key));
+        });
         (sources, sinks)
     }
 
@@ -267,10 +283,7 @@ impl Core {
         let sent = PyList::empty(py);
         for entry in &out.entries {
             let data = PyBytes::new(py, &out.arena[entry.start as usize..entry.end as usize]);
-            match &entry.route {
-                Route::Handle(handle) => sent.append((*handle, data))?,
-                Route::Udp(to) => sent.append((address(py, to)?, data))?,
-            }
+            sent.append((shown(py, &entry.route)?, data))?;
         }
         Ok(sent)
     }
@@ -360,7 +373,7 @@ impl Core {
 
     /// Hands a UDP socket to the plane's thread; `wake` is an eventfd that is written when `poll` has something.
     fn serve(&self, py: Python<'_>, socket: i32, wake: i32) -> PyResult<()> {
-        py.detach(|| self.shared.serve(socket, wake)).map_err(|error| PyOSError::new_err(error.to_string()))
+        py.detach(|| self.shared.serve(socket, wake)).map_err(system)
     }
 
     /// Ends the thread: the socket is the caller's again.
@@ -368,20 +381,38 @@ impl Core {
         py.detach(|| self.shared.stop());
     }
 
-    /// Datagrams that are not for the plane, with their addresses; datagrams that leave by routes of other kinds.
-    fn poll<'py>(&self, py: Python<'py>) -> PyResult<(Bound<'py, PyList>, Bound<'py, PyList>)> {
+    /// Takes over a TCP connection, which has this number from now on. `socket` is the plane's to close, even where this
+    /// raises; `rest` is the beginning of a frame that was read already.
+    fn adopt(&self, py: Python<'_>, number: u64, socket: i32, rest: &[u8]) -> PyResult<()> {
+        let socket = crate::system::owned(socket).map_err(system)?;
+        py.detach(|| self.shared.with_streams(|streams| streams.adopt(number, socket, rest))).map_err(system)
+    }
+
+    /// Sends or drops.
+    fn send_stream(&self, py: Python<'_>, number: u64, datagram: &[u8]) {
+        py.detach(|| self.shared.send_stream(number, datagram));
+    }
+
+    /// Closes a connection at once; nothing is told of it any more.
+    fn close_stream(&self, py: Python<'_>, number: u64) {
+        py.detach(|| self.shared.with_streams(|streams| streams.close(number)));
+    }
+
+    /// Datagrams that are not for the plane, with where they came from; datagrams that leave by routes of other kinds;
+    /// connections that have ended.
+    fn poll<'py>(&self, py: Python<'py>) -> PyResult<(Bound<'py, PyList>, Bound<'py, PyList>, Vec<u64>)> {
         let upward = py.detach(|| self.shared.take_upward());
         let (came, leave) = (PyList::empty(py), PyList::empty(py));
         for (from, data) in upward.control.iter().chain(&upward.strangers) {
-            came.append((address(py, from)?, PyBytes::new(py, data)))?;
+            came.append((shown(py, from)?, PyBytes::new(py, data)))?;
         }
         for (handle, data) in &upward.others {
             leave.append((*handle, PyBytes::new(py, data)))?;
         }
-        Ok((came, leave))
+        Ok((came, leave, upward.ended))
     }
 
-    /// Media from this address belongs to the transport from now on. Nothing happens without such a transport.
+    /// Media from there belongs to the transport from now on. Nothing happens without such a transport.
     fn bind(&self, py: Python<'_>, from: &Bound<'_, PyAny>, transport: &str) -> PyResult<()> {
         let from = route(from)?;
         if let Ok(key) = self.with(py, |plane| plane.transport(transport)) {
@@ -391,24 +422,30 @@ impl Core {
     }
 
     fn unbind(&self, py: Python<'_>, from: &Bound<'_, PyAny>) -> PyResult<()> {
-        if let Route::Udp(from) = route(from)? {
-            py.detach(|| self.shared.directory.unbind(&from));
-        }
+        let from = route(from)?;
+        py.detach(|| match from {
+            Route::Udp(from) => self.shared.directory.unbind(&from),
+            Route::Stream(number) => self.shared.with_streams(|streams| streams.bind(number, None)),
+            Route::Handle(_) => {}
+        });
         Ok(())
     }
 
-    /// Addresses that media of this worker came from since the last call, and whose it was.
+    /// Addresses and connections that media of this worker came from since the last call, and whose it was.
     fn heard<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyList>> {
         let heard = py.detach(|| {
-            let heard = self.shared.directory.heard(self.shared.worker);
+            let by_udp = self.shared.directory.heard(self.shared.worker).into_iter();
+            let by_tcp = self.shared.with_streams(|streams| streams.heard()).into_iter();
+            let by_tcp = by_tcp.map(|(number, key)| (Route::Stream(number), key));
+            let all: Vec<_> = by_udp.map(|(from, key)| (Route::Udp(from), key)).chain(by_tcp).collect();
             self.shared.with(|plane| {
                 let name = |key| plane.transports.get(key).map(|transport| transport.name.clone());
-                heard.into_iter().filter_map(|(from, key)| Some((from, name(key)?))).collect::<Vec<_>>()
+                all.into_iter().filter_map(|(from, key)| Some((from, name(key)?))).collect::<Vec<_>>()
             })
         });
         let list = PyList::empty(py);
         for (from, name) in heard {
-            list.append((address(py, &from)?, name))?;
+            list.append((shown(py, &from)?, name))?;
         }
         Ok(list)
     }
@@ -422,66 +459,14 @@ struct PyDirectory(Arc<Directory>);
 impl PyDirectory {
     #[new]
     fn new(workers: usize) -> PyResult<Self> {
-        let directory = Directory::new(workers).map_err(|error| PyOSError::new_err(error.to_string()))?;
-        Ok(PyDirectory(Arc::new(directory)))
-    }
-}
-
-/// Both directions of one transport, alone: for tests against another SRTP.
-#[pyclass(name = "Srtp")]
-struct PySrtp(Srtp);
-
-fn refused(refusal: Refusal) -> PyErr {
-    PyValueError::new_err(refusal.name())
-}
-
-/// As the plane checks before it opens anything.
-fn whole(datagram: &[u8]) -> PyResult<Vec<u8>> {
-    match datagram.len() {
-        0..12 => Err(PyValueError::new_err("malformed")),
-        12..=MAX_DATAGRAM => Ok(datagram.to_vec()),
-        _ => Err(PyValueError::new_err("oversize")),
-    }
-}
-
-#[pymethods]
-impl PySrtp {
-    #[new]
-    fn new(profile: &str, rx: &[u8], tx: &[u8]) -> PyResult<Self> {
-        let srtp = Profile::parse(profile).and_then(|profile| Srtp::new(profile, rx, tx));
-        srtp.map(PySrtp).ok_or_else(|| PyValueError::new_err("keys and salts of another length"))
-    }
-
-    fn open_rtp<'py>(&mut self, py: Python<'py>, datagram: &[u8]) -> PyResult<Bound<'py, PyBytes>> {
-        let mut data = whole(datagram)?;
-        let length = self.0.open_rtp(&mut data).map_err(refused)?;
-        Ok(PyBytes::new(py, &data[..length]))
-    }
-
-    fn open_rtcp<'py>(&mut self, py: Python<'py>, datagram: &[u8]) -> PyResult<Bound<'py, PyBytes>> {
-        let mut data = whole(datagram)?;
-        let length = self.0.open_rtcp(&mut data).map_err(refused)?;
-        Ok(PyBytes::new(py, &data[..length]))
-    }
-
-    fn seal_rtp<'py>(&mut self, py: Python<'py>, packet: &[u8]) -> PyResult<Bound<'py, PyBytes>> {
-        let header = parse_header(packet).map_err(|_| PyValueError::new_err("malformed"))?.payload.0;
-        let (mut data, slot) = (packet.to_vec(), self.0.slot(be32(packet, 8)));
-        self.0.seal_rtp(slot, &mut data, 0, header).map_err(refused)?;
-        Ok(PyBytes::new(py, &data))
-    }
-
-    fn seal_rtcp<'py>(&mut self, py: Python<'py>, packet: &[u8]) -> PyResult<Bound<'py, PyBytes>> {
-        let mut data = packet.to_vec();
-        self.0.seal_rtcp(&mut data, 0).map_err(refused)?;
-        Ok(PyBytes::new(py, &data))
+        Ok(PyDirectory(Arc::new(Directory::new(workers).map_err(system)?)))
     }
 }
 
 #[pymodule]
 fn _native(module: &Bound<'_, PyModule>) -> PyResult<()> {
     crate::parsing::install(module)?;
-    module.add_class::<PySrtp>()?;
+    module.add_class::<crate::sealing::PySrtp>()?;
     module.add_class::<PyDirectory>()?;
     module.add_class::<Core>()
 }

@@ -232,7 +232,7 @@ fn send_one(
         return 0;
     }
     sink.keep(placed.number, &out.arena[start..]);
-    out.commit(transport.route, transport.index, start);
+    out.commit(transport.route, transport.index, sink.video, start);
     sink.packets += 1;
     sink.octets += octets as u64;
     1
@@ -307,7 +307,7 @@ fn resend_one(
         }
     }
     sink.retransmissions += 1;
-    out.commit(transport.route, transport.index, start);
+    out.commit(transport.route, transport.index, sink.video, start);
     1
 }
 

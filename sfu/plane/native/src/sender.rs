@@ -3,7 +3,7 @@
 use std::io;
 use std::os::fd::RawFd;
 
-use crate::outbox::{Outbox, Route};
+use crate::outbox::{Entry, Outbox, Route};
 use crate::system::{self, Address, Message};
 
 /// The kernel takes so many segments, and bytes, in a message at most.
@@ -42,7 +42,7 @@ impl Sender {
     }
 
     /// Sends everything that goes to UDP addresses; the rest is handed to `other`.
-    pub fn flush(&mut self, fd: RawFd, out: &Outbox, mut other: impl FnMut(u64, &[u8])) -> Failures {
+    pub fn flush(&mut self, fd: RawFd, out: &Outbox, mut other: impl FnMut(&Entry, &[u8])) -> Failures {
         self.group(out, &mut other);
         self.pieces.clear();
         self.messages.clear();
@@ -57,11 +57,11 @@ impl Sender {
         self.send(fd, &out.arena)
     }
 
-    fn group(&mut self, out: &Outbox, other: &mut impl FnMut(u64, &[u8])) {
+    fn group(&mut self, out: &Outbox, other: &mut impl FnMut(&Entry, &[u8])) {
         self.used = 0;
         for entry in &out.entries {
-            if let Route::Handle(handle) = entry.route {
-                other(handle, &out.arena[entry.start as usize..entry.end as usize]);
+            if !matches!(entry.route, Route::Udp(_)) {
+                other(entry, &out.arena[entry.start as usize..entry.end as usize]);
                 continue;
             }
             let transport = entry.transport as usize;

@@ -222,11 +222,13 @@ impl Sending {
             way.dropped.count(refusal.name());
             return 0;
         }
+        let mut picture = true; // retransmissions and padding have a stream of pictures
         if let Some((sink, number)) = kept {
             sink.keep(number, &way.out.arena[start..]);
+            picture = sink.video;
         }
         self.octets += (way.out.arena.len() - start) as u64;
-        way.out.commit(way.transport.route, way.transport.index, start);
+        way.out.commit(way.transport.route, way.transport.index, picture, start);
         1
     }
 

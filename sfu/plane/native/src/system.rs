@@ -26,14 +26,14 @@ pub fn monotonic() -> f64 {
     time.tv_sec as f64 + time.tv_nsec as f64 * 1e-9
 }
 
-/// Waits until one of them has something to read, `seconds` at most.
-pub fn wait_readable(fds: &[RawFd], seconds: f64) {
-    let mut polls: Vec<libc::pollfd> =
-        fds.iter().map(|fd| libc::pollfd { fd: *fd, events: libc::POLLIN, revents: 0 }).collect();
+/// Waits until one of them has something to read, `seconds` at most; which have.
+pub fn wait_readable<const N: usize>(fds: [RawFd; N], seconds: f64) -> [bool; N] {
+    let mut polls = fds.map(|fd| libc::pollfd { fd, events: libc::POLLIN, revents: 0 });
     let seconds = seconds.max(0.0);
     let time = libc::timespec { tv_sec: seconds as i64, tv_nsec: (seconds.fract() * 1e9) as i64 };
     // SAFETY: as many pollfds as are told of and a timespec, all valid during the call; no signal mask.
-    unsafe { libc::ppoll(polls.as_mut_ptr(), polls.len() as libc::nfds_t, &time, ptr::null()) };
+    unsafe { libc::ppoll(polls.as_mut_ptr(), N as libc::nfds_t, &time, ptr::null()) };
+    polls.map(|poll| poll.revents != 0)
 }
 
 /// Wakes a thread that waits for it among other things.
@@ -71,6 +71,81 @@ pub fn signal(fd: RawFd) {
     let one: u64 = 1;
     // SAFETY: eight bytes of a valid integer. That it is full already is as good.
     unsafe { libc::write(fd, (&raw const one).cast::<c_void>(), 8) };
+}
+
+/// A descriptor that is the caller's to give away.
+pub fn owned(fd: RawFd) -> io::Result<OwnedFd> {
+    // SAFETY: F_GETFD only asks whether the number is an open descriptor.
+    if unsafe { libc::fcntl(fd, libc::F_GETFD) } < 0 {
+        return Err(io::Error::last_os_error());
+    }
+    // SAFETY: it is open, and the caller says that nobody else will close it.
+    Ok(unsafe { OwnedFd::from_raw_fd(fd) })
+}
+
+// --- many connections ---------------------------------------------------------------------------
+
+/// Connections told about with one call.
+const EVENTS: usize = 64;
+
+pub struct Ready {
+    pub number: u64,
+    pub readable: bool,
+    pub writable: bool,
+}
+
+/// Which of many connections have something to do. One that is closed leaves by itself.
+pub struct Epoll(OwnedFd);
+
+impl Epoll {
+    pub fn new() -> io::Result<Self> {
+        // SAFETY: no memory is involved; what comes back, unless negative, is a descriptor that nobody else knows.
+        unsafe {
+            match libc::epoll_create1(libc::EPOLL_CLOEXEC) {
+                fd if fd < 0 => Err(io::Error::last_os_error()),
+                fd => Ok(Epoll(OwnedFd::from_raw_fd(fd))),
+            }
+        }
+    }
+
+    pub fn fd(&self) -> RawFd {
+        self.0.as_raw_fd()
+    }
+
+    pub fn add(&self, socket: &impl AsRawFd, number: u64) -> io::Result<()> {
+        self.control(libc::EPOLL_CTL_ADD, socket.as_raw_fd(), number, false)
+    }
+
+    /// Whether to tell as well when more can be written.
+    pub fn watch(&self, socket: &impl AsRawFd, number: u64, writable: bool) -> io::Result<()> {
+        self.control(libc::EPOLL_CTL_MOD, socket.as_raw_fd(), number, writable)
+    }
+
+    fn control(&self, operation: c_int, fd: RawFd, number: u64, writable: bool) -> io::Result<()> {
+        let events = libc::EPOLLIN | if writable { libc::EPOLLOUT } else { 0 };
+        let mut event = libc::epoll_event { events: events as u32, u64: number };
+        // SAFETY: a valid event, which the kernel copies.
+        if unsafe { libc::epoll_ctl(self.fd(), operation, fd, &mut event) } < 0 {
+            return Err(io::Error::last_os_error());
+        }
+        Ok(())
+    }
+
+    /// Without waiting.
+    pub fn ready(&self) -> Vec<Ready> {
+        let mut events = [libc::epoll_event { events: 0, u64: 0 }; EVENTS];
+        // SAFETY: room for EVENTS events.
+        let count = unsafe { libc::epoll_wait(self.fd(), events.as_mut_ptr(), EVENTS as c_int, 0) };
+        let found = events[..usize::try_from(count).unwrap_or(0)].iter();
+        let broken = libc::EPOLLHUP | libc::EPOLLERR;
+        found
+            .map(|event| {
+                let (happened, number) = (event.events as c_int, event.u64);
+                let readable = happened & (libc::EPOLLIN | broken) != 0;
+                Ready { number, readable, writable: happened & libc::EPOLLOUT != 0 }
+            })
+            .collect()
+    }
 }
 
 /// Whether the kernel segments UDP datagrams for us.

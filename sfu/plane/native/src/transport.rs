@@ -308,7 +308,7 @@ impl Transport {
 
     fn flush(&mut self, out: &mut Outbox, start: usize) {
         match self.srtp.seal_rtcp(&mut out.arena, start) {
-            Ok(()) => out.commit(self.route, self.index, start),
+            Ok(()) => out.commit(self.route, self.index, false, start),
             Err(_) => out.arena.truncate(start),
         }
     }
