@@ -244,9 +244,10 @@ class Recording:
             self._wish(track)
         return stream
 
-    def cue(self, cue: Cue) -> None:
-        """Final words in one language; a later revision replaces an earlier one."""
-        if cue.participant in self._left_out:
+    def cue(self, cue: Cue, whose: str | None = None) -> None:
+        """Final words in one language; a later revision replaces an earlier one. `whose` they are, where the cue does
+        not say."""
+        if (whose or cue.participant) in self._left_out:
             return
         self._put(events.Said(at=self._clock.now(), cue=cue))
 

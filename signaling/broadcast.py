@@ -218,9 +218,10 @@ class RoomBroadcast:
         await finish(self._room.parts.store, row, duration)
         self._turn("ended")
 
-    def caption(self, caption: Caption) -> None:
-        """New or revised words: to those who read them, with the times of the programme."""
-        if self.stream is None or self.over or not self._room.recording.includes(caption.participant):
+    def caption(self, caption: Caption, whose: str) -> None:
+        """New or revised words: to those who read them, with the times of the programme. `whose` they are, whatever the
+        caption says."""
+        if self.stream is None or self.over or not self._room.recording.includes(whose):
             return
         person = self._room.people.get(caption.participant)
         told = self.subtitles.take(caption, person.name if person else "", person.color if person else 0)

@@ -15,6 +15,7 @@ from sfu.room import SfuRoom
 from sfu.taps import RoomClock, Tap
 from signaling.protocol import CaptionState
 from signaling.refusal import Refusal
+from signaling.unnamed import Unnamed
 
 
 class RoomCaptions(Tap, Protocol):
@@ -74,6 +75,7 @@ class RoomWords:
         self._media = media
         self._captions = source.open_room(room, on_caption, media.clock)
         self._readers: frozenset[str] = frozenset()
+        self.unnamed = Unnamed()
         media.add_tap(self._captions, video=False)
 
     def state(self) -> CaptionState:
@@ -118,7 +120,11 @@ class RoomWords:
 
     def snapshot(self) -> list[Caption]:
         """For those who come late."""
-        return self._captions.snapshot()
+        return [self.unnamed.shown(caption) for caption in self._captions.snapshot()]
+
+    def unfinished(self) -> list[tuple[Caption, str]]:
+        """What is not final yet, and whose it is."""
+        return [(self.unnamed.shown(one), one.participant) for one in self._captions.snapshot() if not one.final]
 
     async def close(self) -> None:
         """Flushes the last words."""

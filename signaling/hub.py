@@ -93,6 +93,7 @@ class Hub:
             watches=watches,
             spoken=hello.spoken,
             captioned=hello.captioned,
+            named=hello.named,
             reads=hello.reads,
         )
         if room.lobby_on and not person.may("moderate"):

@@ -50,6 +50,7 @@ class Participant:
     spoken: Language | None = None
     reads: Language | None = None
     captioned: bool = True
+    named: bool = True
     color: int = 0
     hand: float | None = None
     lost_at: float | None = None
@@ -76,6 +77,7 @@ class Participant:
             quality=self.quality.level,
             consent=self.consent,
             captioned=self.captioned,
+            named=self.named,
             tracks=list(self.tracks.values()),
         )
 

@@ -85,6 +85,7 @@ class Hello(Request, kw_only=True, frozen=True):
     spoken: Language | None = None
     reads: Language | None = None
     captioned: bool = True
+    named: bool = True
 
 
 class PublishOffer(Request, kw_only=True, frozen=True):
@@ -142,9 +143,11 @@ class SetLanguages(Request, kw_only=True, frozen=True):
 
 
 class SetCaptioned(Request, kw_only=True, frozen=True):
-    """Whether what I say is captioned. Who is not is not listened to by the machine at all."""
+    """Whether what I say is captioned. Who is not is not listened to by the machine at all. Who is not `named` has an
+    id of their own in captions, which begins with a tilde and belongs to nobody here, and no name in recordings."""
 
     captioned: bool
+    named: bool = True
 
 
 class CorrectCaption(Request, kw_only=True, frozen=True):

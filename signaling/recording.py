@@ -175,9 +175,8 @@ class RoomRecording:
         self._become(protocol.RecordingState(state="stopping", since=known.since, **told))
         room.live.recording_stops()
         room.media.remove_tap(running)
-        for caption in room.words.snapshot():
-            if not caption.final:
-                self._cue(running, caption)
+        for caption, whose in room.words.unfinished():
+            self._cue(running, caption, whose)
         manifest: Manifest | None = None
         try:
             manifest = await running.finish()
@@ -279,13 +278,13 @@ class RoomRecording:
                 asked.answered_by, asked.live_at,
             )  # fmt: skip
 
-    def caption(self, caption: Caption) -> None:
-        """Final words."""
+    def caption(self, caption: Caption, whose: str) -> None:
+        """Final words; `whose` they are, whatever the caption says."""
         if self._recording is not None:
-            self._cue(self._recording, caption)
+            self._cue(self._recording, caption, whose)
 
     @staticmethod
-    def _cue(recording: Recording, caption: Caption) -> None:
+    def _cue(recording: Recording, caption: Caption, whose: str) -> None:
         text = f"{caption.stable} {caption.tail}".strip()
         if text or caption.revision:  # words that were taken back must go from the recording too
             recording.cue(
@@ -301,5 +300,6 @@ class RoomRecording:
                     guard=[str(doubt) for doubt in caption.guard],
                     heard=caption.heard,
                     doubtful=caption.doubtful,
-                )
+                ),
+                whose,
             )

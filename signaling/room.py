@@ -167,6 +167,7 @@ class Room:
         self.recording.named(person)
         self.words.spoken(person.id, person.spoken)
         self.words.heard(person.id, person.captioned)
+        self.words.unnamed.hide(person.id, not person.named)
         self.readers()
         if person.peer is not None:
             person.peer.send(self.welcome(person, resumed=False))
@@ -356,11 +357,12 @@ class Room:
 
     def caption(self, caption: Caption) -> None:
         """New or revised words: to those who read them, and into the recording when final."""
-        readers = [p for p in self.people.values() if _reads(p, caption)]
-        self.broadcast(protocol.Captioned(caption=caption), readers, key=_caption_key(caption))
-        self.live.caption(caption)
+        shown = self.words.unnamed.shown(caption)
+        readers = [p for p in self.people.values() if _reads(p, shown)]
+        self.broadcast(protocol.Captioned(caption=shown), readers, key=_caption_key(shown))
+        self.live.caption(shown, caption.participant)
         if caption.final:
-            self.recording.caption(caption)
+            self.recording.caption(shown, caption.participant)
 
 
 def _reads(person: Participant, caption: Caption) -> bool:

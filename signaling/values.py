@@ -72,7 +72,8 @@ class SubscribedTrack(Value, kw_only=True, frozen=True):
 class Person(Value, kw_only=True, frozen=True):
     """A participant as everyone sees them. `color` is an index (0 to 11) into the client's speaker palette; `quality`
     of their connection as in `Quality.level`, None before it was measured; `consent` is their answer to the recording
-    that runs, None before they gave one. Who is not `captioned` does not want the machine to hear what they say."""
+    that runs, None before they gave one. Who is not `captioned` does not want the machine to hear what they say,
+    who is not `named` does not want their name beside it."""
 
     id: str
     name: str
@@ -84,6 +85,7 @@ class Person(Value, kw_only=True, frozen=True):
     quality: Level | None = None
     consent: Answer | None = None
     captioned: bool = True
+    named: bool = True
     tracks: list[Track] = []
 
 

@@ -82,9 +82,10 @@ async def set_languages(room: Room, me: Participant, message: protocol.SetLangua
 
 
 async def set_captioned(room: Room, me: Participant, message: protocol.SetCaptioned) -> None:
-    if me.captioned != message.captioned:
-        me.captioned = message.captioned
+    if (me.captioned, me.named) != (message.captioned, message.named):
+        me.captioned, me.named = message.captioned, message.named
         room.words.heard(me.id, me.captioned)
+        room.words.unnamed.hide(me.id, not me.named)
         room.changed(me)
 
 

@@ -17,8 +17,14 @@ const defaults = {
   captionLines: 3,
   captionPosition: 'bottom' as 'bottom' | 'top' | 'side',
   captionOriginal: false,
+  captionContrast: false,
+  captionBackground: 'none' as 'none' | 'black' | 'white',
+  /** Whether a screen reader is given all words, not only translated ones. */
+  captionSpoken: false,
   /** Whether one's own words are captioned. */
   captioned: true,
+  /** Whether one's name stands beside them. */
+  named: true,
   layout: 'auto' as 'auto' | 'grid' | 'speaker',
 };
 type Preferences = typeof defaults;
@@ -29,6 +35,7 @@ function load(): Preferences {
     const known = Object.entries(defaults).filter(([key, value]) => key in stored && (value === null || typeof stored[key] === typeof value));
     const merged = { ...defaults, ...Object.fromEntries(known.map(([key]) => [key, stored[key]])) } as Preferences;
     merged.captionSize = Math.min(40, Math.max(16, merged.captionSize || 24));
+    if (!['none', 'black', 'white'].includes(merged.captionBackground)) merged.captionBackground = 'none';
     merged.captionLines = Math.min(3, Math.max(1, Math.round(merged.captionLines) || 3));
     return merged;
   } catch {

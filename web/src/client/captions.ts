@@ -134,6 +134,7 @@ export class Captions {
     if (known && known.caption.revision >= caption.revision) return false;
     const corrected = known && known.caption.stable ? correction(known.caption.stable, caption.stable) : null;
     segment.languages.set(caption.language, { caption, corrected });
+    segment.participant = caption.participant;
     if (same(caption.language, caption.source)) segment.source = caption.source;
     segment.line = null;
     return true;

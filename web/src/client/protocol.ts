@@ -95,7 +95,8 @@ export interface IceServer {
 /**
  * A participant as everyone sees them. `color` is an index (0 to 11) into the client's speaker palette; `quality`
  * of their connection as in `Quality.level`, None before it was measured; `consent` is their answer to the recording
- * that runs, None before they gave one. Who is not `captioned` does not want the machine to hear what they say.
+ * that runs, None before they gave one. Who is not `captioned` does not want the machine to hear what they say,
+ * who is not `named` does not want their name beside it.
  */
 export interface Person {
   id: string;
@@ -108,6 +109,7 @@ export interface Person {
   quality: number | null;
   consent: Answer | null;
   captioned: boolean;
+  named: boolean;
   tracks: Track[];
 }
 
@@ -223,6 +225,7 @@ export interface Hello {
   spoken?: string | null;
   reads?: string | null;
   captioned?: boolean;
+  named?: boolean;
 }
 
 /** The client's offer for what it sends; also a change of tracks and an ICE restart. */
@@ -290,11 +293,15 @@ export interface SetLanguages {
   reads?: string | null;
 }
 
-/** Whether what I say is captioned. Who is not is not listened to by the machine at all. */
+/**
+ * Whether what I say is captioned. Who is not is not listened to by the machine at all. Who is not `named` has an
+ * id of their own in captions, which begins with a tilde and belongs to nobody here, and no name in recordings.
+ */
 export interface SetCaptioned {
   type: "set-captioned";
   id?: number | null;
   captioned: boolean;
+  named?: boolean;
 }
 
 /**

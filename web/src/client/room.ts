@@ -41,7 +41,7 @@ export class Room {
   private awaiting: { resolve: (answer: PublishAnswer) => void; reject: (reason: RequestError) => void } | null = null;
 
   constructor(options: RoomOptions) {
-    this.introduction = { grant: options.grant, name: options.name, spoken: options.spoken, reads: options.reads, captioned: options.captioned };
+    this.introduction = { grant: options.grant, name: options.name, spoken: options.spoken, reads: options.reads, captioned: options.captioned, named: options.named };
     this.captions.read(options.reads);
     this.signaling = new Signaling({ url: options.url, introduce: () => this.introduction, socket: options.socket });
     const make = options.connection ?? ((config) => new RTCPeerConnection(config));
@@ -90,10 +90,10 @@ export class Room {
     return this.signaling.request(message);
   }
 
-  /** Whether what one says is captioned, now and after every loss of the connection. */
-  setCaptioned(captioned: boolean): Promise<void> {
-    this.introduction.captioned = captioned;
-    return this.request({ type: 'set-captioned', captioned });
+  /** Whether what one says is captioned, and under one's name, now and after every loss of the connection. */
+  setCaptioned(captioned: boolean, named: boolean): Promise<void> {
+    Object.assign(this.introduction, { captioned, named });
+    return this.request({ type: 'set-captioned', captioned, named });
   }
 
   setLanguages(spoken: string | null, reads: string | null): Promise<void> {

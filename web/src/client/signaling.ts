@@ -36,6 +36,8 @@ export interface Introduction {
   reads: string | null;
   /** Whether one's own words are captioned; they are if nothing is said. */
   captioned?: boolean;
+  /** Whether one's name stands beside them. */
+  named?: boolean;
 }
 
 export interface SignalingOptions {
@@ -100,7 +102,7 @@ export class Signaling {
     this.heard = false;
     socket.onopen = () => {
       const me = this.options.introduce();
-      this.write({ type: 'hello', version: VERSION, grant: me.grant, name: me.name, resume: this.resume, spoken: me.spoken, reads: me.reads, captioned: me.captioned ?? true });
+      this.write({ type: 'hello', version: VERSION, grant: me.grant, name: me.name, resume: this.resume, spoken: me.spoken, reads: me.reads, captioned: me.captioned ?? true, named: me.named ?? true });
     };
     socket.onmessage = (event) => this.socket === socket && this.receive(event.data);
     socket.onclose = () => this.lost(socket);

@@ -12,6 +12,7 @@ const person = (id: string, change: Partial<Person> = {}): Person => ({
   connected: true,
   quality: null,
   captioned: true,
+  named: true,
   consent: null,
   tracks: [],
   ...change,

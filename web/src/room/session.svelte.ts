@@ -69,7 +69,7 @@ export class Session {
   private closed = false;
 
   constructor(options: { url: string; grant: string; name: string; spoken: string | null; reads: string | null }, media: LocalMedia) {
-    this.room = new Room({ ...options, captioned: preferences.captioned });
+    this.room = new Room({ ...options, captioned: preferences.captioned, named: preferences.named });
     this.stops.push(
       this.room.state.subscribe((value) => this.changed(value)),
       this.room.signaling.link.subscribe((value) => this.linkChanged(value)),
@@ -119,7 +119,7 @@ export class Session {
   }
 
   nameOf(id: string): string {
-    return this.state.known.get(id)?.name ?? t('room.somebody');
+    return this.state.known.get(id)?.name ?? t(id.startsWith('~') ? 'captions.unnamed' : 'room.somebody');
   }
 
   colorOf(id: string): number {
@@ -242,9 +242,19 @@ export class Session {
   /** Whether what one says is captioned. */
   async captioned(wanted: boolean): Promise<void> {
     preferences.captioned = wanted;
+    await this.tellCaptioned(wanted ? 'say.captioned' : 'say.not_captioned');
+  }
+
+  /** Whether one's name stands beside what one says. */
+  async named(wanted: boolean): Promise<void> {
+    preferences.named = wanted;
+    await this.tellCaptioned(wanted ? 'say.named' : 'say.not_named');
+  }
+
+  private async tellCaptioned(done: MessageKey): Promise<void> {
     try {
-      await this.room.setCaptioned(wanted);
-      this.say(t(wanted ? 'say.captioned' : 'say.not_captioned'), true);
+      await this.room.setCaptioned(preferences.captioned, preferences.named);
+      this.say(t(done), true);
     } catch (reason) {
       toast(problemWords(reason), { kind: 'error' });
     }
