@@ -15,7 +15,7 @@ import secrets
 import socket
 from collections import Counter
 from collections.abc import Callable, Hashable, Iterator, Sequence
-from typing import cast
+from typing import Any, cast
 
 from sfu.plane import (
     ALL_LAYERS,
@@ -39,7 +39,8 @@ from sfu.plane import (
     TransportStats,
 )
 from sfu.plane._native import Core, Directory
-from sfu.plane.choose import Outlet, StreamRoute
+from sfu.plane.adopted import Connections
+from sfu.plane.choose import StreamRoute
 from sfu.plane.groups import Groups
 from sfu.plane.transport import CNAME
 
@@ -53,19 +54,6 @@ _EVENTS: dict[str, Callable[..., PlaneEvent]] = {
     "switched": SinkSwitched,
     "estimate": BandwidthEstimate,
 }
-
-
-class _Outlet:
-    """A connection that a worker has taken over (`sfu.plane.choose.Outlet`)."""
-
-    def __init__(self, plane: NativePlane, worker: int, number: int) -> None:
-        self._plane, self._worker, self._number = plane, worker, number
-
-    def send(self, datagram: bytes) -> None:
-        self._plane.send_stream(self._worker, self._number, datagram)
-
-    def close(self) -> None:
-        self._plane.close_stream(self._worker, self._number)
 
 
 class NativePlane:
@@ -89,8 +77,7 @@ class NativePlane:
         self._send = send
         self._wake = -1
         self._routes: dict[int, Route] = {}
-        self._streams: dict[int, StreamRoute] = {}
-        self._adopted: dict[StreamRoute, tuple[int, int]] = {}
+        self._connections = Connections(self._cores)
         self._numbers: dict[str, int] = {}
         self._taps: dict[int, Tap] = {}
         self._tapped: dict[str, int] = {}
@@ -125,8 +112,7 @@ class NativePlane:
                 core.stop()
             os.close(self._wake)
             self._wake = -1
-            for number in list(self._streams):
-                self._lost(number)
+            self._connections.all_lost()
 
     def poll(self) -> Iterator[tuple[Route, bytes]]:
         """What came and is not for the plane, with where it came from. The end of a connection is told after that."""
@@ -135,13 +121,17 @@ class NativePlane:
         for core in self._cores:
             came, leave, ended = core.poll()
             for place, datagram in came:
-                route = self._streams.get(place[0]) if len(place) == 1 else place
+                route = self._route(place)
                 if route is not None:
-                    yield cast("Route", route), datagram
+                    yield route, datagram
             for number, datagram in leave:
                 self._leave(number, datagram)
             for number in ended:
-                self._lost(number)
+                self._connections.lost(number)
+
+    def _route(self, place: tuple[Any, ...]) -> Route | None:
+        """What the core knows as an address, or as the number of a connection in a tuple."""
+        return self._connections.route(place[0]) if len(place) == 1 else place
 
     def claim(self, route: Route, transport: str) -> None:
         """The address was validated for a transport: what comes from it is that transport's."""
@@ -149,13 +139,13 @@ class NativePlane:
             return
         worker, _ = self._transports[transport]
         if isinstance(route, StreamRoute):
-            number = self._stream(route, worker)
-            if number is None:
+            place = self._connections.place(route, worker)
+            if place is None:
                 return
             if self._routes.get(self._numbers.get(transport, 0)) is route:  # it could not be taken over before
-                self._cores[worker].set_route(transport, (number,))
-                self._remember(transport, (number,))
-            self._cores[worker].bind((number,), transport)
+                self._cores[worker].set_route(transport, place)
+                self._remember(transport, place)
+            self._cores[worker].bind(place, transport)
         elif type(route) is tuple:
             self._cores[worker].bind(route, transport)
 
@@ -164,7 +154,7 @@ class NativePlane:
         if self.serving:
             for core in self._cores:
                 for place, transport in core.heard():
-                    route = self._streams.get(place[0]) if len(place) == 1 else place
+                    route = self._route(place)
                     if route is not None and holder(route) != transport:
                         core.unbind(place)
 
@@ -198,52 +188,12 @@ class NativePlane:
         if self.serving and type(route) is tuple:
             return route
         if self.serving and isinstance(route, StreamRoute):
-            stream = self._stream(route, worker)
-            if stream is not None:
-                return (stream,)
+            place = self._connections.place(route, worker)
+            if place is not None:
+                return place
         self._count += 1
         self._routes[self._count] = route
         return self._count
-
-    def _stream(self, route: StreamRoute, worker: int) -> int | None:
-        """The number of a connection at the worker, which takes it over if need be; None where that cannot be now."""
-        if route in self._adopted:
-            at, number = self._adopted[route]
-            if at == worker:
-                return number
-            # It was another room's: no honest peer does that.
-            self._cores[at].close_stream(number)
-            self._lost(number)
-            return None
-        core, number = self._cores[worker], self._count + 1
-
-        def adopt(descriptor: int, rest: bytes) -> Outlet:
-            core.adopt(number, descriptor, rest)
-            return _Outlet(self, worker, number)
-
-        if not route.hand_over(adopt):
-            return None
-        self._count = number
-        self._streams[number] = route
-        self._adopted[route] = worker, number
-        return number
-
-    def _lost(self, number: int) -> None:
-        route = self._streams.pop(number, None)
-        if route is not None:
-            del self._adopted[route]
-            route.lost()
-
-    def send_stream(self, worker: int, number: int, datagram: bytes) -> None:
-        """By a connection that was taken over."""
-        self._cores[worker].send_stream(number, datagram)
-
-    def close_stream(self, worker: int, number: int) -> None:
-        """At once. Its route hears no more of it."""
-        route = self._streams.pop(number, None)
-        if route is not None:
-            del self._adopted[route]
-            self._cores[worker].close_stream(number)
 
     def _remember(self, transport: str, number: Hashable) -> None:
         before = self._numbers.pop(transport, None)

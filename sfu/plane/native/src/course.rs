@@ -264,7 +264,7 @@ impl Course {
         let rate = source.numbering.clock_rate;
         let passed = last + (((packet.arrival - at) * rate as f64).round_ties_even() as i64).max(1);
         let (true, Some(before), Some(after)) = (self.present.is_some(), before, source.report) else { return passed };
-        let between = (i128::from(after.0) - i128::from(before.0)) * i128::from(rate) >> 32;
+        let between = ((i128::from(after.0) - i128::from(before.0)) * i128::from(rate)) >> 32;
         let reported = i128::from(before.1 - self.time_offset + packet.timestamp - after.1) + between;
         // Clocks that disagree by more than a second are not of one publisher, or were set meanwhile.
         if (reported - i128::from(passed)).abs() <= i128::from(rate) {

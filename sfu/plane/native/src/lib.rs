@@ -1,5 +1,6 @@
 //! The native media plane of Consilium. `plane` and what it is made of is pure: bytes and time are arguments.
 #![deny(unsafe_code)]
+#![allow(clippy::manual_clamp)] // max and min bound what is not a number too
 
 pub mod bandwidth;
 pub mod board;

@@ -322,6 +322,7 @@ impl Core {
     }
 
     /// In the order of `sfu.plane.TransportStats`.
+    #[allow(clippy::type_complexity)]
     fn transport_stats(&self, py: Python<'_>, name: &str) -> Option<(f64, f64, f64, Option<f64>, f64, &'static str)> {
         self.with(py, |plane| {
             let transport = plane.transports.get(*plane.transport_names.get(name)?)?;
@@ -332,6 +333,7 @@ impl Core {
     }
 
     /// In the order of `sfu.plane.SourceStats`.
+    #[allow(clippy::type_complexity)]
     fn source_stats(&self, py: Python<'_>, name: &str) -> Option<(u64, u64, i64, u64, u64, u64, u64, f64, u64)> {
         self.with(py, |plane| {
             let source = plane.source_mut(name)?;
