@@ -21,8 +21,9 @@ from typing import IO, Literal
 import msgspec
 
 from recorder import child, transcripts
+from recorder.edits import EDITS, EditError, Edits, checked
 from recorder.index import INDEX, load_index
-from recorder.manifest import MANIFEST, VERSION, Manifest, Struct, content_type, load, save
+from recorder.manifest import MANIFEST, VERSION, Manifest, Struct, content_type, load, save, write_atomically
 from recorder.manifest import folder as folder_of
 
 LISTING = "archive.json"
@@ -77,6 +78,7 @@ def write(root: Path, recording: str, destination: Path, tell: Callable[[float],
     folder, manifest = folder_of(root, recording), load(root, recording)
     names = [MANIFEST, INDEX, *sorted(manifest.files)]
     names += [f"journal/{path.name}" for path in sorted((folder / "journal").glob("*"))]
+    names += [EDITS] if (folder / EDITS).exists() else []
     total = sum((folder / name).stat().st_size for name in names) or 1
     temporary = destination.with_name(destination.name + ".part")
     entries: list[Entry] = []
@@ -160,9 +162,22 @@ def _unpack(archive: zipfile.ZipFile, folder: Path, recording: str, most_bytes: 
     for name in manifest.files:
         if name.endswith(".m3u8"):
             _check_playlist((folder / name).read_text(encoding="utf-8"), manifest)
-    taken = msgspec.structs.replace(manifest, id=recording, passage=None)
+    taken = msgspec.structs.replace(manifest, id=recording, kept=[], shared=False)
+    if EDITS in entries:
+        # Before the manifest, which opens the recording: what is cut out must not be seen for a moment.
+        _take_edits(_read(archive, packed, EDITS, MOST_LISTING), entries[EDITS], folder, taken)
     save(folder, taken)
     return taken
+
+
+def _take_edits(data: bytes, entry: Entry, folder: Path, manifest: Manifest) -> None:
+    if hashlib.sha256(data).hexdigest() != entry.sha256:
+        raise ArchiveError(f"{EDITS} is not what was packed: its SHA-256 is another")
+    try:
+        edits = checked(msgspec.json.decode(data, type=Edits), manifest)
+    except EditError as error:
+        raise ArchiveError(f"{EDITS}: {error}") from None
+    write_atomically(folder / EDITS, msgspec.json.encode(edits))
 
 
 def _check(info: zipfile.ZipInfo) -> None:
@@ -209,7 +224,7 @@ def _believable(manifest: Manifest, there: set[str]) -> set[str]:
     if manifest.version != VERSION:
         raise ArchiveError(f"made by another version: {manifest.version}")
     names = set(manifest.files)
-    if not names <= there or INDEX not in there or names & {MANIFEST, INDEX, LISTING}:
+    if not names <= there or INDEX not in there or names & {MANIFEST, INDEX, LISTING, EDITS}:
         raise ArchiveError("the manifest names files that are not there")
     for name, kind in manifest.files.items():
         if "/" in name or Path(name).suffix not in (".m3u8", ".mp4", ".vtt") or kind != content_type(name):

@@ -7,6 +7,8 @@ own and the one that was shown longest is the default. VP8 fits MKV and WebM onl
 container cannot hold are left out, and it is an `ExportError` when none is left. VP8 goes as it came where that gives
 one stream; otherwise its VP9 copy does, once that is made.
 
+Edits are followed (`recorder.edits`): what is cut out is in no stream, and the times close over it.
+
 Subtitles: SubRip in MKV, tx3g (mov_text) in MP4, WebVTT in WebM; each with its language and name.
 
 An export runs in a process of its own at low priority (``python -m recorder.export``): meetings come first.
@@ -24,8 +26,11 @@ from pathlib import Path
 from typing import Any, Literal
 
 import av
+import msgspec
 
 from recorder import child, vtt
+from recorder.clip import Limits, Times, clip, missing, timed
+from recorder.edits import edited, load_edits
 from recorder.index import load_index
 from recorder.languages import name_of
 from recorder.manifest import Chapter, Manifest, cues_of, folder, load
@@ -79,7 +84,16 @@ def write(
     temporary = destination.with_name(destination.name + ".part")
     try:
         with av.open(str(temporary), "w", format=_MUXER[format]) as output:
-            _mux(output, folder(root, recording), load(root, recording), format, tell)
+            path, edits = folder(root, recording), load_edits(root, recording)
+            limits = Limits(cuts=tuple(edits.cuts))
+            manifest = edited(load(root, recording), edits)
+            if limits:
+                shown = clip(manifest, limits, missing(path, limits.cuts))
+                # Every track, but the words without what is cut out.
+                manifest = msgspec.structs.replace(
+                    manifest, transcript=shown.transcript, chapters=shown.chapters, kept=shown.kept
+                )
+            _mux(output, path, manifest, format, tell)
         temporary.replace(destination)
     finally:
         temporary.unlink(missing_ok=True)
@@ -91,17 +105,32 @@ Timed = tuple[float, int, Any]
 
 def _mux(output: Any, path: Path, manifest: Manifest, format: Format, tell: Callable[[float], None]) -> None:
     output.metadata["title"] = manifest.title
+    words, times = timed(manifest), Times(manifest.kept)
     if format != "webm":  # libavformat writes none there
-        output.set_chapters(_chapters(manifest))
-    streams: list[Iterator[Timed]] = _video(output, path, manifest, format)
-    streams.append(_sound(output, path))
-    streams += _subtitles(output, manifest, format)
+        output.set_chapters(_chapters(words))
+    streams: list[Iterator[Timed]] = [_kept(one, times) for one in _video(output, path, manifest, format)]
+    streams.append(_kept(_sound(output, path), times))
+    streams += _subtitles(output, words, format)
     told = 0.0
     for at, _, packet in heapq.merge(*streams, key=lambda timed: timed[:2]):
         output.mux(packet)
         if at - told >= 10_000:
             told = at
             tell(min(1.0, at / manifest.duration))
+
+
+def _kept(packets: Iterator[Timed], times: Times) -> Iterator[Timed]:
+    """Without what is cut out, the gaps closed. After a gap pictures begin with a key frame."""
+    waiting = False
+    for at, index, packet in packets:
+        if not times.within(at):
+            waiting = True
+        elif not waiting or packet.is_keyframe:
+            waiting = False
+            moved = times(at)
+            if moved != at:
+                packet.pts = packet.dts = packet.pts - round((at - moved) / 1000 / packet.time_base)
+            yield moved, index, packet
 
 
 def _chapters(manifest: Manifest) -> list[dict[str, Any]]:

@@ -140,7 +140,8 @@ class Manifest(Struct, kw_only=True, frozen=True):
     `state` is ``repaired`` when the server died while it ran, ``failed`` when it stopped early (`problem` says why).
     `captions` maps a language to its WebVTT file; `master` is the playlist to play. `pending` are the tracks whose
     pictures browsers cannot play as they came (VP8): they show as dark until they are converted.
-    `passage` is set where only that much of it may be seen (`recorder.clip`).
+    `kept` is set where only that much of it may be seen (`recorder.clip`), in order; `shared` where whoever asks may
+    not have all of it to take away: of a passage, or without the room's chat.
     """
 
     version: int
@@ -165,7 +166,8 @@ class Manifest(Struct, kw_only=True, frozen=True):
     bytes: int
     pending: list[int] = []
     chapters: list[Chapter] = []
-    passage: Passage | None = None
+    kept: list[Passage] = []
+    shared: bool = False
     questions: list[Question] = []
 
 

@@ -18,6 +18,7 @@ from signaling.cards import table as cards_table
 from signaling.cards import tags
 from signaling.check import install as install_checks
 from signaling.check import table as check_table
+from signaling.editing import table as editing_table
 from signaling.endpoint import ApiError, Endpoint, read_body
 from signaling.glossaries import table as glossary_table
 from signaling.imports import table as imports_table
@@ -47,6 +48,7 @@ FRAME = web.RequestKey("frame", str)
 ENDPOINTS = [
     *api_table.endpoints,
     *replay_table.endpoints,
+    *editing_table.endpoints,
     *imports_table.endpoints,
     *cards_table.endpoints,
     *shares_table.endpoints,

@@ -3,14 +3,22 @@
 from __future__ import annotations
 
 import asyncio
+from dataclasses import dataclass
 from datetime import UTC, datetime
+from pathlib import Path
 
+import msgspec
 import structlog
 
 from community.models import RecordingRow
 from community.search import Said
 from community.store import Store
+from recorder import clip
+from recorder import edits as editing
 from recorder import service as recorder
+from recorder.clip import Limits
+from recorder.edits import Edits
+from recorder.manifest import Passage, folder
 from signaling.exports import Exports
 
 log = structlog.get_logger("library")
@@ -29,6 +37,29 @@ def lines(manifest: recorder.Manifest) -> list[Said]:
     return said
 
 
+def seen(root: Path, recording: str, passage: Passage | None = None) -> Seen:
+    """Blocking. Raises RecordingNotFound, ValueError, OSError."""
+    edits = editing.load_edits(root, recording)
+    limits = Limits(passage, tuple(edits.cuts))
+    manifest = editing.edited(recorder.load(root, recording), edits)
+    if limits:
+        manifest = clip.clip(manifest, limits, clip.missing(folder(root, recording), limits.cuts))
+    return Seen(manifest, limits, bool(edits))
+
+
+@dataclass(frozen=True, slots=True)
+class Seen:
+    """A recording as it is shown: `manifest` edited and with what `limits` leave of it. `edited`: there are edits."""
+
+    manifest: recorder.Manifest
+    limits: Limits
+    edited: bool
+
+
+class Stale(Exception):
+    """Somebody else has saved edits since."""
+
+
 class Library:
     """Runs beside the meetings."""
 
@@ -38,6 +69,7 @@ class Library:
         self._recordings = recordings
         self._exports = exports
         self._task: asyncio.Task[None] | None = None
+        self._editing = asyncio.Lock()
 
     def start(self) -> None:
         """Looks after what was left undone, then every hour."""
@@ -65,7 +97,7 @@ class Library:
             await self.delete(row, "server", "recording-delete" if doomed else "recording-expire")
         for recording in await self._store.search.missing():
             try:
-                await self.index(await self.manifest(recording))
+                await self.index((await self.seen(recording)).manifest)
             except (recorder.RecordingNotFound, ValueError):
                 await self._store.search.put(recording, [])
                 log.warning("a recording cannot be indexed", recording=recording)
@@ -73,6 +105,32 @@ class Library:
     async def manifest(self, recording: str) -> recorder.Manifest:
         """Raises RecordingNotFound."""
         return await asyncio.to_thread(recorder.load, self._recordings.root, recording)
+
+    async def edits(self, recording: str) -> Edits:
+        """Raises RecordingNotFound."""
+        return await asyncio.to_thread(editing.load_edits, self._recordings.root, recording)
+
+    async def limits(self, recording: str, passage: Passage | None = None) -> Limits:
+        """What may be seen of it, of a passage if it is one. Raises RecordingNotFound."""
+        return Limits(passage, tuple((await self.edits(recording)).cuts))
+
+    async def seen(self, recording: str, passage: Passage | None = None) -> Seen:
+        """The recording as it is shown. Raises RecordingNotFound."""
+        return await asyncio.to_thread(seen, self._recordings.root, recording, passage)
+
+    async def edit(self, recording: str, edits: Edits) -> Edits:
+        """Replaces its edits; what is found, and files to download, follow. Raises RecordingNotFound, `EditError`, and
+        `Stale` unless `edits.revision` is that of the edits there are."""
+        async with self._editing:
+            manifest = await self.manifest(recording)
+            if (await self.edits(recording)).revision != edits.revision:
+                raise Stale
+            checked = await asyncio.to_thread(editing.checked, edits, manifest)
+            saved = msgspec.structs.replace(checked, revision=edits.revision + 1)
+            await asyncio.to_thread(editing.save_edits, self._recordings.root, recording, saved)
+            await self._exports.forget(recording)
+            await self.index((await self.seen(recording)).manifest)
+            return saved
 
     async def index(self, manifest: recorder.Manifest) -> None:
         """What was said in it is found from now on."""

@@ -105,7 +105,7 @@ async def authorised(call: Call, *, whole: bool = False) -> Pass:
     if member is not None and owns(member, row):
         return Pass(row, f"member:{member.id}")
     found = await _by_token(call, row, member)
-    if found is None or (whole and found.passage is not None):
+    if found is None or (whole and (found.passage is not None or not found.chat)):
         raise missing()
     return found
 

@@ -1,6 +1,7 @@
 """The HTTP API of recordings: lists, search, the replay itself, files to download, keeping and deleting.
 
-Who may open a recording is `signaling.passes`; a passage of one opens only its own words and bytes (`recorder.clip`).
+Who may open a recording is `signaling.passes`; a passage of one opens only its own words and bytes, and nobody gets
+what was cut out (`recorder.clip`).
 """
 
 from __future__ import annotations
@@ -18,12 +19,12 @@ from msgspec import Meta
 from community.models import RecordingRow
 from recorder import clip, playlist
 from recorder import service as recorder
-from recorder.manifest import Passage
+from recorder.clip import Limits
 from signaling.api import Done
 from signaling.call import Call
 from signaling.endpoint import ApiError, Body, Table
 from signaling.exports import ExportsBusy, Format, Job
-from signaling.passes import authorised, owned
+from signaling.passes import Pass, authorised, owned
 
 table = Table()
 
@@ -169,11 +170,10 @@ async def get_recording(call: Call) -> recorder.Manifest:
     way = await authorised(call)
     row = way.row
     try:
-        manifest = await call.services.library.manifest(row.id)
+        manifest = (await call.services.library.seen(row.id, way.passage)).manifest
         if way.actor.startswith("member:"):
             await call.services.store.audit.write("recording-open", way.actor, room=row.room_id, subject=row.id)
-        manifest = manifest if way.chat else clip.without_chat(manifest)
-        return manifest if way.passage is None else clip.clip(manifest, way.passage)
+        return manifest if way.chat else clip.without_chat(manifest)
     except recorder.RecordingNotFound:
         if row.state == "recording":
             raise ApiError(409, "not-yet", "this recording is not finished yet") from None
@@ -191,38 +191,41 @@ async def get_recording(call: Call) -> recorder.Manifest:
 async def get_media(call: Call) -> web.StreamResponse:
     """A playlist, a media file or a caption file of a recording. Takes Range.
 
-    Of a passage, media comes by Range only, and only the bytes that belong to it.
+    Of a passage, or where something was cut out, media comes by Range only, and only the bytes that may be seen.
     """
     way = await authorised(call)
-    name = call.arg("name")
-    file = await asyncio.to_thread(recorder.media_file, _root(call), way.row.id, name)
+    name, recording = call.arg("name"), way.row.id
+    file = await asyncio.to_thread(recorder.media_file, _root(call), recording, name)
     if file is None:
         raise ApiError(404, "not-found", "the recording has no such file")
     headers = {"Content-Type": file.content_type, "Cache-Control": "private, no-cache"}
-    if way.passage is None or name == playlist.MASTER:
+    if name.endswith(".vtt"):
+        return await _captions(call, way, file, headers)
+    limits = await call.services.library.limits(recording, way.passage)
+    if not limits or name == playlist.MASTER:
         return web.FileResponse(file.path, headers=headers)
-    return await _of_passage(call, way.row, way.passage, file, headers)
+    return await _limited(call, limits, file, headers)
 
 
-async def _of_passage(
-    call: Call, row: RecordingRow, passage: Passage, file: recorder.MediaFile, headers: dict[str, str]
-) -> web.Response:
+async def _captions(call: Call, way: Pass, file: recorder.MediaFile, headers: dict[str, str]) -> web.StreamResponse:
+    seen = await call.services.library.seen(way.row.id, way.passage)
+    if not seen.limits and not seen.edited:
+        return web.FileResponse(file.path, headers=headers)
+    languages = {name: language for language, name in seen.manifest.captions.items()}
+    return web.Response(text=clip.captions(seen.manifest, languages[file.path.name]), headers=headers)
+
+
+async def _limited(call: Call, limits: Limits, file: recorder.MediaFile, headers: dict[str, str]) -> web.Response:
     name, folder = file.path.name, file.path.parent
     if name in (playlist.VIDEO, playlist.AUDIO):
-        found = await asyncio.to_thread(clip.playlist_of, folder, name, passage)
+        found = await asyncio.to_thread(clip.playlist_of, folder, name, limits)
         return web.Response(text=found.text, headers=headers)
-    if name.endswith(".vtt"):
-        manifest = clip.clip(await call.services.library.manifest(row.id), passage)
-        languages = {file: language for language, file in manifest.captions.items()}
-        if name not in languages:
-            raise ApiError(404, "not-found", "the recording has no such file")
-        return web.Response(text=clip.captions(manifest, languages[name]), headers=headers)
     wanted = _RANGE.fullmatch(call.request.headers.get("Range", ""))
     if wanted is None:
-        raise ApiError(416, "range", "this way opens a passage only: ask for its bytes")
+        raise ApiError(416, "range", "not all of this may be seen: ask for its bytes")
     start, end = int(wanted[1]), int(wanted[2]) + 1
-    if end - start > MOST_BYTES or not await asyncio.to_thread(clip.may_read, folder, name, start, end, passage):
-        raise ApiError(404, "not-found", "these bytes are not of the passage")
+    if end - start > MOST_BYTES or not await asyncio.to_thread(clip.may_read, folder, name, start, end, limits):
+        raise ApiError(404, "not-found", "these bytes may not be seen")
     body = await asyncio.to_thread(_read, file.path, start, end)
     headers |= {"Content-Range": f"bytes {start}-{end - 1}/*", "Accept-Ranges": "bytes"}
     return web.Response(status=206, body=body, headers=headers)
@@ -285,6 +288,8 @@ async def create_export(call: Call, body: NewExport) -> ExportState:
     call.throttle(call.services.throttles.export)
     if row.state == "recording":
         raise ApiError(409, "not-yet", "this recording is not finished yet")
+    if body.format == "zip" and not way.actor.startswith("member:") and await call.services.library.edits(row.id):
+        raise ApiError(409, "edited", "the archive has what was edited out: only its owner may have it")
     try:
         job = call.services.exports.ask(row.id, body.format)
     except ExportsBusy:

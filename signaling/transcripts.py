@@ -7,6 +7,7 @@ from urllib.parse import quote
 
 from aiohttp import web
 
+from recorder import clip
 from recorder.transcripts import FORMATS
 from signaling.call import Call
 from signaling.endpoint import ApiError, Table
@@ -28,7 +29,7 @@ async def get_transcript(call: Call) -> web.StreamResponse:
 
     A translation that may be wrong is marked in each of them.
     """
-    manifest = await get_recording(call)  # authorises, and gives only what the asker may have
+    manifest = clip.timed(await get_recording(call))  # authorises, and gives only what the asker may have
     language, _, extension = call.arg("name").rpartition(".")
     form = FORMATS.get(extension)
     if form is None or not any(language in line.texts for line in manifest.transcript):

@@ -15,6 +15,8 @@ from kit import RED, START, clip, decode_errors, looped, meeting, microphone, so
 
 from recorder import archive
 from recorder.archive import ArchiveError
+from recorder.edits import Edits, load_edits, save_edits
+from recorder.manifest import Passage, RecordingNotFound
 from recorder.service import Cue, Recorder, load
 
 Entries = dict[str, bytes]
@@ -87,6 +89,22 @@ async def test_an_archive_comes_in_on_another_server_and_plays(packed: Path, tmp
     assert sorted(path.name for path in (recorder.root / "new1" / "journal").iterdir()) == ["001", "events"]
     await archive.export(recorder.root, "new1", tmp_path / "again.zip", lambda part: None)
     assert set(unzip(tmp_path / "again.zip")) == set(entries)
+
+
+async def test_edits_come_along_and_cannot_lie(packed: Path, tmp_path: Path) -> None:
+    edits = Edits(revision=2, cuts=[Passage(start=1_000, end=1_500)], names={"bob": "Dr. Bob"})
+    save_edits(packed.parent, "rec1", edits)
+    archive.write(packed.parent, "rec1", tmp_path / "edited.zip")
+    recorder = Recorder(tmp_path / "there")
+    await recorder.start()
+    await recorder.take_in(tmp_path / "edited.zip", "new1")
+    assert load_edits(recorder.root, "new1") == edits
+    entries = unzip(tmp_path / "edited.zip")
+    entries["edits.json"] = b'{"cuts": [{"start": 5, "end": 1}]}'
+    with pytest.raises(ArchiveError, match="cut"):
+        await recorder.take_in(pack(tmp_path / "lie.zip", entries), "new2")
+    with pytest.raises(RecordingNotFound):
+        load(recorder.root, "new2")
 
 
 def edit(name: str, change: Callable[[dict[str, object]], object]) -> Callable[[Entries], object]:

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import re
+from itertools import pairwise
 from pathlib import Path
 
 import pytest
 import webvtt
 from kit import BLUE, START, clip, decode_errors, looped, meeting, microphone, sound, track, video
 
-from recorder.clip import captions, may_read, playlist_of
+from recorder.clip import Limits, Times, captions, may_read, missing, playlist_of, timed, without
 from recorder.clip import clip as clipped
 from recorder.manifest import Passage
 from recorder.service import Cue
@@ -49,12 +50,12 @@ async def test_a_clip_shows_its_passage_on_the_recordings_own_time(root: Path) -
     from recorder.service import load
 
     await recorded(root)
-    folder, passage = root / "rec1", Passage(start=5_000, end=12_500)
+    folder, passage = root / "rec1", Limits(Passage(start=5_000, end=12_500))
     seen = clipped(load(root, "rec1"), passage)
     assert [line.text for line in seen.chat] == ["chat 6000", "chat 8000", "chat 10000", "chat 12000"]
     assert [line.start for line in seen.transcript] == [6_000, 8_000, 10_000, 12_000]
     assert [person.id for person in seen.people] == ["ann", "bob"]
-    assert seen.passage == passage and seen.tracks == [] and seen.duration == 12_500
+    assert seen.kept == [passage.passage] and seen.shared and seen.tracks == [] and seen.duration == 12_500
     assert "mix.mp4" not in seen.files and "audio-002.mp4" not in seen.files
     text = captions(seen, "en")
     shown = webvtt.from_string(text)
@@ -73,7 +74,7 @@ async def test_a_clip_shows_its_passage_on_the_recordings_own_time(root: Path) -
 
 async def test_only_the_bytes_of_the_passage_may_be_read(root: Path) -> None:
     await recorded(root)
-    folder, passage = root / "rec1", Passage(start=5_000, end=7_000)
+    folder, passage = root / "rec1", Limits(Passage(start=5_000, end=7_000))
     text = (folder / "video.m3u8").read_text()
     segments = [(int(size), int(start), name) for size, start, name in re.findall(r"RANGE:(\d+)@(\d+)\n(\S+)", text)]
     open_to = [(start, size) for size, start, name in segments if may_read(folder, name, start, start + size, passage)]
@@ -94,5 +95,67 @@ async def test_only_the_bytes_of_the_passage_may_be_read(root: Path) -> None:
 async def test_a_clip_at_either_end_has_something_to_show(root: Path, passage: Passage) -> None:
     await recorded(root)
     for name in ("video.m3u8", "audio.m3u8"):
-        found = playlist_of(root / "rec1", name, passage)
+        found = playlist_of(root / "rec1", name, Limits(passage))
         assert len(found.allowed) == 1 and found.text.endswith("#EXT-X-ENDLIST\n")
+
+
+async def test_nobody_gets_what_is_cut_out_nor_the_segments_that_hold_any_of_it(root: Path) -> None:
+    from recorder.service import load
+
+    await recorded(root)
+    folder, limits = root / "rec1", Limits(cuts=(Passage(start=6_800, end=7_900), Passage(start=13_100, end=13_200)))
+    whole = load(root, "rec1")
+    gone = missing(folder, limits.cuts)
+    assert len(gone) == 2 and gone[0].start <= 6_800 and gone[0].end >= 7_900 and gone[1].end - gone[1].start >= 100
+    seen = clipped(whole, limits, gone)
+    assert [line.start for line in seen.transcript] == [0, 2_000, 4_000, *range(8_000, 20_000, 2_000)], (
+        "a line that begins before a cut and ends in it could say what was cut out"
+    )
+    assert len(seen.chat) == 10, "none of them was written within a cut"
+    assert seen.kept == without(Passage(start=0, end=20_000), gone) and not seen.shared
+    for name in ("video.m3u8", "audio.m3u8"):
+        text, shown, at = playlist_of(folder, name, limits).text, [], 0.0
+        for gap, length in re.findall(r"(#EXT-X-GAP\n)?#EXTINF:([\d.]+),", text):
+            shown += [] if gap else [(at, at + float(length) * 1000)]
+            at += float(length) * 1000
+        assert at == pytest.approx(20_000, abs=60), f"{name}: times are those of the recording"
+        assert not any(limits.shows(start, end) is False for start, end in shown), name
+        holes = [b[0] - a[1] for a, b in pairwise(shown) if b[0] > a[1] + 1]
+        assert len(holes) == 2 and all(hole < 9_000 for hole in holes), name
+    segments = re.findall(
+        r"#EXTINF:([\d.]+),\n#EXT-X-BYTERANGE:(\d+)@(\d+)\n(\S+)", (folder / "audio.m3u8").read_text()
+    )
+    at = 0.0
+    for length, size, start, name in segments:
+        end = at + float(length) * 1000
+        allowed = may_read(folder, name, int(start), int(start) + int(size), limits)
+        assert allowed == limits.shows(at, end), (at, end)
+        at = end
+
+
+async def test_times_close_over_what_is_missing() -> None:
+    times = Times([Passage(start=0, end=5_000), Passage(start=8_000, end=10_000)])
+    assert [times(at) for at in (0, 4_999, 5_000, 7_000, 8_000, 9_000, 12_000)] == [
+        0,
+        4_999,
+        5_000,
+        5_000,
+        5_000,
+        6_000,
+        7_000,
+    ]
+    assert [times.within(at) for at in (0, 5_000, 7_999, 8_000, 10_000)] == [True, False, False, True, False]
+    assert Times([])(123.5) == 123.5 and Times([]).within(99)
+
+
+async def test_what_is_taken_away_is_on_the_time_of_what_is_kept(root: Path) -> None:
+    from recorder.service import load
+
+    await recorded(root)
+    cuts = (Passage(start=6_500, end=8_700),)
+    gone = missing(root / "rec1", cuts)
+    seen = timed(clipped(load(root, "rec1"), Limits(cuts=cuts), gone))
+    length = gone[0].end - gone[0].start
+    assert seen.kept == [] and seen.duration == 20_000 - length
+    assert seen.transcript[-1].start == 18_000 - length
+    assert timed(seen) == seen

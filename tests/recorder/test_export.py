@@ -5,12 +5,16 @@ from __future__ import annotations
 
 import json
 import subprocess
+from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
 import pytest
 from kit import GREEN, RED, START, Meeting, clip, decode_errors, looped, meeting, microphone, sound, track, video
 
+from recorder.clip import missing
+from recorder.edits import Correction, Edits, save_edits
+from recorder.manifest import Passage, load
 from recorder.service import Cue, ExportError, RecordingNotFound, export
 
 SUBTITLES = {"mkv": "subrip", "mp4": "mov_text", "webm": "webvtt"}
@@ -84,6 +88,33 @@ async def test_every_language_is_a_subtitle_stream_and_everything_decodes(
     assert list(tmp_path.glob("*.part")) == []
     told = [(float(one["start_time"]), one["tags"]["title"]) for one in found["chapters"]]
     assert told == ([] if format == "webm" else [(0.0, "Case 7"), (4.5, "Ann: Which dose?")])
+
+
+@pytest.mark.parametrize("format", ["mkv", "mp4", "webm"])
+async def test_what_is_cut_out_is_in_no_stream_and_the_times_close_over_it(
+    root: Path, tmp_path: Path, format: str
+) -> None:
+    await record(root, "VP9", "VP9")
+    cuts, folder = (Passage(start=1_900, end=2_100),), root / "rec1"
+    segment = next(line.segment for line in load(root, "rec1").transcript if line.start == 5_000)
+    words = [Correction(segment=segment, language="pt", text="Tome e descanse bem.")]
+    save_edits(root, "rec1", Edits(cuts=list(cuts), names={"ann": "Dr. Lee"}, words=words))
+    gone = missing(folder, cuts)
+    length = gone[0].end - gone[0].start
+    path = await export(root, "rec1", format, tmp_path / f"out.{format}")  # type: ignore[arg-type]
+    found = probe(path)
+    assert float(found["format"]["duration"]) == pytest.approx((10_000 - length) / 1000, abs=0.1)
+    assert decode_errors(path, "-map", "0:v", "-map", "0:a") == ""
+    command = ["ffmpeg", "-v", "error", "-i", str(path), "-map", "0:s:1", "-f", "srt", "-"]
+    text = subprocess.run(command, capture_output=True, text=True, check=True, timeout=30).stdout
+    assert text.count("-->") == 1 and "Tome e descanse bem." in text, "two lines have words in the cut"
+    assert format == "webm" or "Dr. Lee: " in text
+    assert f"00:00:0{(5_000 - length) / 1000:.3f}".replace(".", ",") in text
+    packets = ["ffprobe", "-v", "error", "-of", "csv=p=0", "-show_entries", "packet=pts_time", str(path)]
+    for stream in ("v:0", "a:0"):
+        shown = subprocess.run([*packets, "-select_streams", stream], capture_output=True, text=True, check=True).stdout
+        times = sorted(float(line.split(",")[0]) for line in shown.split() if line[0].isdigit())
+        assert max(b - a for a, b in pairwise(times)) < 2.1, "no hole is left"
 
 
 async def test_the_picture_changes_when_the_speaker_does(root: Path, tmp_path: Path) -> None:

@@ -164,7 +164,7 @@ async def test_a_clip_opens_its_words_and_bytes_and_nothing_else(recorded):
     clip = await recorded.share(passage={"start": 0, "end": 1000})
     _, _, key = await recorded.open(code_of(clip))
     manifest = (await recorded.call("GET", **key))[1]
-    assert manifest["passage"] == {"start": 0, "end": 1000}
+    assert manifest["kept"] == [{"start": 0, "end": 1000}] and manifest["shared"]
     assert [line["text"] for line in manifest["chat"]] == ["the first line"] and manifest["tracks"] == []
     text = (await recorded.call("GET", "/media/audio.m3u8", **key))[1].decode()
     whole = (recorded.house.server.settings.recordings_dir / recorded.id / "audio.m3u8").read_text()

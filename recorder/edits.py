@@ -1,0 +1,130 @@
+"""Edits of a finished recording, as instructions beside it: what is cut out, names, words. What was recorded stays.
+
+Kept as `edits.json` in the recording's folder. Whoever opens the recording gets it edited; its owner can see what was
+recorded, and take every instruction back.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import msgspec
+
+from recorder.clip import without
+from recorder.manifest import Line, Manifest, Passage, Struct, folder, write_atomically
+
+EDITS = "edits.json"
+MOST_CUTS, MOST_WORDS = 200, 5_000
+LONGEST_TEXT, LONGEST_NAME = 2_000, 80
+LEAST_LEFT = 1_000.0
+"""Milliseconds of a recording that must be left."""
+
+
+class Correction(Struct, kw_only=True, frozen=True):
+    """What a line says in a language, instead of what is there; empty: nothing, the line is taken out."""
+
+    segment: str
+    language: str
+    text: str
+
+
+class Edits(Struct, kw_only=True, frozen=True):
+    """`revision` counts changes: who saves says which one they started from. `cuts` in ms of the recording, `names` by
+    participant."""
+
+    revision: int = 0
+    cuts: list[Passage] = msgspec.field(default_factory=list)
+    names: dict[str, str] = msgspec.field(default_factory=dict)
+    words: list[Correction] = msgspec.field(default_factory=list)
+
+    def __bool__(self) -> bool:
+        return bool(self.cuts or self.names or self.words)
+
+
+class EditError(ValueError):
+    """An instruction that cannot be followed; the message says which."""
+
+
+def load_edits(root: Path, recording: str) -> Edits:
+    """None were made: empty. Raises RecordingNotFound, and ValueError or OSError for a file that cannot be read, as
+    nobody may be shown what was cut out because of that."""
+    try:
+        data = (folder(root, recording) / EDITS).read_bytes()
+    except FileNotFoundError:
+        return Edits()
+    return msgspec.json.decode(data, type=Edits)
+
+
+def save_edits(root: Path, recording: str, edits: Edits) -> None:
+    """Raises OSError."""
+    write_atomically(folder(root, recording) / EDITS, msgspec.json.encode(edits))
+
+
+def checked(edits: Edits, manifest: Manifest) -> Edits:
+    """In order, without repetition, and of this recording (as it was recorded). Raises EditError."""
+    if len(edits.cuts) > MOST_CUTS or len(edits.words) > MOST_WORDS:
+        raise EditError(f"more than {MOST_CUTS} cuts or {MOST_WORDS} corrections")
+    cuts: list[Passage] = []
+    for one in sorted(edits.cuts, key=lambda cut: cut.start):
+        if not 0 <= one.start < one.end <= manifest.duration:
+            raise EditError("a cut lies within the recording and ends after it begins")
+        if cuts and one.start <= cuts[-1].end:
+            cuts[-1] = Passage(start=cuts[-1].start, end=max(cuts[-1].end, one.end))
+        else:
+            cuts.append(one)
+    left = without(Passage(start=0.0, end=manifest.duration), cuts)
+    if cuts and sum(one.end - one.start for one in left) < LEAST_LEFT:
+        raise EditError("nothing would be left: delete the recording instead")
+    people = {person.id: person.name for person in manifest.people}
+    names = {who: " ".join(name.split()) for who, name in edits.names.items()}
+    if not names.keys() <= people.keys():
+        raise EditError("a name for somebody who is not in the recording")
+    if not all(0 < len(name) <= LONGEST_NAME for name in names.values()):
+        raise EditError(f"a name has 1 to {LONGEST_NAME} characters")
+    lines = {line.segment: line for line in manifest.transcript}
+    words: dict[tuple[str, str], Correction] = {}
+    for word in edits.words:
+        line = lines.get(word.segment)
+        if line is None or (word.language not in line.texts and word.language != line.source):
+            raise EditError("a correction of a line that is not in the recording, or not in this language")
+        text = " ".join(word.text.split())
+        if len(text) > LONGEST_TEXT:
+            raise EditError(f"a line has at most {LONGEST_TEXT} characters")
+        if text != line.texts.get(word.language):
+            words[word.segment, word.language] = Correction(segment=word.segment, language=word.language, text=text)
+    changed = {who: name for who, name in names.items() if name != people[who]}
+    return Edits(revision=edits.revision, cuts=cuts, names=changed, words=[words[key] for key in sorted(words)])
+
+
+def edited(manifest: Manifest, edits: Edits) -> Manifest:
+    """The recording with the names and the words of its edits; what is cut out is `recorder.clip`'s to leave out."""
+    replace, names = msgspec.structs.replace, edits.names
+    words: dict[str, dict[str, str]] = {}
+    for one in edits.words:
+        words.setdefault(one.segment, {})[one.language] = one.text
+    transcript = [_corrected(line, words.get(line.segment, {})) for line in manifest.transcript]
+    return replace(
+        manifest,
+        people=[replace(one, name=names.get(one.id, one.name)) for one in manifest.people],
+        transcript=[
+            replace(one, name=names.get(one.participant, one.name)) for one in transcript if any(one.texts.values())
+        ],
+        chat=[replace(one, name=names.get(one.participant, one.name)) for one in manifest.chat],
+        chapters=[replace(one, name=names.get(one.participant, one.name)) for one in manifest.chapters],
+    )
+
+
+def _corrected(line: Line, texts: dict[str, str]) -> Line:
+    """Translations of what was not said are worse than none: where the original is put right, those that were not are
+    taken out."""
+    if not texts:
+        return line
+    known = {} if line.source in texts else line.texts
+    return msgspec.structs.replace(
+        line,
+        texts={language: text for language, text in {**known, **texts}.items() if text},
+        guard={
+            language: marks for language, marks in line.guard.items() if language not in texts and language in known
+        },
+        doubtful=[] if line.source in texts else line.doubtful,
+    )

@@ -1,0 +1,99 @@
+"""The HTTP API of editing a recording: its owner's instructions, and the recording as it was before them."""
+
+from __future__ import annotations
+
+import asyncio
+
+from aiohttp import web
+
+from recorder import service as recorder
+from recorder.edits import EditError, Edits
+from signaling.call import Call
+from signaling.endpoint import ApiError, Table
+from signaling.library import Stale
+from signaling.passes import owned
+
+table = Table()
+
+MISSING = ApiError(404, "not-found", "this recording has no replay")
+
+
+@table.add(
+    "GET", "/api/recordings/{recording}/edits", answer=Edits, errors=(401, 404), access="member", tag="recordings"
+)
+async def get_edits(call: Call) -> Edits:
+    """What was cut out of a recording, and which names and words were changed: an administrator's, or its starter's."""
+    _, row = await owned(call)
+    try:
+        return await call.services.library.edits(row.id)
+    except recorder.RecordingNotFound:
+        raise MISSING from None
+
+
+@table.add(
+    "PUT",
+    "/api/recordings/{recording}/edits",
+    body=Edits,
+    answer=Edits,
+    errors=(400, 401, 404, 409),
+    access="member",
+    tag="recordings",
+)
+async def put_edits(call: Call, body: Edits) -> Edits:
+    """Edit a recording; empty instructions take every edit back. Replays, files, captions, search and passages follow.
+
+    What is cut out goes with up to a few seconds on either side, where pictures and sound can be cut. A line whose
+    original is put right loses the translations that are not. 409 when somebody else has edited it since `revision`.
+    """
+    member, row = await owned(call)
+    if row.state == "recording":
+        raise ApiError(409, "not-yet", "this recording is not finished yet")
+    try:
+        saved = await call.services.library.edit(row.id, body)
+    except recorder.RecordingNotFound:
+        raise MISSING from None
+    except EditError as error:
+        raise ApiError(400, "edit", str(error)) from None
+    except Stale:
+        raise ApiError(409, "conflict", "somebody else has edited it since: look again") from None
+    await call.services.store.audit.write("recording-edit", f"member:{member.id}", room=row.room_id, subject=row.id)
+    return saved
+
+
+@table.add(
+    "GET",
+    "/api/recordings/{recording}/original",
+    answer=recorder.Manifest,
+    errors=(401, 404),
+    access="member",
+    tag="recordings",
+)
+async def get_original(call: Call) -> recorder.Manifest:
+    """A recording as it was recorded, to edit it: an administrator's, or its starter's."""
+    member, row = await owned(call)
+    try:
+        manifest = await call.services.library.manifest(row.id)
+    except recorder.RecordingNotFound:
+        raise MISSING from None
+    await call.services.store.audit.write("recording-original", f"member:{member.id}", room=row.room_id, subject=row.id)
+    return manifest
+
+
+@table.add(
+    "GET",
+    "/api/recordings/{recording}/original/{name}",
+    media="application/octet-stream",
+    errors=(401, 404, 416),
+    access="member",
+    tag="recordings",
+)
+async def get_original_media(call: Call) -> web.StreamResponse:
+    """A file of a recording as it was recorded. Takes Range."""
+    _, row = await owned(call)
+    root = call.services.settings.recordings_dir
+    file = await asyncio.to_thread(recorder.media_file, root, row.id, call.arg("name"))
+    if file is None:
+        raise ApiError(404, "not-found", "the recording has no such file")
+    return web.FileResponse(
+        file.path, headers={"Content-Type": file.content_type, "Cache-Control": "private, no-store"}
+    )
