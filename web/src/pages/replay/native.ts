@@ -12,7 +12,7 @@ export function mirror(video: HTMLVideoElement, recording: Recording, language: 
     if (track.cues?.length) return;
     for (const line of recording.lines) {
       if (line.end <= line.start) continue;
-      track.addCue(new VTTCue(line.start + recording.offset, line.end + recording.offset, `${escape(line.person.name)}: ${escape(words(line, language).text)}`));
+      track.addCue(new VTTCue(recording.timeline.toMedia(line.start), recording.timeline.toMedia(line.end), `${escape(line.person.name)}: ${escape(words(line, language).text)}`));
     }
   };
   const outside = (shows: boolean) => () => {

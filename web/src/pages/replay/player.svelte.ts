@@ -1,6 +1,7 @@
 /** Playing a recording: hls.js on a `<video>`, and what the controls need to know of it. */
 import type HlsType from 'hls.js';
 import type { ErrorData, HlsConfig } from 'hls.js';
+import { Timeline } from './timeline';
 
 export type Trouble = 'network' | 'access' | 'media' | 'unsupported';
 export const RATES = [0.75, 1, 1.25, 1.5, 1.75, 2] as const;
@@ -18,13 +19,11 @@ const CONFIG: Partial<HlsConfig> = {
   renderTextTracksNatively: false,
 };
 
-/** What to play. `offset`: seconds of the media's time where the page's begins; `cut`: it is a passage. `token` opens it
- * where there are no cookies. */
+/** What to play: `duration` in seconds of the page's time. `token` opens it where there are no cookies. */
 export interface Source {
   url: string;
   duration: number;
-  offset: number;
-  cut: boolean;
+  timeline: Timeline;
   token: string | null;
 }
 
@@ -48,7 +47,7 @@ export class Player {
   private repairs = 0;
   private repairedAt = 0;
   private frame = 0;
-  private source: Source = { url: '', duration: 0, offset: 0, cut: false, token: null };
+  private source: Source = { url: '', duration: 0, timeline: new Timeline([]), token: null };
 
   /** Starts with the element; returns what ends it. */
   attach(video: HTMLVideoElement, source: Source): () => void {
@@ -70,14 +69,14 @@ export class Player {
     on('waiting', () => (this.waiting = true));
     for (const name of ['playing', 'canplay', 'seeked'] as const) on(name, () => (this.waiting = false));
     for (const name of ['seeking', 'timeupdate', 'seeked'] as const) on(name, () => this.look());
-    on('progress', () => (this.buffered = bufferedTo(video) - source.offset));
+    on('progress', () => (this.buffered = source.timeline.toPage(bufferedTo(video))));
     on('ratechange', () => (this.rate = video.playbackRate));
     on('volumechange', () => {
       this.volume = video.volume;
       this.muted = video.muted;
     });
     on('durationchange', () => {
-      if (!source.cut && Number.isFinite(video.duration) && video.duration > 0) this.duration = video.duration;
+      if (source.timeline.length === null && Number.isFinite(video.duration) && video.duration > 0) this.duration = video.duration;
     });
     on('resize', () => {
       if (video.videoWidth && video.videoHeight) this.aspect = video.videoWidth / video.videoHeight;
@@ -115,9 +114,9 @@ export class Player {
       else this.trouble = 'unsupported';
       return;
     }
-    const { offset, token } = this.source;
+    const { timeline, token } = this.source;
     const xhrSetup = token ? (request: XMLHttpRequest) => request.setRequestHeader('Authorization', `Bearer ${token}`) : undefined;
-    const hls = new Hls({ ...CONFIG, ...(xhrSetup && { xhrSetup }), startPosition: Math.max(0, at) + offset });
+    const hls = new Hls({ ...CONFIG, ...(xhrSetup && { xhrSetup }), startPosition: timeline.toMedia(at) });
     this.hls = hls;
     hls.on(Hls.Events.ERROR, (_, data) => this.failed(Hls, data));
     hls.loadSource(this.source.url);
@@ -149,12 +148,15 @@ export class Player {
     return this.repairs <= 2;
   }
 
-  /** Where it is; a passage ends where it ends, whatever the media has beyond. */
+  /** Where it is; what is cut out is gone over, and the end is where the last that is kept ends, whatever the media has beyond. */
   private look(): void {
     const video = this.video;
     if (!video) return;
-    this.time = Math.max(0, video.currentTime - this.source.offset);
-    if (this.source.cut && this.time >= this.duration && !video.paused) {
+    const { timeline } = this.source;
+    this.time = timeline.toPage(video.currentTime);
+    const next = timeline.next(video.currentTime);
+    if (next !== null && !video.seeking) video.currentTime = next;
+    if (timeline.over(video.currentTime) && !video.paused) {
       video.pause();
       this.ended = true;
     }
@@ -176,7 +178,7 @@ export class Player {
   }
 
   toggle(): void {
-    if (this.video?.paused && this.ended && this.source.cut) this.seek(0);
+    if (this.video?.paused && this.ended && this.source.timeline.length !== null) this.seek(0);
     if (this.video?.paused) void this.play();
     else this.video?.pause();
   }
@@ -185,7 +187,7 @@ export class Player {
     if (!this.video) return;
     this.time = Math.max(0, Math.min(time, Math.max(0, this.duration - 0.05)));
     this.ended = false;
-    this.video.currentTime = this.time + this.source.offset;
+    this.video.currentTime = this.source.timeline.toMedia(this.time);
   }
 
   setRate(rate: number): void {

@@ -1,5 +1,7 @@
 /** A recording as `/api/recordings/{id}` gives it (recorder/manifest.py) and what the page works out from it. Times in seconds here. */
 
+import { Timeline } from './timeline';
+
 export interface Manifest {
   id: string;
   room: string;
@@ -23,8 +25,10 @@ export interface Manifest {
   pending: number[];
   tracks: { index: number; participant: string }[];
   chapters: { kind: ChapterKind; start: number; participant: string; name: string; text: string }[];
-  /** Only this much of it may be seen. */
-  passage: { start: number; end: number } | null;
+  /** Only this much of it may be seen; empty: everything. */
+  kept: { start: number; end: number }[];
+  /** It is a passage that was shared. */
+  shared: boolean;
 }
 
 /** `guard`: by language, what a translation may have wrong. `heard` and `doubtful` are of the words as spoken. */
@@ -77,8 +81,7 @@ export interface Chapter {
 }
 export interface Recording {
   manifest: Manifest;
-  /** Seconds by which the media's own time is ahead of the page's: where a passage begins. */
-  offset: number;
+  timeline: Timeline;
   chapters: Chapter[];
   duration: number;
   people: Person[];
@@ -90,8 +93,8 @@ export interface Recording {
 const PALETTE = 12;
 
 /**
- * Names and colours once per person, seconds for milliseconds, everything in order of time; a passage begins at 0. Who did not want
- * their name beside their words has an id with a tilde, and is called `unnamed`. */
+ * Names and colours once per person, seconds for milliseconds, everything in order of time; what may not be seen takes no time. Who
+ * did not want their name beside their words has an id with a tilde, and is called `unnamed`. */
 export function read(manifest: Manifest, unnamed = ''): Recording {
   const people = new Map<string, Person>();
   const person = (id: string, name = ''): Person => {
@@ -102,8 +105,8 @@ export function read(manifest: Manifest, unnamed = ''): Recording {
     return made;
   };
   for (const one of manifest.people) person(one.id, one.name);
-  const from = manifest.passage?.start ?? 0;
-  const at = (ms: number) => Math.max(0, ms - from) / 1000;
+  const timeline = new Timeline(manifest.kept.map(({ start, end }) => ({ start: start / 1000, end: end / 1000 })));
+  const at = (ms: number) => timeline.toPage(ms / 1000);
   const lines = manifest.transcript.map((line) => ({
     segment: line.segment,
     person: person(line.participant, line.name),
@@ -127,7 +130,7 @@ export function read(manifest: Manifest, unnamed = ''): Recording {
   }));
   return {
     manifest,
-    offset: from / 1000,
+    timeline,
     chapters,
     duration: at(manifest.duration),
     people: [...people.values()],

@@ -2,6 +2,7 @@ import { describe, expect, it } from 'vitest';
 import { bytes, clock, span } from '../../site/format';
 import { begun, current, join, plain, read, shown, words, type Manifest } from './recording';
 import { codeIn, shareLink, timeIn } from './access';
+import { Timeline } from './timeline';
 import { find, findWords, pieces } from './search';
 import { embedCode, seconds } from './shares';
 
@@ -38,14 +39,32 @@ const manifest: Manifest = {
   pending: [],
   tracks: [],
   chapters: [{ kind: 'question', start: 3000, participant: 'b', name: 'Bruno', text: 'Why?' }],
-  passage: null,
+  kept: [],
+  shared: false,
 };
 
 describe('a passage', () => {
-  const recording = read({ ...manifest, duration: 6500, passage: { start: 4500, end: 6500 } });
+  const recording = read({ ...manifest, duration: 6500, kept: [{ start: 4500, end: 6500 }], shared: true });
   it('begins at 0 on the page, wherever it lies in the recording', () => {
-    expect([recording.offset, recording.duration]).toEqual([4.5, 2]);
+    expect([recording.timeline.toMedia(0), recording.duration]).toEqual([4.5, 2]);
     expect(recording.lines.map((line) => line.start)).toEqual([0, 0.5, 1.5]);
+  });
+});
+
+describe('a timeline', () => {
+  const timeline = new Timeline([{ start: 0, end: 5 }, { start: 8, end: 10 }]);
+  it('leaves out what may not be seen', () => {
+    expect([0, 4, 5, 7, 8, 9, 12].map((at) => timeline.toPage(at))).toEqual([0, 4, 5, 5, 5, 6, 7]);
+    expect([0, 4, 5, 6, 7, 9].map((at) => timeline.toMedia(at))).toEqual([0, 4, 8, 9, 10, 10]);
+    expect(timeline.length).toBe(7);
+  });
+  it('goes on after what is cut out, and ends with what is kept', () => {
+    expect([3, 5, 7.9, 7.97, 8, 11].map((at) => timeline.next(at))).toEqual([null, 8, 8, null, null, null]);
+    expect([9.9, 10].map((at) => timeline.over(at))).toEqual([false, true]);
+  });
+  it('is the recording itself where nothing is cut out', () => {
+    const whole = new Timeline([]);
+    expect([whole.toPage(3), whole.toMedia(3), whole.next(3), whole.over(9e9), whole.length]).toEqual([3, 3, null, false, null]);
   });
 });
 
