@@ -40,7 +40,18 @@ log = structlog.get_logger("http")
 
 Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
 
-PAGES = ("/", "/j/{code}", "/r/{room}", "/setup/{code}", "/login", "/admin", "/help/api", "/check", "/live/{id}")
+PAGES = (
+    "/",
+    "/j/{code}",
+    "/r/{room}",
+    "/setup/{code}",
+    "/login",
+    "/admin",
+    "/replay/{id}/edit",
+    "/help/api",
+    "/check",
+    "/live/{id}",
+)
 
 FRAME = web.RequestKey("frame", str)
 """On a request: who may frame its answer."""

@@ -258,6 +258,73 @@ async def test_a_share_that_ends_while_it_plays_ends_the_watching(recorded: Reco
         assert words == 404
 
 
+async def test_what_is_edited_out_is_gone_for_everybody_and_can_be_brought_back(recorded: Recorded) -> None:
+    made = await share(recorded, audience="link")
+    async with browser(recorded) as (page, stranger):
+        errors: list[str] = []
+        page.on("pageerror", lambda error: errors.append(str(error)))
+        await page.goto(f"{recorded.url}/replay/{recorded.id}")
+        await page.get_by_test_id("replay-edit").click()
+        lines = page.get_by_test_id("edit-line")
+        await expect(lines).to_have_count(14)
+        await page.get_by_test_id("edit-cut-line").nth(4).click()  # 21 to 24 s
+        await page.get_by_test_id("edit-name").first.fill("Dr. Ann Lee")
+        await page.get_by_test_id("edit-words").nth(1).click()
+        await page.get_by_test_id("edit-text").fill("Sentence 6: take one tablet.")
+        await page.get_by_test_id("edit-text").press("Enter")
+        await page.get_by_test_id("replay-seek").fill("70")
+        await page.get_by_test_id("edit-after").click()
+        await expect(page.get_by_test_id("edit-cut")).to_have_count(2)
+        assert [rule["id"] for rule in (await Axe().run(page)).response["violations"]] == []
+        await page.get_by_test_id("edit-save").click()
+        await expect(page.get_by_test_id("edit-save")).to_be_disabled()
+
+        visitor = await stranger.new_page()
+        await visitor.goto(recorded.url + made["path"])
+        await expect(visitor.get_by_test_id("transcript-line")).to_have_count(13)
+        await expect(visitor.get_by_test_id("replay-person").first).to_have_text("Dr. Ann Lee")
+        words = await visitor.get_by_test_id("transcript-line").all_inner_texts()
+        assert any("Sentence 6: take one tablet." in line for line in words) and not any(
+            "Sentence 21" in w for w in words
+        )
+        kept = (
+            await visitor.evaluate(
+                "() => fetch(location.pathname.replace('/replay/', '/api/recordings/')).then((a) => a.json())"
+            )
+        )["kept"]
+        assert kept[0]["end"] <= 21_000 and kept[1]["start"] >= 24_000 and kept[-1]["end"] <= 70_000
+        await visitor.get_by_test_id("replay-seek").fill(str(kept[0]["end"] / 1000 - 1))
+        await visitor.wait_for_function(STILL)
+        await visitor.evaluate(
+            "() => { const v = document.querySelector('video'); window.__seen = [];"
+            " const look = () => { window.__seen.push(v.currentTime); v.requestVideoFrameCallback(look); };"
+            " v.requestVideoFrameCallback(look); }"
+        )
+        await visitor.get_by_test_id("replay-play").click()
+        await visitor.wait_for_function(
+            f"() => document.querySelector('video').currentTime > {kept[1]['start'] / 1000 + 1}"
+        )
+        seen = await visitor.evaluate("() => window.__seen")
+        inside = [at for at in seen if kept[0]["end"] / 1000 + 0.3 < at < kept[1]["start"] / 1000 - 0.1]
+        assert len(seen) > 10 and inside == []
+        assert await visitor.get_by_test_id("replay-trouble").count() == 0
+
+        await page.get_by_test_id("edit-restore").first.click()
+        await page.get_by_test_id("edit-restore").first.click()
+        await page.get_by_test_id("edit-name").first.fill("Ann")
+        await page.get_by_test_id("edit-words").nth(1).click()
+        await page.get_by_test_id("edit-text").fill("Sentence 6: take five tablets.")
+        await page.get_by_test_id("edit-keep").click()
+        await page.get_by_test_id("edit-save").click()
+        await expect(page.get_by_test_id("edit-save")).to_be_disabled()
+        await visitor.reload()
+        await expect(visitor.get_by_test_id("replay-time")).to_have_text("0:00 / 1:15")
+        await expect(visitor.get_by_test_id("transcript-line")).to_have_count(14)
+        assert errors == []
+        await visitor.goto(f"{recorded.url}/replay/{recorded.id}/edit")
+        await expect(visitor.get_by_text("This recording cannot be edited")).to_be_visible()
+
+
 async def test_a_share_for_members_sends_strangers_to_the_login(recorded: Recorded) -> None:
     made = await share(recorded, audience="members")
     async with browser(recorded) as (page, stranger):

@@ -13,6 +13,7 @@ const table: [pattern: string, page: string][] = [
   ['/j/:code', 'join'],
   ['/r/:room', 'join'],
   ['/replay/:id', 'replay'],
+  ['/replay/:id/edit', 'edit'],
   ['/embed/:share', 'embed'],
   ['/live/:id', 'live'],
   ['/setup/:code', 'setup'],
