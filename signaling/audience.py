@@ -1,17 +1,21 @@
-"""Who watches a broadcast now: a stream of events for each, encoded once for all, bounded for every one."""
+"""Who watches a broadcast now: a stream of events for each, encoded once for all, bounded for every one.
+
+News goes straight to the transports: with thousands of viewers a task to wake for each of them costs more than what is
+told. A viewer whose network takes nothing any more is let go and comes again by itself.
+"""
 
 from __future__ import annotations
 
+import asyncio
 from collections import Counter
 from collections.abc import Callable, Iterator
-from typing import Any
+from typing import Any, Protocol
 
 import msgspec
 
-from signaling.outbox import Outbox
-
-MESSAGES, BYTES = 600, 512 * 1024
-"""What may wait for one viewer; whoever is slower is let go and comes again."""
+BYTES = 256 * 1024
+"""What may wait for one viewer."""
+KEEPALIVE_S = 10.0
 
 _encode = msgspec.json.Encoder().encode
 
@@ -20,24 +24,54 @@ class AudienceFull(Exception):
     """No more viewers are taken."""
 
 
+class Transport(Protocol):
+    """`asyncio.WriteTransport`, as far as it is needed."""
+
+    def write(self, data: bytes) -> None: ...
+    def is_closing(self) -> bool: ...
+    def get_write_buffer_size(self) -> int: ...
+    def abort(self) -> None: ...
+
+
+def chunk(data: bytes) -> bytes:
+    """RFC 9112 section 7.1."""
+    return b"%x\r\n%b\r\n" % (len(data), data)
+
+
 def event(name: str, data: Any) -> bytes:
-    """As it goes out (HTML standard, 9.2.6): JSON has no line ends."""
-    return b"event: " + name.encode() + b"\ndata: " + _encode(data) + b"\n\n"
+    """As it goes out (HTML standard, 9.2.6), in a chunk of its own: JSON has no line ends."""
+    return chunk(b"event: %b\ndata: %b\n\n" % (name.encode(), _encode(data)))
 
 
 class Viewer:
-    """One open page. `id` is that of its ticket: several pages may have it."""
+    """One open page. `id` is that of its ticket: several pages may have it. `who` is what their questions and votes go
+    by (`signaling.questions`)."""
 
-    def __init__(self, viewer: str, language: str | None) -> None:
+    def __init__(self, viewer: str, language: str | None, who: str, transport: Transport) -> None:
         self.id = viewer
         self.language = language
-        self.who = ""
-        """What their questions and votes go by (`signaling.questions`)."""
-        self.outbox = Outbox(MESSAGES, BYTES)
+        self.who = who
+        self.gone = asyncio.Event()
+        self._transport = transport
+
+    def put(self, encoded: bytes) -> None:
+        """What `event` made."""
+        if self._transport.is_closing():
+            self.gone.set()
+        elif self._transport.get_write_buffer_size() > BYTES:
+            self._transport.abort()
+            self.gone.set()
+        else:
+            self._transport.write(encoded)
 
     def send(self, name: str, data: Any) -> None:
         """To this one only."""
-        self.outbox.put(event(name, data))
+        self.put(event(name, data))
+
+    def look(self) -> None:
+        """Notices that they are gone."""
+        if self._transport.is_closing():
+            self.gone.set()
 
 
 class Audience:
@@ -49,6 +83,7 @@ class Audience:
         self._changed = changed
         self._viewers: set[Viewer] = set()
         self._languages: Counter[str] = Counter()
+        self._kept_at = 0.0
 
     def __len__(self) -> int:
         return len(self._viewers)
@@ -57,21 +92,24 @@ class Audience:
         return iter(list(self._viewers))
 
     @property
+    def full(self) -> bool:
+        """Whether no more are taken."""
+        return len(self._viewers) >= self._most
+
+    @property
     def languages(self) -> list[str]:
         """What somebody reads."""
         return [language for language, count in self._languages.items() if count > 0]
 
-    def join(self, viewer: str, language: str | None) -> Viewer:
+    def join(self, one: Viewer) -> None:
         """Raises AudienceFull."""
-        if len(self._viewers) >= self._most:
+        if self.full:
             raise AudienceFull
-        one = Viewer(viewer, language)
         self._viewers.add(one)
-        if language is not None:
-            self._languages[language] += 1
-            if self._languages[language] == 1:
+        if one.language is not None:
+            self._languages[one.language] += 1
+            if self._languages[one.language] == 1:
                 self._changed()
-        return one
 
     def leave(self, one: Viewer) -> None:
         """They closed the page, or were let go."""
@@ -84,16 +122,25 @@ class Audience:
                 del self._languages[one.language]
                 self._changed()
 
-    def tell(
-        self, name: str, data: Any, key: object | None = None, where: Callable[[Viewer], bool] | None = None
-    ) -> None:
-        """To everybody, or to those `where`. With a `key` it replaces what waits under that key."""
+    def tell(self, name: str, data: Any, where: Callable[[Viewer], bool] | None = None) -> None:
+        """To everybody, or to those `where`."""
         encoded = event(name, data)
         for viewer in self._viewers:
             if where is None or where(viewer):
-                viewer.outbox.put(encoded, key)
+                viewer.put(encoded)
+
+    def tick(self, now: float) -> None:
+        """Notices who is gone; says to all others now and then that it is still there. `now` in seconds."""
+        remind = now - self._kept_at >= KEEPALIVE_S
+        if remind:
+            self._kept_at = now
+        for viewer in self._viewers:
+            viewer.put(_STILL_HERE) if remind else viewer.look()
 
     def dismiss(self) -> None:
         """Ends every stream."""
-        for viewer in list(self._viewers):
-            viewer.outbox.close()
+        for viewer in self._viewers:
+            viewer.gone.set()
+
+
+_STILL_HERE = chunk(b": still here\n\n")

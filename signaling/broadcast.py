@@ -103,7 +103,7 @@ class RoomBroadcast:
         self._state = state
         self._room.room_changed()
         # How it stands is asked for by every page itself: it may not be the same for all.
-        self.audience.tell("changed", {"state": state.state}, key="changed")
+        self.audience.tell("changed", {"state": state.state})
 
     def _turn(self, state: str, **more: object) -> None:
         assert self._state is not None
@@ -231,7 +231,6 @@ class RoomBroadcast:
         self.audience.tell(
             "caption",
             told,
-            key=("caption", caption.segment, caption.language),
             where=None if original else lambda viewer: viewer.language == caption.language,
         )
 
@@ -252,7 +251,7 @@ class RoomBroadcast:
 
     def rules_changed(self) -> None:
         """Whether questions are taken."""
-        self.audience.tell("changed", {}, key="changed")
+        self.audience.tell("changed", {})
 
     async def ask(self, viewer: str, name: str | None, language: str | None, message: protocol.Ask) -> None:
         """A viewer's question. Raises Refusal."""
@@ -270,10 +269,13 @@ class RoomBroadcast:
             where=None if only is None else lambda viewer: viewer.who == only,
         )
 
+    def who(self, viewer: str) -> str:
+        """What a viewer's questions and votes go by."""
+        return self._room.questions.who(_known(viewer))
+
     def greet(self, viewer: Viewer) -> None:
         """What somebody who comes now has to know."""
         board = self._room.questions
-        viewer.who = board.who(_known(viewer.id))
         viewer.send("questions", {"all": board.seen_by(viewer.who), "voted": board.voted_by(viewer.who)})
         if self.stream is not None:
             for told in self.subtitles.recent(viewer.language):
@@ -281,6 +283,7 @@ class RoomBroadcast:
 
     def tick(self, now: float) -> None:
         """`now` in seconds, monotonic."""
+        self.audience.tick(now)
         if self._state is None or now - self._counted_at < COUNT_EVERY:
             return
         self._counted_at = now

@@ -27,7 +27,7 @@ from recorder.live.segmenter import TARGET_MS
 from recorder.live.stream import Rendition, Stream
 from signaling import protocol
 from signaling.api import Done
-from signaling.audience import AudienceFull
+from signaling.audience import AudienceFull, Viewer
 from signaling.broadcast import RoomBroadcast, ticket_code
 from signaling.call import LIVE_COOKIE, Call
 from signaling.endpoint import ApiError, Body, Table
@@ -45,9 +45,6 @@ COOKIE_SECONDS = 24 * 3600
 WAIT_S = 3 * TARGET_MS / 1000
 """Longest that a request for what is to come is held (rfc8216bis 6.2.5.2)."""
 BEGIN_S = 10.0
-KEEPALIVE_S = 5.0
-"""Who is gone is noticed so soon."""
-WRITE_S = 20.0
 MEDIA_S = 86_400
 _NAME = re.compile(r"([va])(?:-init([0-9]{1,6})\.mp4|([0-9]{1,9})(?:\.([0-9]{1,4}))?\.m4s)")
 _WORDS = re.compile(r"words\.([a-zA-Z0-9-]{2,35})(?:\.([0-9]{1,9})\.vtt|\.m3u8)")
@@ -235,30 +232,28 @@ async def live_events(call: Call) -> web.StreamResponse:
     language = call.request.query.get("language") or None
     if language is not None and language not in on_air.languages:
         raise ApiError(400, "language", "there are no captions in this language")
+    if on_air.audience.full:
+        raise ApiError(503, "full", "too many people watch already")
+    headers = {"Content-Type": "text/event-stream", "Cache-Control": "no-store", "X-Accel-Buffering": "no"}
+    headers |= {"X-Content-Type-Options": "nosniff", "Cross-Origin-Resource-Policy": "same-origin"}
+    response = web.StreamResponse(headers=headers)
+    response.enable_chunked_encoding()
     try:
-        one = on_air.audience.join(viewer, language)
-    except AudienceFull:
-        raise ApiError(503, "full", "too many people watch already") from None
-    try:
-        headers = {"Content-Type": "text/event-stream", "Cache-Control": "no-store", "X-Accel-Buffering": "no"}
-        headers |= {"X-Content-Type-Options": "nosniff", "Cross-Origin-Resource-Policy": "same-origin"}
-        response = web.StreamResponse(headers=headers)
         await response.prepare(call.request)
-        on_air.greet(one)
         await response.write(b"retry: 2000\n\n")
-        while True:
-            try:
-                data = await asyncio.wait_for(one.outbox.get(), KEEPALIVE_S)
-            except TimeoutError:
-                data = b": still here\n\n"
-            if data is None:
-                return response
-            async with asyncio.timeout(WRITE_S):
-                await response.write(data)
-    except (ConnectionError, TimeoutError):
+        transport = call.request.transport
+        if transport is None:
+            return response
+        one = Viewer(viewer, language, on_air.who(viewer), transport)
+        on_air.audience.join(one)
+    except (ConnectionError, AudienceFull):
         return response
+    try:
+        on_air.greet(one)
+        await one.gone.wait()
     finally:
         on_air.audience.leave(one)
+    return response
 
 
 _STATUS = {"not-allowed": 403, "not-found": 404, "bad-state": 409, "too-fast": 429, "unavailable": 503}
