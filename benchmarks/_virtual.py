@@ -11,17 +11,17 @@ from __future__ import annotations
 
 import heapq
 import time
-from collections.abc import Callable
-from dataclasses import replace
+from collections.abc import Callable, Sequence
 from itertools import count
 from pathlib import Path
 from typing import Any
 
 from captioning import models
 from captioning.catalogue import EMBEDDED, find
+from captioning.engine import Engine, Request
 from captioning.hypothesis import Hypothesis
 from captioning.messages import Audio, Packet, ToServer, ToWorker
-from captioning.recogniser import Engine, Recogniser
+from captioning.recogniser import Recogniser
 from captioning.scheduler import Scheduler
 from captioning.supervisor import FLUSH
 from captioning.translate import Translator, load_pair
@@ -83,9 +83,9 @@ class Worker:
         """Go on until everything is told and done, or `until` says so, or the clock shows `limit`."""
         while not until() and self._now < limit:
             self._running = time.process_time()
-            job = self.recogniser.take(self.clock, 0.0)
-            if job is not None:
-                self.recogniser.work(job, self.clock)
+            work = self.recogniser.take(self.clock, 0.0)
+            if work is not None:
+                self.recogniser.work(work, self.clock)
                 self._settle()
                 self._running = None
                 continue
@@ -126,12 +126,12 @@ class Charged:
 
     def __init__(self, engine: Engine, settle: Callable[[], None]) -> None:
         self._engine, self._settle = engine, settle
-        self.languages, self.multilingual = engine.languages, engine.multilingual
+        self.languages, self.multilingual, self.batch = engine.languages, engine.multilingual, engine.batch
 
-    def recognise(self, *arguments: Any, **options: Any) -> Hypothesis | None:
-        result = self._engine.recognise(*arguments, **options)
+    def recognise(self, requests: Sequence[Request]) -> list[Hypothesis | None]:
+        answers = self._engine.recognise(requests)
         self._settle()
-        return None if result is None else replace(result)
+        return answers
 
 
 def load(folder: Path, model: str = "whisper-base", compute_type: str = "int8", threads: int = 1) -> Any:

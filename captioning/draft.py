@@ -25,8 +25,6 @@ FRESH = 1.2
 """Seconds before now in which words may still change much: nothing is cut there, and what is unsure waits."""
 UNSURE = 0.25
 """Probability under which a fresh word that only one draft heard is not shown yet, nor what follows it."""
-CONTEXT = 24
-"""Words of earlier pieces that a draft is told."""
 AROUND = (-0.1, 0.25)
 """Seconds around the end of a word, as aligned, in which the quietest moment is looked for."""
 
@@ -42,9 +40,9 @@ class Draft:
         self._cut = False
 
     @property
-    def before(self) -> list[str]:
-        """The last words of earlier pieces."""
-        return self._kept[-CONTEXT:]
+    def kept(self) -> list[str]:
+        """The words of earlier pieces."""
+        return list(self._kept)
 
     def update(
         self, words: Sequence[str], sure: Sequence[Sure] | None, samples: Samples

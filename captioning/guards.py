@@ -7,12 +7,14 @@ import zlib
 from collections.abc import Sequence
 from typing import Literal
 
-Guard = Literal["loop", "compression", "no-speech", "improbable", "credits"]
+Guard = Literal["loop", "compression", "no-speech", "improbable", "sparse", "credits"]
 
 COMPRESSION = 2.4
 NO_SPEECH = 0.6
 IMPROBABLE = -1.0
 HOPELESS = -1.3
+SPARSE_FROM, SPARSE = 5.0, 0.6
+"""An utterance of so many seconds is mostly sound, and nobody who speaks says fewer words in a second of it."""
 CREDITS = re.compile(
     r"amara\.org|subtitles? (by|created)|subtitled by|untertitel (von|der|im)"
     r"|sous-titr(es|age) (réalisés|st|par|société)|legendas? (pela|por) |subtítulos (por|realizados)"
@@ -49,12 +51,17 @@ def repetitive(text: str, words: Sequence[str]) -> Guard | None:
     return "compression" if compression_ratio(text) > COMPRESSION else None
 
 
-def doubtful(text: str, words: Sequence[str], log_probability: float, no_speech: float) -> Guard | None:
-    """Why these words must not be shown, or None. `log_probability` is the mean over tokens."""
+def doubtful(
+    text: str, words: Sequence[str], log_probability: float, no_speech: float, seconds: float = 0.0
+) -> Guard | None:
+    """Why these words must not be shown, or None. `log_probability` is the mean over tokens, `seconds` the length of
+    what was heard."""
     if guard := repetitive(text, words):
         return guard
     if no_speech > NO_SPEECH and log_probability < IMPROBABLE:
         return "no-speech"
     if log_probability < HOPELESS:
         return "improbable"
+    if seconds >= SPARSE_FROM and len(words) < SPARSE * seconds:
+        return "sparse"
     return "credits" if len(words) <= CREDITS_LONGEST and CREDITS.search(text) else None

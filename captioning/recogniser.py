@@ -9,12 +9,14 @@ from __future__ import annotations
 import threading
 from collections import Counter, deque
 from collections.abc import Callable
-from typing import Protocol
+from dataclasses import dataclass, replace
 
 from captioning.decode import RATE, Samples
 from captioning.draft import PIECE, Draft
+from captioning.engine import Engine, Request
 from captioning.glossary import Glossary
 from captioning.hypothesis import Hypothesis, join
+from captioning.interpreter import Interpreter
 from captioning.language import base
 from captioning.messages import (
     Audio,
@@ -25,13 +27,11 @@ from captioning.messages import (
     Flush,
     OpenStream,
     Retranslate,
-    Retranslated,
     SetGlossary,
     SetLanguage,
     SetReaders,
     ToServer,
     ToWorker,
-    Translation,
     Words,
 )
 from captioning.scheduler import Job, Scheduler
@@ -57,27 +57,27 @@ SHORTEST = 900.0
 PIECE_MS = PIECE * FRAME_MS
 LEAST = 0.6
 """Seconds that a draft needs in any case."""
+HURRY = 1.0
+"""Seconds a final has waited after which it gets a narrower search and no marks of doubt: others wait behind it."""
 QUIET = 150.0
 """Milliseconds of silence behind the last word after which it is whole."""
 
 
-class Engine(Protocol):
-    """What recognises; see `captioning.whisper.WhisperEngine`."""
+@dataclass(frozen=True, slots=True)
+class _Task:
+    """A job and all it needs. `known` is the answer where there is one already; `whole` says that nobody speaks at the
+    end of the samples, `speech_end` is the frame up to which somebody did."""
 
-    languages: tuple[str, ...]
-    multilingual: bool
-
-    def recognise(
-        self,
-        samples: Samples,
-        choose: Callable[[str, float], str | None],
-        *,
-        declared: str | None = None,
-        full: bool = False,
-        english: Callable[[str], bool] = ...,
-        hints: Callable[[str], list[str]] = ...,
-        before: str = ...,
-    ) -> Hypothesis | None: ...
+    job: Job
+    stream: Stream
+    utterance: Utterance
+    request: Request
+    readers: list[str]
+    glossary: Glossary
+    end_ms: float
+    known: Hypothesis | None = None
+    speech_end: int = 0
+    whole: bool = True
 
 
 class Recogniser:
@@ -91,7 +91,7 @@ class Recogniser:
         scheduler: Scheduler | None = None,
     ) -> None:
         self._engine = engine
-        self._translator = translator
+        self._interpreter = Interpreter(translator, send)
         self._send = send
         self._scheduler = scheduler or Scheduler()
         self._streams: dict[str, Stream] = {}
@@ -183,125 +183,171 @@ class Recogniser:
 
     # --- the recognising thread ---
 
-    def take(self, clock: Callable[[], float], patience: float) -> Job | Retranslate | None:
-        """Wait up to `patience` seconds for a job."""
+    def take(self, clock: Callable[[], float], patience: float) -> list[Job] | Retranslate | None:
+        """Wait up to `patience` seconds for work: a correction, or jobs of one kind that are best done together."""
         with self._lock:
             now = clock()
-            job = self._next(now)
-            if job is None:
+            work = self._next(now)
+            if not work:
                 wait = self._scheduler.wait(now)
                 self._work.wait(patience if wait is None else min(patience, wait + 0.001))
-                job = self._next(clock())
-            self._busy_since = clock() if job is not None else None
-            return job
+                work = self._next(clock())
+            self._busy_since = clock() if work else None
+            return work or None
 
-    def _next(self, now: float) -> Job | Retranslate | None:
+    def _next(self, now: float) -> list[Job] | Retranslate:
         """Somebody waits for their correction, and a translation takes little: it goes first."""
-        return self._corrections.popleft() if self._corrections else self._scheduler.next(now)
+        return self._corrections.popleft() if self._corrections else self._scheduler.batch(now, self._engine.batch)
 
-    def work(self, job: Job | Retranslate, clock: Callable[[], float]) -> None:
-        """Do one job and send what came of it."""
-        if isinstance(job, Retranslate):
-            self._retranslate(job)
+    def work(self, work: list[Job] | Retranslate, clock: Callable[[], float]) -> None:
+        """Do what `take` gave and send what came of it."""
+        if isinstance(work, Retranslate):
             with self._lock:
-                self._busy_since = None
-            return
-        began = clock()
-        stream = self._streams.get(job.stream)
-        if stream is not None:
-            if job.final:
-                self._final(job, stream, clock)
-            else:
-                self._interim(job, stream, clock)
+                glossary = self._glossaries.get(work.room, NO_TERMS)
+            self._interpreter.corrected(work, glossary)
+        else:
+            began = clock()
+            self._decode([task for job in work if (task := self._task(job, began)) is not None], clock)
+            with self._lock:
+                for job in work:
+                    self._scheduler.finished(job, (clock() - began) / len(work))
         with self._lock:
-            self._scheduler.finished(job, clock() - began)
             self._busy_since = None
 
-    def _interim(self, job: Job, stream: Stream, clock: Callable[[], float]) -> None:
+    def _decode(self, tasks: list[_Task], clock: Callable[[], float]) -> None:
+        """Recognise and deliver, finals first. A full interim may have turned into a draft: there can be two kinds."""
+        for task in tasks:
+            if task.known is not None:
+                self._final(task, task.known, clock)
+        for full in (True, False):
+            group = [task for task in tasks if task.known is None and task.request.full is full]
+            if not group:
+                continue
+            began = clock()
+            answers = self._engine.recognise([task.request for task in group])
+            self._counters["decodes_full" if full else "decodes_draft"] += len(group)
+            self._counters["decodes_batched"] += len(group) if len(group) > 1 else 0
+            for task, hypothesis in zip(group, answers, strict=True):
+                if task.job.final:
+                    self._final(task, hypothesis, clock)
+                else:
+                    self._interim(task, hypothesis, began, clock)
+
+    def _task(self, job: Job, now: float) -> _Task | None:
+        """What a job needs, as things are now; None when there is nothing to do any more."""
         with self._lock:
-            utterance = stream.open
-            if utterance is None or utterance.number != job.utterance:
-                return
-            draft, whole = utterance.draft, stream.quiet_ms >= QUIET
-            full = job.full and whole  # who has gone on meanwhile had not finished
-            samples, speech_end = stream.sound(utterance.start if full else draft.anchor)
-            before = join(draft.before, utterance.language or "")
+            stream = self._streams.get(job.stream)
+            if stream is None:
+                return None
             readers = self._readers.get(stream.room, [])
             glossary = self._glossaries.get(stream.room, NO_TERMS)
-            end_ms = stream.now_ms
-        if not full and len(samples) < LEAST * RATE:
-            return  # a new piece has just begun
-        heard_at = clock()
-        self._counters["decodes_full" if full else "decodes_draft"] += 1
-        hypothesis = self._engine.recognise(
+            if job.final:
+                utterance = stream.pending[job.utterance]
+                known, request = self._conclude(stream, utterance, readers, glossary)
+                if now - job.since > HURRY:
+                    request = replace(request, hurry=True)
+                    self._counters["finals_hurried"] += known is None
+                return _Task(job, stream, utterance, request, readers, glossary, utterance.end_ms, known)
+            if stream.open is None or stream.open.number != job.utterance:
+                return None
+            utterance, whole = stream.open, stream.quiet_ms >= QUIET
+            full = job.full and whole  # who has gone on meanwhile had not finished
+            samples, speech_end = stream.sound(utterance.start if full else utterance.draft.anchor)
+            if not full and len(samples) < LEAST * RATE:
+                return None  # a new piece has just begun
+            if full:
+                request = self._full(samples, stream.language.choose, stream, utterance, readers, glossary)
+            else:
+                spoken = stream.language.current or (utterance.language if utterance.draft.kept else None)
+                request = Request(samples, stream.language.choose, spoken)
+            return _Task(job, stream, utterance, request, readers, glossary, stream.now_ms, None, speech_end, whole)
+
+    def _full(
+        self,
+        samples: Samples,
+        choose: Callable[[str, float], str | None],
+        stream: Stream,
+        utterance: Utterance,
+        readers: list[str],
+        glossary: Glossary,
+    ) -> Request:
+        shown = " ".join(utterance.shown or ())
+        return Request(
             samples,
-            stream.language.choose,
-            declared=stream.language.declared if full else stream.language.current or (before and utterance.language),
-            full=full,
-            english=(lambda language: self._translator.wants_english(language, map(base, readers))) if full else _never,
-            hints=lambda language: glossary.hotwords(" ".join(utterance.shown or ()), language),
-            before="" if full else before,
+            choose,
+            stream.language.declared,
+            full=True,
+            english=lambda language: self._interpreter.wants_english(language, readers),
+            hints=None if glossary is NO_TERMS else lambda language: glossary.hotwords(shown, language),
         )
-        sure = None if full or hypothesis is None or hypothesis.guard is not None else hypothesis.judge()
+
+    def _conclude(
+        self, stream: Stream, utterance: Utterance, readers: list[str], glossary: Glossary
+    ) -> tuple[Hypothesis | None, Request]:
+        """The last word on an utterance: what was heard at its last pause if that was all of it, else a new decode."""
+        duration = utterance.end_ms - utterance.start_ms
+        spoken = stream.language
+        assert utterance.samples is not None
+
+        def conclude(detected: str, probability: float) -> str:
+            return spoken.conclude(detected, probability, duration)
+
+        request = self._full(utterance.samples, conclude, stream, utterance, readers, glossary)
+        if utterance.heard is not None and utterance.heard[1] >= utterance.speech_end:
+            heard = utterance.heard[0]
+            if conclude(heard.detected, heard.detected_probability) == heard.language or spoken.declared is not None:
+                self._counters["finals_reused"] += 1
+                return heard, request
+        return None, request
+
+    def _interim(self, task: _Task, hypothesis: Hypothesis | None, began: float, clock: Callable[[], float]) -> None:
+        utterance, full = task.utterance, task.request.full
         if hypothesis is None:
             self._counters["interims_undecided"] += 1
             return
+        sure = None if full or task.whole or hypothesis.guard is not None else hypothesis.judge()
         with self._lock:
             if full:
-                utterance.heard = (hypothesis, speech_end)
+                utterance.heard = (hypothesis, task.speech_end)
             if hypothesis.guard is not None:
                 self._counters[f"guard_{hypothesis.guard}"] += 1
                 return
             if not hypothesis.text or utterance.samples is not None:
                 return
-            if utterance.language not in (None, hypothesis.language):
-                draft = utterance.draft = Draft(utterance.start)
-            utterance.language = hypothesis.language
+            language = hypothesis.language
+            if utterance.language not in (None, language):
+                utterance.draft = Draft(utterance.start)
+            utterance.language = language
             if full:
-                stable_words, tail_words = draft.settle(hypothesis.words, speech_end)
-            elif whole:
-                stable_words, tail_words = draft.breathe(hypothesis.words, speech_end)
+                stable_words, tail_words = utterance.draft.settle(hypothesis.words, task.speech_end)
+            elif task.whole:
+                stable_words, tail_words = utterance.draft.breathe(hypothesis.words, task.speech_end)
             else:
-                stable_words, tail_words = draft.update(hypothesis.words, sure, samples)
-            stable, tail = join(stable_words, hypothesis.language), join(tail_words, hypothesis.language)
-            self._interim_lag = clock() - heard_at
+                stable_words, tail_words = utterance.draft.update(hypothesis.words, sure, task.request.samples)
+            stable, tail = join(stable_words, language), join(tail_words, language)
+            self._interim_lag = clock() - began
             if utterance.shown == (stable, tail):
                 return
             utterance.shown = (stable, tail)
-            self._send(
-                Words(
-                    job.stream,
-                    utterance.number,
-                    utterance.start_ms,
-                    end_ms,
-                    hypothesis.language,
-                    stable,
-                    tail,
-                    False,
-                    hypothesis.confidence,
-                )
-            )
+            times = utterance.start_ms, task.end_ms
+            confidence = hypothesis.confidence
+            self._send(Words(task.job.stream, utterance.number, *times, language, stable, tail, False, confidence))
             idle = full and not self._scheduler.queue()
             calm = self._scheduler.lag(clock()) < BEHIND and not self._scheduler.overloaded
         if calm and clock() - utterance.translated_at >= TRANSLATE_EVERY and len(stable_words) >= TRANSLATE_WORDS:
             utterance.translated_at = clock()
-            self._translate(job.stream, utterance, hypothesis.language, stable, None, readers, end_ms, NO_TERMS)
+            self._interpreter.interim(task.job.stream, utterance, language, stable, task.readers, task.end_ms)
         if idle:  # the speaker pauses: there is time now for what the final will need
             hypothesis.judge()
 
-    def _final(self, job: Job, stream: Stream, clock: Callable[[], float]) -> None:
-        with self._lock:
-            utterance = stream.pending[job.utterance]
-            readers = self._readers.get(stream.room, [])
-            glossary = self._glossaries.get(stream.room, NO_TERMS)
-            samples = utterance.samples
-        assert samples is not None
-        hypothesis = self._conclude(stream, utterance, samples, readers, glossary)
+    def _final(self, task: _Task, hypothesis: Hypothesis | None, clock: Callable[[], float]) -> None:
+        stream, utterance, name = task.stream, task.utterance, task.job.stream
         text = hypothesis.text if hypothesis is not None and hypothesis.guard is None else ""
         heard, doubtful = None, list[int]()
         if hypothesis is not None and text:
-            sure = [word.probability for word in hypothesis.judge() or ()]
-            words, corrections = glossary.correct(hypothesis.words, sure, hypothesis.language)
+            marks = None if task.request.hurry else hypothesis.judge()
+            sure = [word.probability for word in marks or ()]
+            words, corrections = task.glossary.correct(hypothesis.words, sure, hypothesis.language)
             if corrections:
                 self._counters["glossary_corrections"] += len(corrections)
                 heard, text = text, join(words, hypothesis.language)
@@ -309,128 +355,24 @@ class Recogniser:
                 sure[change.at : change.at + change.count] = [1.0] * len(change.now.split())
             doubtful = [at for at, probability in enumerate(sure) if probability < DOUBTFUL]
         if hypothesis is not None:
+            language = hypothesis.language
             if hypothesis.guard is not None:
                 self._counters[f"guard_{hypothesis.guard}"] += 1
             if hypothesis.fell_back:
                 self._counters["fallbacks"] += 1
             if text or utterance.shown is not None:
-                self._send(
-                    Words(
-                        job.stream,
-                        utterance.number,
-                        utterance.start_ms,
-                        utterance.end_ms,
-                        hypothesis.language,
-                        text,
-                        "",
-                        True,
-                        hypothesis.confidence if text else None,
-                        heard,
-                        doubtful,
-                    )
-                )
-            self._translate(
-                job.stream,
-                utterance,
-                hypothesis.language,
-                text,
-                hypothesis.english,
-                readers,
-                utterance.end_ms,
-                glossary,
-                final=True,
-            )
+                times = utterance.start_ms, utterance.end_ms
+                confidence = hypothesis.confidence if text else None
+                number = utterance.number
+                self._send(Words(name, number, *times, language, text, "", True, confidence, heard, doubtful))
+            self._interpreter.final(name, utterance, language, text, hypothesis.english, task.readers, task.glossary)
         self._counters["finals" if text else "finals_empty"] += 1
         with self._lock:
             del stream.pending[utterance.number]
-            if self._streams.get(job.stream) is stream:
-                self._done_at[job.stream] = clock()
-            self._send(Done(job.stream, utterance.number + 1, utterance.end_ms))
-            self._leave(job.stream, stream)
-
-    def _conclude(
-        self, stream: Stream, utterance: Utterance, samples: Samples, readers: list[str], glossary: Glossary
-    ) -> Hypothesis | None:
-        """The last word on an utterance: what was heard at its last pause if that was all of it, else a new decode."""
-        duration = utterance.end_ms - utterance.start_ms
-        language = stream.language.declared
-        if utterance.heard is not None and utterance.heard[1] >= utterance.speech_end:
-            heard = utterance.heard[0]
-            language = stream.language.conclude(heard.detected, heard.detected_probability, duration)
-            if language == heard.language or stream.language.declared is not None:
-                self._counters["finals_reused"] += 1
-                return heard
-        self._counters["decodes_full"] += 1
-        return self._engine.recognise(
-            samples,
-            lambda detected, probability: stream.language.conclude(detected, probability, duration),
-            declared=language,
-            full=True,
-            english=lambda language: self._translator.wants_english(language, map(base, readers)),
-            hints=lambda language: glossary.hotwords(" ".join(utterance.shown or ()), language),
-        )
-
-    def _translate(
-        self,
-        name: str,
-        utterance: Utterance,
-        source: str,
-        text: str,
-        english: str | None,
-        readers: list[str],
-        end_ms: float,
-        glossary: Glossary,
-        *,
-        final: bool = False,
-    ) -> None:
-        for reader in readers:
-            route = self._translator.route(source, base(reader))
-            result = None
-            if route is not None and text and (final or not route.english_first):
-                if final:
-                    target = base(reader)
-                    wanted = glossary.wanted(text, source, target)
-                    result = self._translator.translate(text, route, english, spoken=source, read=target, wanted=wanted)
-                else:
-                    result = self._translator.translate(text, route)
-            shown = reader in utterance.translated
-            if route is None or (result is None and not (final and shown)):
-                continue
-            utterance.translated.add(reader)
-            self._send(
-                Translation(
-                    name,
-                    utterance.number,
-                    utterance.start_ms,
-                    end_ms,
-                    source,
-                    reader,
-                    result.text if result is not None else "",
-                    final,
-                    route.engine,
-                    route.pivot,
-                    list(result.doubts) if result is not None else [],
-                )
-            )
-
-    def _retranslate(self, job: Retranslate) -> None:
-        with self._lock:
-            glossary = self._glossaries.get(job.room, NO_TERMS)
-        source = base(job.source)
-        for reader in job.readers:
-            target = base(reader)
-            route = self._translator.route(source, target)
-            if route is None:
-                continue
-            wanted = glossary.wanted(job.text, source, target)
-            result = self._translator.translate(job.text, route, None, spoken=source, read=target, wanted=wanted)
-            if result is not None:
-                doubts = list(result.doubts)
-                self._send(
-                    Retranslated(
-                        job.room, job.segment, job.correction, reader, result.text, route.engine, route.pivot, doubts
-                    )
-                )
+            if self._streams.get(name) is stream:
+                self._done_at[name] = clock()
+            self._send(Done(name, utterance.number + 1, utterance.end_ms))
+            self._leave(name, stream)
 
     # --- figures ---
 
@@ -448,13 +390,9 @@ class Recogniser:
             counters["bad_packets"] = counters.get("bad_packets", 0) + sum(
                 s.bad_packets for s in self._streams.values()
             )
-            counters.update(self._translator.counters)
+            counters.update(self._interpreter.counters)
             return lag * 1000, self._scheduler.queue(), len(self._streams), busy, counters
 
 
 def _primary(language: str | None) -> str | None:
     return base(language) if language else None
-
-
-def _never(language: str) -> bool:
-    return False

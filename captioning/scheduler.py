@@ -82,19 +82,33 @@ class Scheduler:
         self._started.pop(stream, None)
         self._heard.pop(stream, None)
 
-    def next(self, now: float) -> Job | None:
-        """The job to begin now, or None. Call `finished` when it is done."""
+    def batch(self, now: float, most: int) -> list[Job]:
+        """Up to `most` jobs to begin now, together: finals if there are any, else full interims or else drafts, of one
+        stream each. Call `finished` for each."""
         if self._finals:
-            return self._finals.popleft()
+            return self._first_finals(most)
         self._judge(now)
-        best: Job | None = None
-        for job in self._interims.values():
-            if self._ready_at(job) <= now and (best is None or job.since < best.since):
-                best = job
-        if best is not None:
-            del self._interims[best.stream]
-            self._started[best.stream] = now
-        return best
+        ready = sorted((j for j in self._interims.values() if self._ready_at(j) <= now), key=lambda job: job.since)
+        chosen = [job for job in ready if job.full is ready[0].full][:most]
+        for job in chosen:
+            del self._interims[job.stream]
+            self._started[job.stream] = now
+        return chosen
+
+    def _first_finals(self, most: int) -> list[Job]:
+        """The oldest; a stream's second one waits for its first."""
+        chosen: list[Job] = []
+        left: deque[Job] = deque()
+        streams: set[str] = set()
+        while self._finals:
+            job = self._finals.popleft()
+            if len(chosen) < most and job.stream not in streams:
+                chosen.append(job)
+            else:
+                left.append(job)
+            streams.add(job.stream)
+        self._finals = left
+        return chosen
 
     def finished(self, job: Job, cost: float) -> None:
         """`cost` is the time the job took."""
@@ -102,7 +116,7 @@ class Scheduler:
             self._cost += 0.2 * (cost - self._cost)
 
     def wait(self, now: float) -> float | None:
-        """Seconds until `next` may return something by the passing of time alone; None if only an offer can bring
+        """Seconds until `batch` may return something by the passing of time alone; None if only an offer can bring
         work."""
         if self._finals:
             return 0.0

@@ -10,7 +10,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
-from functools import cache
+from functools import cache, partial
 from pathlib import Path
 from typing import Any
 
@@ -18,11 +18,12 @@ import numpy as np
 
 from captioning.agreement import plain
 from captioning.decode import RATE, Samples
+from captioning.engine import Request
 from captioning.guards import doubtful, repetitive
 from captioning.hypothesis import UNSPACED, Hypothesis, Sure, split
 
 DRAFT_WINDOWS = (5, 6, 7, 8, 9, 10, 12, 15, 18, 30)
-FULL_WINDOWS = (10, 15, 20, 30)
+FULL_WINDOWS = (10, 12, 15, 18, 20, 30)
 TRAINED = 30
 """Seconds of the window Whisper was trained with."""
 SPARE = 3.0
@@ -30,6 +31,8 @@ SPARE = 3.0
 DRAFT_BEAM, FULL_BEAM = 1, 5
 TOKENS_PER_SECOND, TOKENS_AT_LEAST, TOKENS_AT_MOST = 14, 24, 440
 HINT_TOKENS, ALL_TOKENS = 100, 448
+BATCH_CPU, BATCH_GPU = 4, 32
+"""Voices in one call. On a CPU more gain little, and the first of them waits for the last."""
 FRAME_SECONDS = 0.02
 """Of the encoder's output."""
 ECHO = 3
@@ -59,6 +62,7 @@ class WhisperEngine:
         from faster_whisper.tokenizer import _LANGUAGE_CODES, Tokenizer
 
         self._storage = ctranslate2.StorageView
+        self._cpu = ctranslate2.Device.cpu
         self._model: Any = ctranslate2.models.Whisper(
             str(folder), device=device, compute_type=compute_type, intra_threads=threads, inter_threads=1
         )
@@ -71,72 +75,107 @@ class WhisperEngine:
             tokenizer, self.multilingual, task=task, language=language
         )
         self._tokenizers: dict[tuple[str, str], Any] = {}
+        self.batch = BATCH_CPU if self._model.device == "cpu" else BATCH_GPU
 
-    def recognise(
+    def recognise(self, requests: Sequence[Request]) -> list[Hypothesis | None]:
+        """See `captioning.engine.Engine`. Several together cost much less than one by one: the decoder reads all its
+        weights for every token, whether it serves one voice or eight."""
+        if len(requests) > 1 and any(request.hints is not None for request in requests):
+            return [answer for request in requests for answer in self.recognise([request])]  # prompts differ in length
+        full, beam = requests[0].full, _beam(requests)
+        windows = FULL_WINDOWS if full else DRAFT_WINDOWS
+        window = max(window_for(len(request.samples) / RATE, windows) for request in requests)
+        encoded = self._encode([request.samples for request in requests], window)
+        spoken = self._spoken(encoded, requests)
+        prompts = [self._prompt("transcribe", chosen or detected) for chosen, detected, _ in spoken]
+        terms = requests[0].hints(spoken[0][0]) if full and requests[0].hints and spoken[0][0] else []
+        seconds = [len(request.samples) / RATE for request in requests]
+        results = self._decode(encoded, prompts, seconds, beam, terms)
+        if terms and _misled(results[0], terms, spoken[0][0] or ""):
+            results = self._decode(encoded, prompts, seconds, beam)
+        answers: list[Hypothesis | None] = []
+        for at, (request, result) in enumerate(zip(requests, results, strict=True)):
+            language, detected, probability = spoken[at]
+            if language is None:
+                answers.append(None)
+                continue
+            row = partial(self._rows, encoded, [at])
+            answers.append(self._answer(request, result, language, detected, probability, row, window))
+        self._add_english(answers, requests, encoded, beam)
+        return answers
+
+    def _answer(
         self,
-        samples: Samples,
-        choose: Callable[[str, float], str | None],
-        *,
-        declared: str | None = None,
-        full: bool = False,
-        english: Callable[[str], bool] = lambda language: False,
-        hints: Callable[[str], list[str]] = lambda language: [],
-        before: str = "",
-    ) -> Hypothesis | None:
-        """Hear 16 kHz mono samples. `choose` gets the detected language and its probability and returns the one to
-        decode in, or None to give up for now; it is not asked when `declared` is known to the model.
-        `english(language)` says whether a translation to English is wanted too, `hints(language)` names terms that may
-        have been said; both count in a full pass only. `before` is what the same person said just before."""
-        seconds = len(samples) / RATE
-        window = window_for(seconds, FULL_WINDOWS if full else DRAFT_WINDOWS)
-        encoded = self._encode(samples, window)
-        if declared in self.languages:
-            detected, probability = declared, 1.0
-        else:
-            detected, probability = self._detect(encoded)
-        chosen = declared if declared in self.languages else choose(detected, probability)
-        if chosen is None:
-            return None
-        language = chosen if chosen in self.languages else detected
-        terms = hints(language) if full else []
-        result = self._decode(encoded, language, "transcribe", seconds, full, ", ".join(terms) or before)
-        if terms and _misled(result, terms, language):
-            result = self._decode(encoded, language, "transcribe", seconds, full)
-        fell_back = False
-        if full and window < TRAINED and repetitive(result.text, split(result.text, language)):
-            encoded = self._encode(samples, TRAINED)
-            result = self._decode(encoded, language, "transcribe", seconds, full)
-            fell_back = True
+        request: Request,
+        result: _Decoded,
+        language: str,
+        detected: str,
+        probability: float,
+        row: Callable[[], Any],
+        window: int,
+    ) -> Hypothesis:
+        full, seconds = request.full, len(request.samples) / RATE
+        prompts = [self._prompt("transcribe", language)]
+        fell_back = full and window < TRAINED and repetitive(result.text, split(result.text, language)) is not None
+        if fell_back:
+            row = partial(_itself, self._encode([request.samples], TRAINED))
+            (result,) = self._decode(row(), prompts, [seconds], FULL_BEAM)
         words = split(result.text, language)
-        hypothesis = Hypothesis(
+        return Hypothesis(
             text=result.text,
             language=language,
             detected=detected,
             detected_probability=probability,
             log_probability=result.log_probability,
             no_speech=result.no_speech,
-            guard=doubtful(result.text, words, result.log_probability, result.no_speech) if words else None,
+            guard=doubtful(result.text, words, result.log_probability, result.no_speech, seconds) if words else None,
             fell_back=fell_back,
-            judge=cache(lambda: self._judge(encoded, language, result, len(words), seconds)),
+            judge=cache(lambda: self._judge(row(), language, result, len(words), seconds)),
         )
-        if hypothesis.text and hypothesis.guard is None and language != "en" and english(language):
-            said = self._decode(encoded, language, "translate", seconds, full)
-            if not doubtful(said.text, said.text.split(), said.log_probability, said.no_speech):
-                return replace(hypothesis, english=said.text)
-        return hypothesis
 
-    def _encode(self, samples: Samples, window: int) -> Any:
-        padded = np.zeros(window * RATE, np.float32)
-        count = min(len(samples), len(padded))
-        padded[:count] = samples[:count]
-        features = self._features(padded, padding=0)[:, : window * 100]
-        return self._model.encode(self._storage.from_array(np.ascontiguousarray(features[None], dtype=np.float32)))
+    def _add_english(
+        self, answers: list[Hypothesis | None], requests: Sequence[Request], encoded: Any, beam: int
+    ) -> None:
+        """Whisper's own translation, where it is wanted and there is something to translate."""
+        wanted = [at for at, request in enumerate(requests) if _wants_english(request, answers[at])]
+        if not wanted:
+            return
+        prompts = [self._prompt("translate", answer.language) for at in wanted if (answer := answers[at])]
+        seconds = [len(requests[at].samples) / RATE for at in wanted]
+        results = self._decode(self._rows(encoded, wanted), prompts, seconds, beam)
+        for at, said in zip(wanted, results, strict=True):
+            answer = answers[at]
+            if answer and not doubtful(said.text, said.text.split(), said.log_probability, said.no_speech):
+                answers[at] = replace(answer, english=said.text)
 
-    def _detect(self, encoded: Any) -> tuple[str, float]:
-        if not self.multilingual:
-            return "en", 1.0
-        token, probability = self._model.detect_language(encoded)[0][0]
-        return token.strip("<|>"), float(probability)
+    def _spoken(self, encoded: Any, requests: Sequence[Request]) -> list[tuple[str | None, str, float]]:
+        """(language to decode in, detected language, its probability) of each; None when it is too early to tell."""
+        found: list[tuple[str | None, str, float]] = []
+        undeclared = any(request.declared not in self.languages for request in requests)
+        ranked = self._model.detect_language(encoded) if undeclared and self.multilingual else None
+        for at, request in enumerate(requests):
+            if request.declared in self.languages and request.declared is not None:
+                found.append((request.declared, request.declared, 1.0))
+                continue
+            detected, probability = "en", 1.0
+            if ranked is not None:
+                token, probability = ranked[at][0]
+                detected = token.strip("<|>")
+            chosen = request.choose(detected, float(probability))
+            language = chosen if chosen is None or chosen in self.languages else detected
+            found.append((language, detected, float(probability)))
+        return found
+
+    def _encode(self, voices: Sequence[Samples], window: int) -> Any:
+        features = [self._features(_padded(samples, window), padding=0)[:, : window * 100] for samples in voices]
+        return self._model.encode(self._storage.from_array(np.ascontiguousarray(features, dtype=np.float32)))
+
+    def _rows(self, encoded: Any, chosen: list[int]) -> Any:
+        """Some voices of those encoded together."""
+        if chosen == list(range(encoded.shape[0])):
+            return encoded
+        here = encoded if encoded.device == "cpu" else encoded.to_device(self._cpu)
+        return self._storage.from_array(np.ascontiguousarray(np.array(here)[chosen]))
 
     def _tokens(self, task: str, language: str) -> Any:
         tokenizer = self._tokenizers.get((task, language))
@@ -163,27 +202,60 @@ class WhisperEngine:
             found[-1] = Sure(min(found[-1].probability, least), max(found[-1].end, end))
         return found if len(found) == words else None
 
-    def _decode(self, encoded: Any, language: str, task: str, seconds: float, full: bool, told: str = "") -> _Decoded:
-        tokenizer = self._tokens(task, language)
-        prompt = list(tokenizer.sot_sequence)
-        most = min(TOKENS_AT_MOST, TOKENS_AT_LEAST + int(seconds * TOKENS_PER_SECOND))
-        if told:
-            said = tokenizer.encode(" " + told)[:HINT_TOKENS]
-            prompt = [tokenizer.sot_prev, *said, *prompt]
-            most = min(most, ALL_TOKENS - len(prompt))
-        result = self._model.generate(
+    def _prompt(self, task: str, language: str) -> list[int]:
+        return list(self._tokens(task, language).sot_sequence)
+
+    def _decode(
+        self,
+        encoded: Any,
+        prompts: list[list[int]],
+        seconds: Sequence[float],
+        beam: int,
+        terms: Sequence[str] = (),
+    ) -> list[_Decoded]:
+        most = min(TOKENS_AT_MOST, TOKENS_AT_LEAST + int(max(seconds) * TOKENS_PER_SECOND))
+        tokenizer = self._tokens("transcribe", "en")
+        if terms:
+            said = tokenizer.encode(" " + ", ".join(terms))[:HINT_TOKENS]
+            prompts = [[tokenizer.sot_prev, *said, *prompt] for prompt in prompts]
+            most = min(most, ALL_TOKENS - len(prompts[0]))
+        results = self._model.generate(
             encoded,
-            [prompt],
-            beam_size=FULL_BEAM if full else DRAFT_BEAM,
-            max_length=len(prompt) + most,
+            prompts,
+            beam_size=beam,
+            max_length=len(prompts[0]) + most,
             return_scores=True,
             return_no_speech_prob=True,
             max_initial_timestamp_index=50,
-        )[0]
-        tokens = result.sequences_ids[0]
-        mean = result.scores[0] * len(tokens) / (len(tokens) + 1)
-        text = tokenizer.decode(tokens).strip().replace("\ufffd", "")
-        return _Decoded(" ".join(text.split()), mean, result.no_speech_prob, tuple(tokens))
+        )
+        decoded = []
+        for result in results:
+            tokens = result.sequences_ids[0]
+            mean = result.scores[0] * len(tokens) / (len(tokens) + 1)
+            text = tokenizer.decode(tokens).strip().replace("\ufffd", "")
+            decoded.append(_Decoded(" ".join(text.split()), mean, result.no_speech_prob, tuple(tokens)))
+        return decoded
+
+
+def _padded(samples: Samples, window: int) -> Samples:
+    padded = np.zeros(window * RATE, np.float32)
+    count = min(len(samples), len(padded))
+    padded[:count] = samples[:count]
+    return padded
+
+
+def _itself(encoded: Any) -> Any:
+    return encoded
+
+
+def _beam(requests: Sequence[Request]) -> int:
+    return FULL_BEAM if requests[0].full and not any(request.hurry for request in requests) else DRAFT_BEAM
+
+
+def _wants_english(request: Request, answer: Hypothesis | None) -> bool:
+    if answer is None or not request.full or request.english is None or answer.language == "en":
+        return False
+    return bool(answer.text) and answer.guard is None and request.english(answer.language)
 
 
 def _misled(result: _Decoded, terms: Sequence[str], language: str) -> bool:

@@ -121,9 +121,9 @@ def serve(duplex: Duplex, settings: Settings) -> int:
         return 2
     threading.Thread(target=hear_forever, args=(recogniser, duplex), name="hearing", daemon=True).start()
     while True:
-        job = recogniser.take(time.monotonic, 0.5)
-        if job is not None:
-            recogniser.work(job, time.monotonic)
+        work = recogniser.take(time.monotonic, 0.5)
+        if work is not None:
+            recogniser.work(work, time.monotonic)
 
 
 def main(arguments: list[str] | None = None) -> int:

@@ -34,7 +34,7 @@ def test_at_a_breath_all_is_stable_and_a_piece_that_is_long_enough_ends() -> Non
     assert draft.breathe(["However,"], 10 + PIECE - 1) == (["However,"], [])
     assert draft.anchor == 10
     assert draft.breathe(["However", "slow"], 10 + PIECE) == (["However,", "slow"], [])
-    assert draft.anchor == 10 + PIECE and draft.before == ["However,", "slow"]
+    assert draft.anchor == 10 + PIECE and draft.kept == ["However,", "slow"]
     assert draft.update(["styles"], None, SOUND) == (["However,", "slow"], ["styles"])
 
 
@@ -46,7 +46,7 @@ def test_speech_without_a_breath_is_cut_behind_old_words_where_it_is_quietest() 
     sound[quiet * FRAME : (quiet + 1) * FRAME] = 0.0
     heard = sure((0.9, 1.0), (0.9, 3.0), (0.9, seconds - 0.5))
     assert draft.update(["All", "nouns", "along"], heard, sound) == (["All", "nouns"], ["along"])
-    assert draft.anchor == 100 + quiet and draft.before == ["All", "nouns"]
+    assert draft.anchor == 100 + quiet and draft.kept == ["All", "nouns"]
     assert draft.update(["alongside", "the"], None, SOUND) == (["All", "nouns"], ["alongside", "the"])
     assert draft.update(["alongside", "the"], None, SOUND) == (["All", "nouns", "alongside", "the"], [])
 

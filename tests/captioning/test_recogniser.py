@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Sequence
 
-from captioning.decode import Samples
+from captioning.engine import Request
 from captioning.glossary import Term
 from captioning.hypothesis import Hypothesis, Sure
 from captioning.messages import Audio, CloseStream, OpenStream, Packet, SetGlossary, SetReaders, Translation, Words
@@ -22,24 +22,16 @@ class Engine:
 
     languages = ("en",)
     multilingual = False
+    batch = 4
 
     def __init__(self) -> None:
         self.hinted: list[str] = []
 
-    def recognise(
-        self,
-        samples: Samples,
-        choose: Callable[[str, float], str | None],
-        *,
-        declared: str | None = None,
-        full: bool = False,
-        english: Callable[[str], bool] = lambda language: False,
-        hints: Callable[[str], list[str]] = lambda language: [],
-        before: str = "",
-    ) -> Hypothesis | None:
-        if full:
-            self.hinted = hints("en")
-        return Hypothesis(SAID, "en", "en", 1.0, -0.2, judge=lambda: SURE)
+    def recognise(self, requests: Sequence[Request]) -> list[Hypothesis | None]:
+        for request in requests:
+            if request.full:
+                self.hinted = request.hints("en") if request.hints else []
+        return [Hypothesis(SAID, "en", "en", 1.0, -0.2, judge=lambda: SURE) for _ in requests]
 
 
 class Portuguese:

@@ -4,7 +4,12 @@ from __future__ import annotations
 
 import random
 
-from captioning.scheduler import Scheduler, SchedulerSettings
+from captioning.scheduler import Job, Scheduler, SchedulerSettings
+
+
+def next_of(scheduler: Scheduler, now: float) -> Job | None:
+    jobs = scheduler.batch(now, 1)
+    return jobs[0] if jobs else None
 
 
 def test_finals_come_first_then_the_oldest_interim() -> None:
@@ -12,7 +17,7 @@ def test_finals_come_first_then_the_oldest_interim() -> None:
     scheduler.offer_interim("a", 0, 1.0)
     scheduler.offer_interim("b", 0, 0.5)
     scheduler.offer_final("c", 0, 2.0)
-    jobs = [scheduler.next(2.0) for _ in range(4)]
+    jobs = [next_of(scheduler, 2.0) for _ in range(4)]
     assert [(j.stream, j.final) if j else None for j in jobs] == [("c", True), ("b", False), ("a", False), None]
 
 
@@ -21,33 +26,33 @@ def test_a_newer_interim_of_a_stream_replaces_the_older_and_keeps_its_place() ->
     scheduler.offer_interim("a", 0, 1.0)
     scheduler.offer_interim("b", 0, 2.0)
     scheduler.offer_interim("a", 0, 3.0)
-    first = scheduler.next(3.0)
+    first = next_of(scheduler, 3.0)
     assert first is not None and first.stream == "a" and first.since == 1.0
-    second = scheduler.next(3.0)
+    second = next_of(scheduler, 3.0)
     assert second is not None and second.stream == "b"
-    assert scheduler.next(3.0) is None
+    assert next_of(scheduler, 3.0) is None
 
 
 def test_a_final_makes_the_interim_of_its_utterance_needless() -> None:
     scheduler = Scheduler()
     scheduler.offer_interim("a", 0, 1.0)
     scheduler.offer_final("a", 0, 1.1)
-    job = scheduler.next(1.2)
+    job = next_of(scheduler, 1.2)
     assert job is not None and job.final
-    assert scheduler.next(9.0) is None
+    assert next_of(scheduler, 9.0) is None
     assert scheduler.shed == 1
 
 
 def test_interims_of_one_stream_keep_their_distance_unless_the_speaker_paused() -> None:
     scheduler = Scheduler(SchedulerSettings(shortest=1.0, first_cost=0.1))
     scheduler.offer_interim("a", 0, 0.0)
-    assert scheduler.next(0.0) is not None
+    assert next_of(scheduler, 0.0) is not None
     scheduler.offer_interim("a", 0, 0.2)
-    assert scheduler.next(0.3) is None
+    assert next_of(scheduler, 0.3) is None
     assert scheduler.wait(0.3) == 0.7
     scheduler.offer_interim("a", 0, 0.4, full=True)
     scheduler.offer_interim("a", 0, 0.45)
-    job = scheduler.next(0.5)
+    job = next_of(scheduler, 0.5)
     assert job is not None and job.full
 
 
@@ -56,9 +61,9 @@ def test_a_forgotten_stream_leaves_no_interim_but_its_finals() -> None:
     scheduler.offer_final("a", 0, 0.0)
     scheduler.offer_interim("a", 1, 0.1)
     scheduler.forget("a")
-    job = scheduler.next(0.2)
+    job = next_of(scheduler, 0.2)
     assert job is not None and job.final
-    assert scheduler.next(0.2) is None and scheduler.wait(0.2) is None
+    assert next_of(scheduler, 0.2) is None and scheduler.wait(0.2) is None
 
 
 def simulate(
@@ -83,7 +88,7 @@ def simulate(
                 ends[voice] = now + chance.uniform(3.0, 7.0)
             else:
                 scheduler.offer_interim(voice, number[voice], now)
-        if now >= free_at and (job := scheduler.next(now)) is not None:
+        if now >= free_at and (job := next_of(scheduler, now)) is not None:
             cost = final_cost if job.final else interim_cost
             free_at = now + cost
             scheduler.finished(job, cost)
@@ -126,8 +131,26 @@ def test_interims_come_back_when_the_flood_is_over() -> None:
     scheduler = Scheduler()
     for index in range(12):
         scheduler.offer_interim(f"v{index}", 0, 0.0)
-    assert scheduler.next(0.0) is None
+    assert next_of(scheduler, 0.0) is None
     assert scheduler.overloaded
     scheduler.offer_interim("v0", 0, 10.0)
-    assert scheduler.next(10.0) is not None
+    assert next_of(scheduler, 10.0) is not None
     assert not scheduler.overloaded
+
+
+def test_what_is_ready_is_done_together_by_kind_and_one_of_each_stream() -> None:
+    scheduler = Scheduler()
+    for stream, number in (("a", 0), ("a", 1), ("b", 0), ("c", 0)):
+        scheduler.offer_final(stream, number, 1.0)
+    scheduler.offer_interim("d", 0, 1.0, full=True)
+    scheduler.offer_interim("e", 0, 1.1)
+    scheduler.offer_interim("f", 0, 1.2)
+
+    def batch(most: int) -> list[tuple[str, int]]:
+        return [(job.stream, job.utterance) for job in scheduler.batch(2.0, most)]
+
+    assert batch(2) == [("a", 0), ("b", 0)]
+    assert batch(4) == [("a", 1), ("c", 0)], "a stream's finals come one after the other"
+    assert batch(4) == [("d", 0)], "a full pass and a draft are different work"
+    assert batch(4) == [("e", 0), ("f", 0)]
+    assert batch(4) == []
