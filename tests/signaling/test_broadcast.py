@@ -173,8 +173,8 @@ async def test_a_viewer_reads_captions_on_the_programme_s_time(house: House) -> 
             "start": origin + 2_000,
         }
         words |= {"end": origin + 3_000, "guard": [], "doubtful": []}
-        room.live.caption(Caption(revision=2, language="en", stable="Take", tail="five", final=False, **words))
-        room.live.caption(Caption(revision=2, language="pt", stable="Tome", tail="", final=False, **words))
+        room.live.caption(Caption(revision=2, language="en", stable="Take", tail="five", final=False, **words), host.id)
+        room.live.caption(Caption(revision=2, language="pt", stable="Tome", tail="", final=False, **words), host.id)
         seen = b""
         async with asyncio.timeout(5):
             while b"event: caption" not in seen:
