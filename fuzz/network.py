@@ -1,4 +1,4 @@
-"""What only Python parses of the network: STUN and ICE, session descriptions, framing."""
+"""What else comes from the network: STUN and ICE, session descriptions, framing."""
 
 from __future__ import annotations
 
@@ -9,6 +9,11 @@ from sfu.ice import Credentials, IceLite
 from sfu.interface import SdpError
 from sfu.subscription import Subscription
 from sfu.taps import Codec, TrackInfo, TrackSource
+
+try:
+    from sfu.plane import _native as native
+except ImportError:
+    native = None  # type: ignore[assignment]
 
 LOCAL = Credentials("ufrag", "password that is long enough")
 PASSWORD = LOCAL.password.encode()
@@ -93,7 +98,7 @@ def answered(text: str) -> None:
 
 
 def framing(data: bytes) -> None:
-    """RFC 4571: a stream in the pieces in which it came, and all at once, gives the same datagrams."""
+    """RFC 4571: a stream in the pieces in which it came, and all at once, gives the same datagrams, natively too."""
     parts = [part for _, part in pieces(data)]
     once, slow = Deframer(), Deframer()
     try:
@@ -106,6 +111,22 @@ def framing(data: bytes) -> None:
             found += slow.feed(part)
     except FramingError:
         assert whole is None
+        assert native is None or _natively(parts) is None
         return
     assert whole == found
+    if native is not None:
+        assert _natively(parts) == found
+        # What Python has begun, the native plane finishes.
+        rest, tail = slow.rest, slow.rest[2:] and bytes(int.from_bytes(slow.rest[:2], "big") - len(slow.rest) + 2)
+        assert native.Deframer(rest).feed(tail) == slow.feed(tail)
     assert Deframer().feed(b"".join(map(frame, found))) == found
+
+
+def _natively(parts: list[bytes]) -> list[bytes] | None:
+    deframer, found = native.Deframer(b""), list[bytes]()
+    try:
+        for part in parts:
+            found += deframer.feed(part)
+    except ValueError:
+        return None
+    return found

@@ -26,7 +26,7 @@ TARGETS: dict[str, Callable[[bytes], None]] = {
     "depacketise": recording.payloads,
 }
 
-NATIVE = ("rtp", "rtcp", "extensions", "payload", "red", "dependency", "srtp", "plane")
+NATIVE = ("rtp", "rtcp", "extensions", "payload", "red", "dependency", "srtp", "plane", "framing")
 """Those that are in `fuzz/native` as well, with the same inputs."""
 
 LONGEST = {

@@ -9,6 +9,7 @@ pub mod course;
 pub mod dependency;
 pub mod descriptor;
 pub mod dice;
+pub mod framing;
 pub mod history;
 pub mod incoming;
 pub mod keyframe;

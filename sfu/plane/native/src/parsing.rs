@@ -6,6 +6,7 @@ use pyo3::types::{PyBytes, PyList};
 
 use crate::dependency::DependencyReader;
 use crate::descriptor::{self, Descriptor};
+use crate::framing;
 use crate::keyframe::KeyframeTest;
 use crate::red;
 use crate::rtcp::{self, Packet};
@@ -132,6 +133,25 @@ impl Dependencies {
     }
 }
 
+/// As `sfu.framing.Deframer`.
+#[pyclass]
+struct Deframer(framing::Deframer);
+
+#[pymethods]
+impl Deframer {
+    #[new]
+    fn new(rest: &[u8]) -> Self {
+        Deframer(framing::Deframer::new(rest))
+    }
+
+    fn feed<'py>(&mut self, py: Python<'py>, data: &[u8]) -> PyResult<Bound<'py, PyList>> {
+        let mut found: Vec<Vec<u8>> = Vec::new();
+        let fed = self.0.feed(&mut data.to_vec(), &mut |datagram: &mut [u8]| found.push(datagram.to_vec()));
+        fed.map_err(|_| PyValueError::new_err("framing"))?;
+        PyList::new(py, found.iter().map(|datagram| PyBytes::new(py, datagram)))
+    }
+}
+
 pub fn install(module: &Bound<'_, PyModule>) -> PyResult<()> {
     module.add_function(wrap_pyfunction!(parse_header, module)?)?;
     module.add_function(wrap_pyfunction!(parse_extensions, module)?)?;
@@ -140,5 +160,6 @@ pub fn install(module: &Bound<'_, PyModule>) -> PyResult<()> {
     module.add_function(wrap_pyfunction!(starts_keyframe, module)?)?;
     module.add_function(wrap_pyfunction!(split_red, module)?)?;
     module.add_function(wrap_pyfunction!(retype_red, module)?)?;
+    module.add_class::<Deframer>()?;
     module.add_class::<Dependencies>()
 }

@@ -8,11 +8,11 @@ use std::io::{self, ErrorKind, Read, Write};
 use std::net::TcpStream;
 use std::os::fd::{OwnedFd, RawFd};
 
+use crate::framing::{Deframer, Overlong, MAX_FRAME};
 use crate::slab::Key;
 use crate::system::{Epoll, Ready};
 
-/// As `sfu/framing.py` and `sfu/ports.py` have it.
-const MAX_FRAME: usize = 1500;
+/// As `sfu/tcp.py` has it.
 const MOST_QUEUED: usize = 160_000;
 const MOST_PICTURES: usize = 120_000;
 /// Read of one connection at a time, so that none keeps the others waiting.
@@ -26,7 +26,7 @@ struct Stream {
     transport: Option<Key>,
     /// Media came since it was last asked for.
     heard: bool,
-    unfinished: Vec<u8>,
+    deframer: Deframer,
     queue: Vec<u8>,
     written: usize,
     /// For the kernel to take more.
@@ -67,7 +67,7 @@ impl Streams {
             socket,
             transport: None,
             heard: true,
-            unfinished: rest.to_vec(),
+            deframer: Deframer::new(rest),
             queue: Vec::new(),
             written: 0,
             waits: false,
@@ -211,34 +211,8 @@ impl Stream {
             self.heard |= (128..=191).contains(&datagram[0]);
             frame(datagram);
         };
-        let came = &mut scratch[..count];
-        if self.unfinished.is_empty() {
-            let used = deframe(came, &mut told)?;
-            self.unfinished.extend_from_slice(&came[used..]);
-        } else {
-            self.unfinished.extend_from_slice(came);
-            let used = deframe(&mut self.unfinished, &mut told)?;
-            self.unfinished.drain(..used);
-        }
-        Ok(())
+        self.deframer.feed(&mut scratch[..count], &mut told).map_err(|Overlong| ErrorKind::InvalidData.into())
     }
-}
-
-/// Tells of every whole frame that is not empty; how many bytes they took.
-fn deframe(data: &mut [u8], frame: &mut impl FnMut(&mut [u8])) -> io::Result<usize> {
-    let mut at = 0;
-    while let Some(&[high, low]) = data.get(at..at + 2) {
-        let size = usize::from(u16::from_be_bytes([high, low]));
-        if size > MAX_FRAME {
-            return Err(ErrorKind::InvalidData.into());
-        }
-        let Some(datagram) = data.get_mut(at + 2..at + 2 + size) else { break };
-        if size > 0 {
-            frame(datagram);
-        }
-        at += 2 + size;
-    }
-    Ok(at)
 }
 
 #[cfg(test)]
