@@ -3,7 +3,7 @@
 A link is ``/live/{broadcast}#k={code}``; the code is exchanged once for a cookie of this broadcast's paths, which every
 request must carry. An answer costs the same however many ask: playlists are written once for each part, what is new is
 served from memory, events are encoded once. Browsers may keep media; between them and us a cache must ask
-`GET /api/live/{broadcast}/pass` whether it may answer (docs/broadcast.md), so answers are ``private`` to all others.
+`GET /api/live/{broadcast}/pass` whether it may answer (docs/deploy/nginx.conf); to all others answers are ``private``.
 """
 
 from __future__ import annotations
@@ -210,10 +210,13 @@ async def get_live(call: Call) -> LiveView:
     return _view(call, await _row(call, ticket))
 
 
-@table.add("GET", "/api/live/{broadcast}/pass", media="none", status=204, errors=(404,), access="broadcast", tag="live")
+@table.add("GET", "/api/live/{broadcast}/pass", media="none", status=204, errors=(403,), access="broadcast", tag="live")
 async def get_pass(call: Call) -> web.Response:
     """Whether the asker may see the broadcast: what a cache in front of this server asks before it answers."""
-    _live(call)
+    try:
+        _live(call)
+    except ApiError:  # nginx knows 401 and 403 only
+        raise ApiError(403, "not-allowed", "this link does not open it") from None
     return web.Response(status=204)
 
 
@@ -307,7 +310,7 @@ async def vote_live(call: Call, body: NewVote) -> Done:
 
 
 def _headers(kind: str, seconds: int) -> dict[str, str]:
-    """`X-Accel-Expires` is for the cache of docs/broadcast.md, which asks `get_pass` first; nobody else may keep it."""
+    """`X-Accel-Expires` is for the cache of docs/deploy/nginx.conf, which asks `get_pass`; nobody else may keep it."""
     keep = f"private, max-age={seconds}, immutable" if seconds >= MEDIA_S else "private, no-cache"
     return {"Content-Type": kind, "Cache-Control": keep, "X-Accel-Expires": str(seconds)}
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import getpass
 import shutil
 import socket
 import subprocess
@@ -16,12 +17,13 @@ import pytest
 from signaling import protocol, tls
 
 from .conftest import House
+from .test_broadcast import Viewer, live
 
 DEPLOY = Path(__file__).parent.parent.parent / "docs" / "deploy"
 NGINX = shutil.which("nginx") or shutil.which("/usr/sbin/nginx")
 
 MAIN = """
-daemon off; worker_processes 1; pid {folder}/pid; error_log {folder}/error.log;
+daemon off; user {user}; worker_processes 1; pid {folder}/pid; error_log {folder}/error.log;
 events {{ worker_connections 256; }}
 http {{
   include /etc/nginx/mime.types;
@@ -50,6 +52,8 @@ def configuration(folder: Path, upstream: int, plain: int, secure: int) -> str:
         ("/etc/letsencrypt/live/meet.example.org/fullchain.pem", str(folder / "cert.pem")),
         ("/etc/letsencrypt/live/meet.example.org/privkey.pem", str(folder / "key.pem")),
         ("server_name meet.example.org;", "server_name localhost;"),
+        ("/var/cache/nginx/consilium-live", str(folder / "live")),
+        ("/var/cache/nginx/consilium-pass", str(folder / "pass")),
     ):
         assert old in text, old
         text = text.replace(old, new)
@@ -63,7 +67,7 @@ async def nginx(folder: Path, upstream: int, plain: int, secure: int) -> AsyncIt
     folder.chmod(0o755)
     tls.make(folder / "cert.pem", folder / "key.pem", ["localhost"])
     (folder / "consilium.conf").write_text(configuration(folder, upstream, plain, secure))
-    (folder / "nginx.conf").write_text(MAIN.format(folder=folder))
+    (folder / "nginx.conf").write_text(MAIN.format(folder=folder, user=getpass.getuser()))
     process = await asyncio.create_subprocess_exec(
         NGINX, "-c", str(folder / "nginx.conf"), "-p", str(folder), stderr=asyncio.subprocess.PIPE
     )
@@ -135,6 +139,46 @@ async def test_a_meeting_and_its_replay_go_through_nginx(open_house, tmp_path):
             assert answer.headers["Content-Range"].startswith("bytes 1-6/")
         async with http.get(media, headers={"Range": "bytes=1-6"}) as answer:
             assert answer.status == 404
+
+
+@pytest.mark.skipif(NGINX is None, reason="nginx is not installed")
+async def test_a_broadcast_is_fetched_once_for_all_who_may_see_it(open_house, tmp_path):
+    plain, secure = free_ports(2)
+    url = f"https://localhost:{secure}"
+    behind = await open_house(public_url=url, trusted_proxies=["127.0.0.1"])
+    connector = aiohttp.TCPConnector(ssl=False, limit=0)
+    async with (
+        nginx(tmp_path / "nginx", behind.server.port, plain, secure),
+        aiohttp.ClientSession(cookie_jar=aiohttp.DummyCookieJar(), connector=connector) as http,
+    ):
+        house = House(behind.server, http)
+        house.url = url
+        host = await house.join("host", "Host")
+        viewer, state = await live(house, host)
+
+        async def get(name: str, who: Viewer = viewer) -> tuple[int, str, bytes]:
+            status, body, headers = await who.get(f"/hls/{name}")
+            assert "X-Accel-Expires" not in headers
+            return status, headers.get("X-Cache", ""), body
+
+        status, _, text = await get("video.m3u8")
+        assert status == 200
+        ahead = f"video.m3u8?_HLS_msn={text.count(b'#EXTINF') + 1}&_HLS_part=0"
+        found = await asyncio.gather(*(get(ahead) for _ in range(30)))
+        assert {status for status, _, _ in found} == {200} and len({body for _, _, body in found}) == 1
+        assert sorted({cached for _, cached, _ in found}) == ["HIT", "MISS"]
+        assert [cached for _, cached, _ in found].count("MISS") == 1
+        assert (await get("v0.m4s"))[1] == "MISS" and (await get("v0.m4s"))[1] == "HIT"
+
+        # What lies in the cache is not for strangers, nor for those whose link was replaced.
+        stranger = Viewer(house, state["id"])
+        assert (await get("v0.m4s", stranger))[0] == 403
+        async with http.get(f"{viewer.url}/events", headers={"Cookie": viewer.cookie}) as events:
+            assert (await events.content.readline()).startswith(b"retry")
+        assert (await host.ask(protocol.PlanBroadcast(title="x", renew=True)))["type"] == "ack"
+        async with asyncio.timeout(10):
+            while (await get("v0.m4s"))[0] != 403:  # noqa: ASYNC110
+                await asyncio.sleep(0.2)
 
 
 @pytest.mark.skipif(shutil.which("systemd-analyze") is None, reason="systemd is not installed")
