@@ -28,6 +28,8 @@ log = logging.getLogger("captioning")
 CLOSE_WITHIN = 8.0
 """Seconds that `RoomCaptions.close` waits for the last finals."""
 LARGEST_PAYLOAD = 1_500
+_TEXT = "text:"
+"""Begins the segment of a text that nobody spoke; a track's id, with which others begin, has no colon."""
 
 
 class CaptionService:
@@ -187,6 +189,8 @@ class RoomCaptions:
         self._empty = asyncio.Event()
         self._empty.set()
         self._closed = False
+        self.on_text: Callable[[str, Retranslated], None] | None = None
+        """Is given what `translate` asked for, by its key."""
 
     # --- what signaling says ---
 
@@ -232,6 +236,11 @@ class RoomCaptions:
         readers = sorted({tag for tag in self._readers if tag.split("-")[0] != original.language.split("-")[0]})
         request = Retranslate(self.key, segment, original.revision, original.language, text, readers)
         self._service._retranslate(request)
+
+    def translate(self, key: str, source: str, text: str, language: str) -> None:
+        """Something that was written, in a language that somebody reads: `on_text` gets it, or never does."""
+        if not self._closed:
+            self._service._retranslate(Retranslate(self.key, f"{_TEXT}{key}", 0, source, text, [language]))
 
     def snapshot(self) -> list[Caption]:
         """For late joiners: the last finals and what is open, oldest first."""
@@ -367,6 +376,10 @@ class RoomCaptions:
         )
 
     def _retranslated(self, said: Retranslated) -> None:
+        if said.segment.startswith(_TEXT):
+            if self.on_text is not None:
+                self.on_text(said.segment.removeprefix(_TEXT), said)
+            return
         original = self._segments.original(said.segment)
         if original is not None and original.revision == said.correction and original.corrected_by is not None:
             self._publish(

@@ -121,9 +121,17 @@ class Translator:
     ) -> Translated | None:
         """The translation, or None when there is none worth showing (then the original stands).
 
-        With both languages given it is compared with the original (`captioning.guard`), tried again in other ways while
+        Lines of what was written stay lines. With both languages given it is compared with the original
+        (`captioning.guard`), tried again in other ways while
         something is wrong, and marked with what stays wrong. `wanted` are the terms of the glossary in the text: they
         are put in where that can be done without harm, and a drug that is missing is marked."""
+        passages = [line for line in text.split("\n") if line.strip()]
+        if len(passages) > 1 and not route.english_first:
+            made = [self.translate(line, route, spoken=spoken, read=read, wanted=wanted) for line in passages]
+            if all(one is None for one in made):
+                return None
+            lines = [passage if one is None else one.text for passage, one in zip(passages, made, strict=True)]
+            return Translated("\n".join(lines), tuple(dict.fromkeys(d for one in made if one for d in one.doubts)))
         if route.english_first and not english:
             self.counters["translations_missing"] += 1
             return None

@@ -8,6 +8,8 @@ from typing import Protocol
 from captioning.caption import Caption
 from captioning.config import CaptionStatus
 from captioning.glossary import Term
+from captioning.language import base
+from captioning.messages import Retranslated
 from captioning.segment import Outdated
 from community.glossary import ORGANISATION
 from community.store import Store
@@ -26,7 +28,11 @@ class RoomCaptions(Tap, Protocol):
     def set_readers(self, languages: frozenset[str]) -> None: ...
     def set_glossary(self, terms: Sequence[Term]) -> None: ...
     def correct(self, segment: str, revision: int, text: str, by: str) -> None: ...
+    def translate(self, key: str, source: str, text: str, language: str) -> None: ...
     def snapshot(self) -> list[Caption]: ...
+
+    on_text: Callable[[str, Retranslated], None] | None
+
     async def close(self) -> None: ...
 
 
@@ -69,11 +75,13 @@ class RoomWords:
         offered: Sequence[str],
         media: SfuRoom,
         on_caption: Callable[[Caption], None],
+        on_text: Callable[[str, Retranslated], None],
     ) -> None:
         self._offered = offered
         self._source = source
         self._media = media
         self._captions = source.open_room(room, on_caption, media.clock)
+        self._captions.on_text = on_text
         self._readers: frozenset[str] = frozenset()
         self.unnamed = Unnamed()
         media.add_tap(self._captions, video=False)
@@ -117,6 +125,13 @@ class RoomWords:
             raise Refusal("not-found", "these words are not kept any more", segment) from None
         except Outdated:
             raise Refusal("conflict", "these words changed meanwhile, or are not final yet", segment) from None
+
+    def translate(self, key: str, source: str, text: str, language: str) -> bool:
+        """Something that was written; False where there is no way into this language now."""
+        if base(language) not in map(base, self.state().read):
+            return False
+        self._captions.translate(key, source, text, language)
+        return True
 
     def snapshot(self) -> list[Caption]:
         """For those who come late."""

@@ -67,3 +67,10 @@ class RoomChat:
         else:
             both = {person.id: person, entry.to: room.people.get(entry.to)}
             room.broadcast(protocol.Chatted(entry=entry), [p for p in both.values() if p is not None])
+        room.renderings.add(
+            "chat",
+            entry.id,
+            text,
+            (person.spoken, person.reads),
+            lambda reader: entry.to is None or reader.id in (entry.to, entry.participant),
+        )

@@ -17,6 +17,7 @@ import msgspec
 from msgspec import Meta
 
 from captioning.caption import Caption
+from captioning.guard import Doubt
 
 # isort: off
 from signaling.values import (
@@ -49,6 +50,7 @@ from signaling.values import (
     TrackLabel as TrackLabel,
     Value as Value,
     WaitingPerson as WaitingPerson,
+    Written as Written,
 )
 # isort: on
 
@@ -430,6 +432,19 @@ class Chatted(Message, kw_only=True, frozen=True):
     entry: ChatEntry
 
 
+class Rendered(Message, kw_only=True, frozen=True):
+    """A chat line, a question or its answer (`about` is its id) in the language you read; it was written in `source`.
+    `pivot` is the language that the translation went through, `guard` says what it may have wrong."""
+
+    of: Written
+    about: str
+    source: str
+    language: str
+    text: str
+    pivot: str | None = None
+    guard: list[Doubt] = []
+
+
 class QuestionsChanged(Message, kw_only=True, frozen=True):
     """The new state of questions, a few times a second at most, however many were asked; `gone` are seen no more."""
 
@@ -549,6 +564,7 @@ ServerMessage = (
     | Speakers
     | Captioned
     | Chatted
+    | Rendered
     | QuestionsChanged
     | RoomChanged
     | LobbyChanged

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import hashlib
+from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING
 
@@ -122,7 +123,11 @@ class RoomQuestions:
         except BaseException:
             self._board.drop(asked)
             raise
+        self._room.renderings.add("question", asked.id, text, (me.spoken, me.reads), self._sees(asked))
         self._changed()
+
+    def _sees(self, asked: Asked) -> Callable[[Participant], bool]:
+        return lambda person: asked.public or asked.asker == self._who(person) or person.may("answer")
 
     async def vote(self, me: Participant, message: protocol.Vote) -> None:
         """Raises Refusal."""
@@ -138,6 +143,11 @@ class RoomQuestions:
         answer = clean_text(message.answer) if message.answer is not None else None
         changed = self._board.settle(message.question, message.state, me.name, answer, self._room.now)
         await self._save(changed)
+        if answer:
+            (mine,) = (one for one in changed if one.id == message.question)
+            self._room.renderings.add("answer", mine.id, answer, (me.spoken, me.reads), self._sees(mine))
+        for asked in changed:
+            self._room.renderings.opened("question", asked.id)
         askers = {self._who(person): person for person in self._room.people.values()}
         for asked in changed:
             self._room.recording.question(asked, askers.get(asked.asker))

@@ -27,6 +27,7 @@ from signaling.people import Participant, Peer, free_color
 from signaling.quality import publish_level, subscribe_level
 from signaling.questions import RoomQuestions
 from signaling.recording import RecordingSource, RoomRecording
+from signaling.renderings import Renderings
 from signaling.settings import Settings
 from signaling.turn import ice_servers
 
@@ -67,8 +68,14 @@ class Room:
         self.speaking: list[str] = []
         self.media = parts.sfu.open_room(self.meeting, self)
         self.words = RoomWords(
-            self.meeting, parts.captions, parts.settings.captions.languages, self.media, self.caption
+            self.meeting,
+            parts.captions,
+            parts.settings.captions.languages,
+            self.media,
+            self.caption,
+            lambda key, said: self.renderings.arrived(key, said),
         )
+        self.renderings = Renderings(self)
         self.chat = RoomChat(self)
         self.questions = RoomQuestions(self)
         self.recording = RoomRecording(self)
@@ -171,6 +178,7 @@ class Room:
         self.readers()
         if person.peer is not None:
             person.peer.send(self.welcome(person, resumed=False))
+        self.renderings.greet(person)
         self.broadcast(protocol.Joined(person=person.view()), [p for p in self.people.values() if p.id != person.id])
         if person.watches:
             self.media.subscribe(person.id)
@@ -189,6 +197,7 @@ class Room:
             )
         person.peer, person.lost_at = peer, None
         peer.send(self.welcome(person, resumed=True))
+        self.renderings.greet(person)
         self.readers()
         self.changed(person)
         if self.speaking:
@@ -237,6 +246,7 @@ class Room:
             for caption in self.words.snapshot():
                 if _reads(person, caption):
                     person.peer.send(protocol.Captioned(caption=caption), key=_caption_key(caption))
+            self.renderings.greet(person)
         self.changed(person)
 
     # --- time -------------------------------------------------------------------------------------

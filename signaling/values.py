@@ -18,6 +18,7 @@ Answer = Literal["agreed", "refused"]
 Level = Annotated[int, Meta(ge=0, le=3)]
 Pixels = Annotated[int, Meta(ge=0, le=16384)]
 Share = Annotated[float, Meta(ge=0, le=1)]
+Written = Literal["chat", "question", "answer"]
 QuestionState = Literal["waiting", "open", "live", "answered", "dismissed", "merged"]
 Role = Literal["host", "moderator", "participant", "viewer"]
 Permission = Literal[

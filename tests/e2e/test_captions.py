@@ -7,7 +7,7 @@ from collections.abc import AsyncIterator
 from pathlib import Path
 
 import pytest_asyncio
-from playwright.async_api import Page
+from playwright.async_api import Page, expect
 
 from benchmarks.harness.browsers import chromium
 from benchmarks.harness.server import ServerProcess
@@ -59,6 +59,7 @@ async def test_spoken_words_are_attributed_and_translated(server: ServerProcess,
             f"return (function() {{ {LINES} }})().every((line) => line.participant === arguments[0])", me
         )
         await correct(reader, english)
+        await write(english, reader)
 
 
 async def correct(moderator: Person, other: Person) -> None:
@@ -82,3 +83,22 @@ async def correct(moderator: Person, other: Person) -> None:
     assert await other.run("return document.querySelectorAll('[data-testid=\"correct-caption\"]').length") == 0
     if pictures:
         await moderator.screenshot(Path(pictures) / "corrected.png")
+
+
+async def write(writer: Person, reader: Person) -> None:
+    """A line of chat in English, read in Portuguese, and as it was written at one tap."""
+    assert isinstance(reader.page, Page)
+    for person in (writer, reader):
+        await person.click("control-chat")
+    await writer.fill("chat-input", "The patient must not take five tablets.")
+    await writer.click("chat-send")
+    rendered = reader.page.get_by_test_id("rendered")
+    await expect(rendered).to_contain_text("cinco comprimidos")
+    await expect(reader.page.get_by_test_id("chat")).not_to_contain_text("must not")
+    assert await violations(reader) == []
+    if pictures := os.environ.get("CONSILIUM_PICTURES"):
+        await reader.screenshot(Path(pictures) / "chat.png")
+    await reader.click("written-toggle")
+    await expect(reader.page.get_by_test_id("written")).to_have_text("The patient must not take five tablets.")
+    await reader.click("written-toggle")
+    await expect(rendered).to_be_visible()

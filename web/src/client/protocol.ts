@@ -3,6 +3,8 @@
 /** Sent in Hello; the server refuses another one. */
 export const VERSION = 1;
 
+export type Doubt = "number" | "dose" | "percentage" | "unit" | "date" | "drug" | "negation" | "side" | "copied" | "empty" | "length" | "loop";
+
 export type Answer = "agreed" | "refused";
 
 export type Kind = "audio" | "video";
@@ -14,6 +16,8 @@ export type QuestionState = "waiting" | "open" | "live" | "answered" | "dismisse
 export type Role = "host" | "moderator" | "participant" | "viewer";
 
 export type Source = "microphone" | "camera" | "screen" | "screen-audio";
+
+export type Written = "chat" | "question" | "answer";
 
 // --- values
 
@@ -43,7 +47,7 @@ export interface Caption {
   engine: string | null;
   pivot: string | null;
   confidence: number | null;
-  guard: ("copied" | "date" | "dose" | "drug" | "empty" | "length" | "loop" | "negation" | "number" | "percentage" | "side" | "unit")[];
+  guard: Doubt[];
   heard: string | null;
   doubtful: number[];
   correctedBy: string | null;
@@ -622,6 +626,21 @@ export interface Chatted {
   entry: ChatEntry;
 }
 
+/**
+ * A chat line, a question or its answer (`about` is its id) in the language you read; it was written in `source`.
+ * `pivot` is the language that the translation went through, `guard` says what it may have wrong.
+ */
+export interface Rendered {
+  type: "rendered";
+  of: Written;
+  about: string;
+  source: string;
+  language: string;
+  text: string;
+  pivot: string | null;
+  guard: Doubt[];
+}
+
 /** The new state of questions, a few times a second at most, however many were asked; `gone` are seen no more. */
 export interface QuestionsChanged {
   type: "questions-changed";
@@ -730,6 +749,7 @@ export type ServerMessage =
   | Speakers
   | Captioned
   | Chatted
+  | Rendered
   | QuestionsChanged
   | RoomChanged
   | LobbyChanged

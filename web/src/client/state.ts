@@ -1,5 +1,5 @@
 /** The room as messages make it: one plain value and one pure step per message. */
-import type { ChatEntry, Closed, Permission, Person, Quality, Question, Role, RoomInfo, ServerMessage, WaitingPerson } from './protocol';
+import type { ChatEntry, Closed, Permission, Person, Quality, Question, Rendered, Role, RoomInfo, ServerMessage, WaitingPerson } from './protocol';
 
 export type Phase = 'connecting' | 'lobby' | 'in' | 'closed';
 
@@ -13,6 +13,8 @@ export interface RoomState {
   /** Names of those who were here, for words and chat lines of people who left. */
   known: ReadonlyMap<string, { name: string; color: number }>;
   chat: readonly ChatEntry[];
+  /** What was written in another language than one reads, by what it is and its id. */
+  rendered: ReadonlyMap<string, Rendered>;
   waiting: readonly WaitingPerson[];
   questions: ReadonlyMap<string, Question>;
   /** Questions that one voted for. */
@@ -32,6 +34,7 @@ export const outside: RoomState = {
   people: new Map(),
   known: new Map(),
   chat: [],
+  rendered: new Map(),
   waiting: [],
   questions: new Map(),
   voted: new Set(),
@@ -86,6 +89,8 @@ export function step(state: RoomState, message: ServerMessage): RoomState {
     case 'chatted':
       if (state.chat.some((entry) => entry.id === message.entry.id)) return state;
       return { ...state, chat: [...state.chat, message.entry].slice(-CHAT_LIMIT) };
+    case 'rendered':
+      return { ...state, rendered: new Map(state.rendered).set(`${message.of}:${message.about}`, message) };
     case 'questions-changed': {
       const questions = new Map(state.questions);
       for (const id of message.gone) questions.delete(id);
