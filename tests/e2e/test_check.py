@@ -110,16 +110,16 @@ async def test_what_fails_is_named_with_its_reason(tmp_path: Path, relay: Coturn
 async def test_people_meet_through_the_relay_alone(server: ServerProcess, relay: Coturn) -> None:
     force = """
     const Connection = window.RTCPeerConnection;
-    window.__connections = [];
+    window.__forced = [];
     window.RTCPeerConnection = class extends Connection {
       constructor(configuration) {
         super({...configuration, iceTransportPolicy: 'relay'});
-        window.__connections.push(this);
+        window.__forced.push(this);
       }
     };
     """
     used = """
-    async () => Promise.all(window.__connections.filter((it) => it.connectionState === 'connected').map(async (one) => {
+    async () => Promise.all(window.__forced.filter((it) => it.connectionState === 'connected').map(async (one) => {
       const report = await one.getStats();
       const transport = [...report.values()].find((entry) => entry.type === 'transport');
       return report.get(report.get(transport.selectedCandidatePairId).localCandidateId).candidateType;
