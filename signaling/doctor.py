@@ -126,9 +126,16 @@ def plane(settings: Settings) -> list[Line]:
         sfu = Sfu(SfuConfig(plane=settings.media.plane))
     except ValueError as error:
         return [Line("fail", "plane", str(error), "set media.plane to auto or python.")]
+    threads, cores = settings.media.threads, len(os.sched_getaffinity(0))
     if sfu.plane_name == "python":
+        if threads > 1:
+            advice = "media.threads is for the native plane: install Rust and run make again."
+            return [Line("warn", "plane", "python, which forwards on one core", advice)]
         return [Line("ok", "plane", "python (works everywhere; the native one forwards more)")]
-    return [Line("ok", "plane", sfu.plane_name)]
+    text = f"{sfu.plane_name}, {threads} thread{'s' * (threads > 1)} on {cores} core{'s' * (cores > 1)}"
+    if threads > cores:
+        return [Line("warn", "plane", text, "more threads than cores only cost: lower media.threads.")]
+    return [Line("ok", "plane", text)]
 
 
 def client(_: Settings) -> list[Line]:

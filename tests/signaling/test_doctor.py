@@ -21,8 +21,8 @@ from typer.testing import CliRunner
 
 from captioning import bus_redis as bus
 from captioning.messages import Beat, Ready
+from signaling import doctor, tls
 from signaling import doctor_network as network
-from signaling import tls
 from signaling.cli import app
 from signaling.doctor_redis import redis as redis_of
 from signaling.settings import Settings
@@ -190,6 +190,21 @@ def sign(client: redis.Redis, ready: Ready, beat: Beat) -> None:
     for number in range(40):
         client.hset(bus.WORKERS, "alive", bus.encode(bus.Sign(number, ready, beat)))
         time.sleep(0.1)
+
+
+def test_threads_without_cores_or_without_the_native_plane_are_warned_of():
+    def plane(**media):
+        (line,) = doctor.plane(made(media=media))
+        return line.state, line.text, line.advice
+
+    assert plane(plane="python")[0] == "ok"
+    assert plane(plane="python", threads=2)[0::2] == (
+        "warn", "media.threads is for the native plane: install Rust and run make again."
+    )  # fmt: skip
+    pytest.importorskip("sfu.plane._native", reason="the native plane is not built")
+    assert plane(plane="native") == ("ok", f"native, 1 thread on {len(os.sched_getaffinity(0))} cores", "")
+    state, text, advice = plane(plane="native", threads=64)
+    assert state == "warn" and text.startswith("native, 64 threads") and "lower media.threads" in advice
 
 
 def test_the_command_speaks_json_and_its_status_says_whether_all_is_well(tmp_path, monkeypatch):
