@@ -63,6 +63,8 @@ async def record(server: Server) -> None:
     happen += [(50_000.0, lambda: running.track_opened(screen, 50_000.0))]
     happen += [(60_500.0, lambda: running.track_closed(screen.id, 60_500.0))]
     happen += [(20_100.0, lambda: running.chat("ann", "Ann", "Which dose for a child?", 20_000.0))]
+    asked = lambda: running.question("q1", "Eve", "Before food?", 3, True, "Yes, <b>before</b>.", "Bob", 40_000.0)  # noqa: E731
+    happen += [(42_000.0, asked)]
     happen.sort(key=lambda entry: entry[0])
     for packet in heapq.merge(*streams, key=lambda packet: packet.room_ms):
         while happen and happen[0][0] <= packet.room_ms:

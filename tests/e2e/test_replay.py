@@ -77,16 +77,22 @@ async def test_chapters_search_and_languages_lead_through_a_recording(recorded: 
             "Ann speaks",
             "Ann asks: Which dose for a child?",
             "Bob speaks",
+            "Eve asks: Before food?",
             "Bob shares a screen",
         ]
-        await page.get_by_test_id("chapter").nth(3).click()
+        await page.get_by_test_id("chapter").nth(4).click()
         await expect(page.get_by_test_id("replay-time")).to_have_text("0:50 / 1:15")
         assert await colour(page) == GREEN
-        await page.locator("body").press("p")
-        await page.locator("body").press("p")
+        for _ in range(3):
+            await page.locator("body").press("p")
         await expect(page.get_by_test_id("replay-time")).to_have_text("0:20 / 1:15")
         assert await colour(page) == RED
         assert (await Axe().run(page)).response["violations"] == []
+        await page.get_by_test_id("tab-questions").click()
+        await page.get_by_test_id("question-line").click()
+        await expect(page.get_by_test_id("replay-time")).to_have_text("0:40 / 1:15")
+        shown = " ".join((await page.get_by_test_id("replay-questions").inner_text()).split())
+        assert shown == "Eve 3 votes 0:40 Before food? Bob Yes, <b>before</b>."
         await page.get_by_test_id("tab-words").click()
         await page.get_by_test_id("transcript-search").fill("comprimidos")
         await expect(page.get_by_test_id("transcript-hits")).to_have_text("1 of 14")
@@ -349,7 +355,7 @@ async def test_the_page_is_used_by_keyboard_alone_on_a_phones_width(recorded: Re
         await page.keyboard.press("ArrowRight")
         await expect(page.get_by_test_id("tab-chapters")).to_be_focused()
         await page.keyboard.press("Tab")
-        for _ in range(3):
+        for _ in range(4):
             await page.keyboard.press("Tab")
         await page.keyboard.press("Enter")
         await expect(page.get_by_test_id("replay-time")).to_have_text("0:50 / 1:15")

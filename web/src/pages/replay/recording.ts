@@ -25,6 +25,8 @@ export interface Manifest {
   pending: number[];
   tracks: { index: number; participant: string }[];
   chapters: { kind: ChapterKind; start: number; participant: string; name: string; text: string }[];
+  /** Asked, and answered while it was recorded. */
+  questions: { name: string | null; text: string; at: number; votes: number; answer: string | null; answeredBy: string | null }[];
   /** Only this much of it may be seen; empty: everything. */
   kept: { start: number; end: number }[];
   /** It is a passage that was shared. */
@@ -73,6 +75,14 @@ export interface ChatLine {
   text: string;
   at: number;
 }
+export interface Question {
+  name: string | null;
+  text: string;
+  at: number;
+  votes: number;
+  answer: string | null;
+  answeredBy: string | null;
+}
 export interface Chapter {
   kind: ChapterKind;
   person: Person;
@@ -88,6 +98,7 @@ export interface Recording {
   lines: Line[];
   turns: Turn[];
   chat: ChatLine[];
+  questions: Question[];
 }
 
 const PALETTE = 12;
@@ -136,6 +147,7 @@ export function read(manifest: Manifest, unnamed = ''): Recording {
     people: [...people.values()],
     lines: lines.sort((a, b) => a.start - b.start || a.end - b.end),
     turns: join(turns.sort((a, b) => a.start - b.start)),
+    questions: manifest.questions.map((one) => ({ ...one, at: at(one.at) })),
     chat: chat.sort((a, b) => a.at - b.at),
   };
 }

@@ -39,6 +39,7 @@ const manifest: Manifest = {
   pending: [],
   tracks: [],
   chapters: [{ kind: 'question', start: 3000, participant: 'b', name: 'Bruno', text: 'Why?' }],
+  questions: [{ name: null, text: 'How much?', at: 5000, votes: 3, answer: null, answeredBy: null }],
   kept: [],
   shared: false,
 };
@@ -48,6 +49,7 @@ describe('a passage', () => {
   it('begins at 0 on the page, wherever it lies in the recording', () => {
     expect([recording.timeline.toMedia(0), recording.duration]).toEqual([4.5, 2]);
     expect(recording.lines.map((line) => line.start)).toEqual([0, 0.5, 1.5]);
+    expect(recording.questions.map((one) => one.at)).toEqual([0.5]);
   });
 });
 
