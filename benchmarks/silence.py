@@ -33,6 +33,7 @@ LOUD = 0.1
 def options(parser: argparse.ArgumentParser) -> None:
     """What can be asked for."""
     parser.add_argument("--minutes", type=float, default=10.0, help="of each kind")
+    parser.add_argument("--only", choices=list(KINDS), action="append", help="this kind only (may be repeated)")
 
 
 def silence(chance: np.random.Generator) -> Iterator[Samples]:
@@ -115,13 +116,15 @@ def listen(engine: Any, translator: Any, sounds: Iterator[Samples], minutes: flo
     }
 
 
-def run(minutes: float = 10.0) -> dict[str, Any]:
+def run(minutes: float = 10.0, only: list[str] | None = None) -> dict[str, Any]:
     """`words`: over all kinds, in the finals and what else was left standing. `cpu` is a share of one core."""
     before = os.getloadavg()[0]
     with tempfile.TemporaryDirectory() as temporary:
         engine, translator = load(Path(os.environ.get("CONSILIUM_MODELS", temporary)))
         kinds = {
-            name: listen(engine, translator, make(np.random.default_rng(3)), minutes) for name, make in KINDS.items()
+            name: listen(engine, translator, make(np.random.default_rng(3)), minutes)
+            for name, make in KINDS.items()
+            if not only or name in only
         }
     total: Counter[str] = Counter()
     for kind in kinds.values():

@@ -19,7 +19,7 @@ class CaptionConfig:
     models: Path = field(default_factory=default_folder)
     model: str = "whisper-base"
     device: Literal["cpu", "cuda", "auto"] = "cpu"
-    compute_type: str = "int8"
+    compute_type: str = "auto"
     threads: int = 1
     workers: int = 1
     niceness: int = 10

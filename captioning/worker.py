@@ -17,7 +17,7 @@ from pathlib import Path
 
 import msgspec
 
-from captioning import models
+from captioning import models, tune
 from captioning.bus import Duplex, FrameSocket
 from captioning.catalogue import CATALOGUE, EMBEDDED, find
 from captioning.messages import Beat, Failed, Ready, Stop
@@ -35,7 +35,7 @@ class Settings(msgspec.Struct, frozen=True):
     models: str
     model: str = "whisper-base"
     device: str = "cpu"
-    compute_type: str = "int8"
+    compute_type: str = "auto"
     threads: int = 1
     niceness: int = 10
 
@@ -62,7 +62,8 @@ def load(settings: Settings, duplex: Duplex) -> Recogniser:
             models.install(embedded, folder)
     place = models.check(model, folder)
     try:
-        engine = WhisperEngine(place, settings.device, settings.compute_type, settings.threads)
+        device = tune.device_for(settings.device)
+        engine = WhisperEngine(place, device, tune.compute_for(settings.compute_type, device), settings.threads)
     except (RuntimeError, ValueError) as error:
         raise ModelError(f"model {model.name} does not load: {error}") from error
     pairs = {}

@@ -135,6 +135,31 @@ def models_verify(
         raise typer.Exit(1)
 
 
+@models.command("tune")
+def models_tune(
+    config: ConfigFile = None,
+    cores: Annotated[int | None, typer.Option(min=1, help="Cores to plan for.  [default: all of them]")] = None,
+    dry: Annotated[bool, typer.Option("--dry-run", help="Only measure, write nothing.")] = False,
+) -> None:
+    """Measure recognition on this machine and write threads, workers and numbers into the settings file.
+
+    Takes about a minute. Do it while the machine has nothing else to do: it measures what is left.
+    """
+    from captioning.models import ModelError
+    from signaling import tuning
+
+    settings = _settings(config)
+    file = config or Path("consilium.toml")
+    try:
+        trial = tuning.run(settings.captions, _folder(config), cores, typer.echo)
+        chosen = f"compute = {trial.compute}, threads = {trial.threads}, workers = {trial.workers}"
+        if not dry:
+            tuning.write(file, trial)
+    except (ModelError, OSError, RuntimeError, ValueError) as error:
+        fail(str(error), 1)
+    typer.echo(f"best: {chosen}" + ("" if dry else f"; written to {file}, in force from the next start"))
+
+
 @app.command()
 def doctor(
     config: ConfigFile = None,
@@ -185,7 +210,8 @@ def caption_worker(
     url = redis or words.redis_url
     if not url.startswith(("redis://", "rediss://", "unix://")):
         fail("--redis must be a URL that begins with redis://, rediss:// or unix://")
-    place = worker.Settings(models=str(_folder(config)), model=words.model, device=words.device, threads=words.threads)
+    folder = str(_folder(config))
+    place = worker.Settings(folder, words.model, words.device, words.compute, words.threads)
     try:
         worker.leave(worker.listen(url, name, place))
     except ValueError as error:

@@ -59,6 +59,7 @@ def caption_config(settings: Settings) -> CaptionConfig:
         models=Path(settings.models).expanduser() if settings.models else default_folder(),
         model=words.model,
         device=words.device,
+        compute_type=words.compute,
         threads=words.threads,
         workers=words.workers,
         redis_url=words.redis_url,

@@ -83,6 +83,10 @@ class Captions(Table, frozen=True, kw_only=True):
     workers: Annotated[int, _text("Caption worker processes.", ge=1, le=64)] = 1
     threads: Annotated[int, _text("Threads per worker process.", ge=1, le=64)] = 1
     device: Annotated[Literal["auto", "cpu", "cuda"], _text("Where the speech model runs.")] = "auto"
+    compute: Annotated[
+        Literal["auto", "int8", "int8_float32", "int8_float16", "float16", "float32"],
+        _text("Numbers that the model computes with. `auto`: `int8` on a CPU, `float16` on a GPU."),
+    ] = "auto"
     redis_url: Annotated[
         str,
         _text(
