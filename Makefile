@@ -92,7 +92,7 @@ fmt: $(VENV)/dev.stamp ## Format the Python code
 	$(BIN)/ruff check --fix . && $(BIN)/ruff format .
 
 bench: $(VENV)/dev.stamp build/native.stamp web/static/index.html tools ## Run every benchmark
-	@for name in start join room captions captions-load silence forwarding fanout threads tcp network recording; do echo "== $$name"; $(BIN)/python -m benchmarks $$name --json || exit 1; done
+	@for name in start join room captions captions-load silence forwarding fanout threads tcp network recording broadcast; do echo "== $$name"; $(BIN)/python -m benchmarks $$name --json || exit 1; done
 
 # cargo-fuzz comes from crates.io; without cargo the Python targets alone run.
 FUZZ_SECONDS ?= 10

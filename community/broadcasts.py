@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import secrets
+import time
+from collections import OrderedDict
 from datetime import UTC, datetime
 
 from sqlalchemy import select, update
@@ -10,12 +12,27 @@ from sqlalchemy import select, update
 from community.database import Database
 from community.models import BroadcastRow
 
+SEEN_S = 1.0
+MOST_SEEN = 256
+
 
 class Broadcasts:
     """At most one of a room is not over."""
 
     def __init__(self, database: Database) -> None:
         self._database = database
+        self._seen: OrderedDict[str, tuple[float, BroadcastRow | None]] = OrderedDict()
+
+    async def seen(self, broadcast: str) -> BroadcastRow | None:
+        """As it was within the last second: an audience that waits asks over and over. Not to be changed."""
+        kept, now = self._seen.get(broadcast), time.monotonic()
+        if kept is not None and now - kept[0] < SEEN_S:
+            return kept[1]
+        row = await self.get(broadcast)
+        self._seen[broadcast] = now, row
+        while len(self._seen) > MOST_SEEN:
+            self._seen.popitem(last=False)
+        return row
 
     async def plan(self, room: str, title: str, about: str, starts_at: datetime | None) -> BroadcastRow:
         """A new one."""

@@ -135,7 +135,7 @@ def _on_air(call: Call) -> RoomBroadcast | None:
 async def _row(call: Call, ticket: int) -> BroadcastRow:
     """Raises ApiError."""
     on_air = _on_air(call)
-    row = on_air.row if on_air is not None else await call.services.store.broadcasts.get(call.arg("broadcast"))
+    row = on_air.row if on_air is not None else await call.services.store.broadcasts.seen(call.arg("broadcast"))
     if row is None or row.ticket != ticket:
         raise missing()
     return row
@@ -191,7 +191,7 @@ async def open_live(call: Call, body: Ticket) -> LiveView:
     call.throttle(call.services.throttles.ticket)
     broadcast = call.arg("broadcast")
     on_air = _on_air(call)
-    row = on_air.row if on_air is not None else await call.services.store.broadcasts.get(broadcast)
+    row = on_air.row if on_air is not None else await call.services.store.broadcasts.seen(broadcast)
     wanted = ticket_code(call.services.secret, broadcast, row.ticket if row is not None else 0)
     if not hmac.compare_digest(wanted.encode(), body.code.encode()) or row is None:
         raise missing()
