@@ -254,3 +254,17 @@ async def test_a_viewer_asks_and_votes_without_being_in_the_room(house: House) -
         assert await ask(ben, question=asked[0]["id"]) == (200, "")
         await told(hers, b'"votes":2')
         assert await ask(ben, question="nothing") == (404, "not-found")
+
+
+async def test_what_was_live_when_the_server_died_is_over_after_its_start(open_house: Any) -> None:
+    first = await open_house()
+    store = first.server.store
+    row = await store.broadcasts.plan("demo", "Cut off", "", None)
+    row.state, row.recording_id = "live", "gone"
+    await store.broadcasts.save(row)
+    await first.server.stop()
+    second = await open_house()
+    found = await second.server.store.broadcasts.get(row.id)
+    assert (found.state, found.share_id) == ("ended", None) and found.ended_at is not None
+    host = await second.join("host")
+    assert host.welcome["room"]["broadcast"] is None  # another can be planned
