@@ -179,7 +179,7 @@ class RoomBroadcast:
         row.live_from = max(0.0, room.now - running.origin)
         await room.parts.store.broadcasts.save(row)
         self.stream = stream
-        self.subtitles = Subtitles(running.origin)
+        self.subtitles = Subtitles(running.origin, row.live_from)
         self._turn("live", at=room.now)
         log.info("live", room=room.id, broadcast=row.id)
 
@@ -225,7 +225,7 @@ class RoomBroadcast:
             return
         person = self._room.people.get(caption.participant)
         told = self.subtitles.take(caption, person.name if person else "", person.color if person else 0)
-        if told is None or self._row is None or told.end < (self._row.live_from or 0.0):
+        if told is None:
             return
         original = caption.language == caption.source
         self.audience.tell(

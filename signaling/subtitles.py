@@ -40,15 +40,18 @@ class LiveCaption(msgspec.Struct, rename="camel", kw_only=True, frozen=True):
 class Subtitles:
     """All words of one broadcast, by segment and language."""
 
-    def __init__(self, origin: float) -> None:
-        """`origin`: the room time at which the programme's is 0."""
+    def __init__(self, origin: float, begin: float = 0.0) -> None:
+        """`origin`: the room time at which the programme's is 0; `begin`: from when on it was live, in its own time."""
         self._origin = origin
+        self._begin = begin
         self._captions: dict[tuple[str, str], LiveCaption] = {}
         self._written: dict[str, list[bytes]] = {}
         self._sent: dict[str, set[tuple[str, int]]] = {}
 
     def take(self, caption: Caption, name: str, color: int) -> LiveCaption | None:
-        """The words with the programme's times; None where newer ones are known."""
+        """The words with the programme's times; None where newer ones are known, or they began before it was live."""
+        if caption.start - self._origin < self._begin:
+            return None
         key = caption.segment, caption.language
         known = self._captions.get(key)
         if known is not None and known.revision > caption.revision:
@@ -60,8 +63,8 @@ class Subtitles:
             source=caption.source,
             name=name or (known.name if known else ""),
             color=color,
-            start=max(0.0, caption.start - self._origin),
-            end=max(0.0, caption.end - self._origin),
+            start=caption.start - self._origin,
+            end=caption.end - self._origin,
             text=f"{caption.stable} {caption.tail}".strip(),
             final=caption.final,
         )

@@ -183,7 +183,7 @@ async def test_a_viewer_reads_captions_on_the_programme_s_time(house: House) -> 
 
 
 def test_subtitles_are_written_once_and_what_is_late_is_repeated() -> None:
-    subtitles = Subtitles(1_000)
+    subtitles = Subtitles(1_000, 500)
 
     def say(segment: str, start: float, text: str, final: bool = True, revision: int = 1) -> None:
         subtitles.take(
@@ -192,6 +192,8 @@ def test_subtitles_are_written_once_and_what_is_late_is_repeated() -> None:
             "Ana <b>", 0,
         )  # fmt: skip
 
+    say("o", 1_400, "Said back stage")
+    assert subtitles.recent(None) == []
     say("a", 2_000, "One & two")
     assert subtitles.write("en", 0, 7_999) == 0
     assert subtitles.write("en", 0, 8_000) == 1

@@ -42,6 +42,8 @@ export class Programme {
   private url = '';
   private epoch = 0;
   private repaired = 0;
+  private following = true;
+  private jumped = 0;
   private again: ReturnType<typeof setTimeout> | undefined;
 
   /** Starts; returns what ends it. `epoch`: the wall clock in ms at the programme's time 0. */
@@ -125,6 +127,12 @@ export class Programme {
       this.to = hls?.liveSyncPosition ?? seekable.end(seekable.length - 1);
     }
     const shown = hls?.playingDate;
+    // Who did not go back themselves is not left behind by a network that stood still.
+    const now = performance.now();
+    if (this.following && !video.paused && !video.seeking && this.to - this.time > LIVE_WITHIN && now - this.jumped > AGAIN_MS * 2) {
+      this.jumped = now;
+      this.catchUp();
+    }
     this.latency = shown ? Math.max(0, (Date.now() - shown.getTime()) / 1000) : null;
   }
 
@@ -148,11 +156,13 @@ export class Programme {
   }
 
   toggle(): void {
-    if (this.video?.paused) void this.play();
-    else this.video?.pause();
+    if (this.video?.paused) return void this.play();
+    this.following = false;
+    this.video?.pause();
   }
 
   seek(time: number): void {
+    this.following = this.to - time < 2;
     if (this.video) this.video.currentTime = Math.max(this.from, Math.min(time, this.to));
     this.look();
   }
@@ -160,6 +170,7 @@ export class Programme {
   /** On to what happens now. */
   catchUp(): void {
     if (!this.video) return;
+    this.following = true;
     this.video.currentTime = this.hls?.liveSyncPosition ?? this.to;
     void this.play();
   }
