@@ -36,6 +36,20 @@ def parse(data: bytes) -> list[Term]:
     return parse_tbx(data) if data.lstrip(b"\xef\xbb\xbf \r\n\t").startswith(b"<") else parse_csv(data)
 
 
+def checked(term: str, language: str, kind: Kind, aliases: Iterable[str], translations: dict[str, str]) -> Term:
+    """One term that somebody typed, within the same bounds. Raises GlossaryError."""
+    others = {_language(tag, 0): _text(text, 0) for tag, text in translations.items() if text.strip()}
+    if len(others) > LANGUAGES:
+        raise GlossaryError(f"a term has translations into {LANGUAGES} languages at most")
+    heard = list(dict.fromkeys(filter(None, (_text(alias, 0) for alias in aliases))))
+    if len(heard) > ALIASES:
+        raise GlossaryError(f"a term has {ALIASES} aliases at most")
+    text, spoken = _text(term, 0), _language(language, 0)
+    if not text:
+        raise GlossaryError("the term is empty")
+    return Term(text, spoken, kind, heard, {tag: word for tag, word in others.items() if tag != spoken})
+
+
 def parse_csv(data: bytes) -> list[Term]:
     """See the module text."""
     try:

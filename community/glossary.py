@@ -73,6 +73,27 @@ class Glossary:
                     changed.add(row.id)
             return len(known) - before, len(changed)
 
+    async def write(self, scope: str, new: NewTerm, term: str | None = None) -> GlossaryRow:
+        """Adds a term, or with the id of one writes that one anew.
+
+        Raises GlossaryFull, KeyError for an id that is not there, ValueError where another one is this term already."""
+        async with self._database.begin() as session:
+            rows = list((await session.execute(select(GlossaryRow).where(GlossaryRow.scope == scope))).scalars())
+            row = next((one for one in rows if one.id == term), None)
+            if term is not None and row is None:
+                raise KeyError(term)
+            same = (new.language, new.term.casefold())
+            if any((other.language, other.term.casefold()) == same for other in rows if other is not row):
+                raise ValueError(new.term)
+            if row is None:
+                if len(rows) >= MOST:
+                    raise GlossaryFull(f"a glossary holds {MOST} terms at most")
+                row = GlossaryRow(id=secrets.token_hex(8), scope=scope, created_at=datetime.now(UTC))
+                session.add(row)
+            row.language, row.term, row.kind = new.language, new.term, new.kind
+            row.aliases, row.translations = list(new.aliases), dict(new.translations)
+        return row
+
     async def all(self, *scopes: str) -> list[GlossaryRow]:
         """The terms of these scopes, by term."""
         query = select(GlossaryRow).where(GlossaryRow.scope.in_(scopes)).order_by(GlossaryRow.term, GlossaryRow.id)

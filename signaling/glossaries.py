@@ -8,17 +8,23 @@ run at once.
 from __future__ import annotations
 
 import asyncio
-from typing import Literal
+from typing import Annotated, Literal
 
+import msgspec
 from aiohttp import web
+from msgspec import Meta
 
-from captioning.imports import LARGEST, GlossaryError, parse
+from captioning.imports import LARGEST, GlossaryError, checked, parse
 from community.glossary import ORGANISATION, GlossaryFull, NewTerm
+from community.models import GlossaryRow
+from community.store import Store
 from signaling.api import Done
 from signaling.call import Call
 from signaling.captions import terms_for
 from signaling.endpoint import ApiError, Body, Table
+from signaling.hub import Hub
 from signaling.ownership import owned_room
+from signaling.values import Language
 
 table = Table()
 
@@ -34,6 +40,20 @@ class TermListed(Body, kw_only=True, frozen=True):
     translations: dict[str, str]
 
 
+class TermWritten(Body, kw_only=True, frozen=True):
+    """A term as somebody writes it. `aliases` are what it may be heard as."""
+
+    term: Annotated[str, Meta(min_length=1, max_length=120)]
+    language: Language
+    kind: Literal["term", "drug"] = "term"
+    aliases: Annotated[list[Annotated[str, Meta(max_length=120)]], Meta(max_length=12)] = msgspec.field(
+        default_factory=list
+    )
+    translations: Annotated[dict[Language, Annotated[str, Meta(max_length=120)]], Meta(max_length=40)] = msgspec.field(
+        default_factory=dict
+    )
+
+
 class Imported(Body, kw_only=True, frozen=True):
     """How many terms are new, how many were there and gained something, how many there are now."""
 
@@ -42,11 +62,15 @@ class Imported(Body, kw_only=True, frozen=True):
     terms: int
 
 
-async def _refresh(call: Call, scope: str) -> None:
+async def refresh(store: Store, hub: Hub, scope: str) -> None:
     """Meetings that run get the terms as they are now."""
-    for room in list(call.services.hub.rooms.values()):
+    for room in list(hub.rooms.values()):
         if scope in (ORGANISATION, room.id):
-            room.words.glossary(await terms_for(call.services.store, room.id))
+            room.words.glossary(await terms_for(store, room.id))
+
+
+async def _refresh(call: Call, scope: str) -> None:
+    await refresh(call.services.store, call.services.hub, scope)
 
 
 async def _administrator(call: Call) -> str:
@@ -58,17 +82,7 @@ async def _administrator(call: Call) -> str:
 
 async def _list(call: Call, scope: str) -> list[TermListed]:
     rows = await call.services.store.glossary.all(scope)
-    return [
-        TermListed(
-            id=row.id,
-            term=row.term,
-            language=row.language,
-            kind="drug" if row.kind == "drug" else "term",
-            aliases=list(row.aliases),
-            translations=dict(row.translations),
-        )
-        for row in rows
-    ]
+    return [_listed(row) for row in rows]
 
 
 async def _file(request: web.Request) -> bytes:
@@ -96,6 +110,41 @@ async def _import(call: Call, scope: str, actor: str) -> Imported:
     await store.audit.write("glossary-import", actor, room=scope or None, subject=f"{added} new, {changed} changed")
     await _refresh(call, scope)
     return Imported(added=added, changed=changed, terms=await store.glossary.count(scope))
+
+
+def _listed(row: GlossaryRow) -> TermListed:
+    return TermListed(
+        id=row.id,
+        term=row.term,
+        language=row.language,
+        kind="drug" if row.kind == "drug" else "term",
+        aliases=list(row.aliases),
+        translations=dict(row.translations),
+    )
+
+
+async def keep(store: Store, hub: Hub, scope: str, actor: str, written: TermWritten, term: str | None) -> TermListed:
+    """Adds a term or writes one anew, and tells the meetings that run. Raises ApiError."""
+    try:
+        new = checked(written.term, written.language, written.kind, written.aliases, written.translations)
+        made = NewTerm(new.language, new.term, new.kind, new.aliases, new.translations)
+        row = await store.glossary.write(scope, made, term)
+    except GlossaryError as error:
+        raise ApiError(400, "malformed", str(error).removeprefix("line 0: ")) from None
+    except KeyError:
+        raise ApiError(404, "not-found", "there is no such term") from None
+    except ValueError:
+        raise ApiError(409, "conflict", "this term is there already") from None
+    except GlossaryFull as error:
+        raise ApiError(409, "full", str(error)) from None
+    await store.audit.write("glossary-term", actor, room=scope or None, subject=row.id)
+    await refresh(store, hub, scope)
+    return _listed(row)
+
+
+async def _write(call: Call, scope: str, actor: str, written: TermWritten, term: str | None = None) -> TermListed:
+    call.throttle(call.services.throttles.room)
+    return await keep(call.services.store, call.services.hub, scope, actor, written, term)
 
 
 async def _delete(call: Call, scope: str, actor: str, term: str | None) -> Done:
@@ -130,6 +179,64 @@ async def import_terms(call: Call) -> Imported:
     terminologies have it. A term that is known gains what is new.
     """
     return await _import(call, ORGANISATION, await _administrator(call))
+
+
+@table.add(
+    "POST",
+    "/api/glossary/terms",
+    body=TermWritten,
+    answer=TermListed,
+    errors=(400, 401, 403, 409, 429),
+    access="administrator",
+    tag="glossary",
+)
+async def add_term(call: Call, body: TermWritten) -> TermListed:
+    """Add one term to the organisation's."""
+    return await _write(call, ORGANISATION, await _administrator(call), body)
+
+
+@table.add(
+    "POST",
+    "/api/glossary/terms/{term}",
+    body=TermWritten,
+    answer=TermListed,
+    errors=(400, 401, 403, 404, 409, 429),
+    access="administrator",
+    tag="glossary",
+)
+async def write_term(call: Call, body: TermWritten) -> TermListed:
+    """Write one of the organisation's terms anew."""
+    return await _write(call, ORGANISATION, await _administrator(call), body, call.arg("term"))
+
+
+@table.add(
+    "POST",
+    "/api/rooms/{room}/glossary/terms",
+    body=TermWritten,
+    answer=TermListed,
+    errors=(400, 401, 404, 409, 429),
+    access="link",
+    tag="glossary",
+)
+async def add_room_term(call: Call, body: TermWritten) -> TermListed:
+    """Add one term to a room's own."""
+    room, actor = await owned_room(call)
+    return await _write(call, room, actor, body)
+
+
+@table.add(
+    "POST",
+    "/api/rooms/{room}/glossary/terms/{term}",
+    body=TermWritten,
+    answer=TermListed,
+    errors=(400, 401, 404, 409, 429),
+    access="link",
+    tag="glossary",
+)
+async def write_room_term(call: Call, body: TermWritten) -> TermListed:
+    """Write one of a room's own terms anew."""
+    room, actor = await owned_room(call)
+    return await _write(call, room, actor, body, call.arg("term"))
 
 
 @table.add("DELETE", "/api/glossary", answer=Done, errors=(401, 403), access="administrator", tag="glossary")

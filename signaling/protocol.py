@@ -161,6 +161,14 @@ class CorrectCaption(Request, kw_only=True, frozen=True):
     text: Annotated[str, Meta(min_length=1, max_length=2000)]
 
 
+class AddTerm(Request, kw_only=True, frozen=True):
+    """Moderators: a term for this room's glossary, and what it was `heard` as; a term that is known gains that."""
+
+    term: Annotated[str, Meta(min_length=1, max_length=120)]
+    language: Language
+    heard: Annotated[str, Meta(max_length=120)] = ""
+
+
 class SendChat(Request, kw_only=True, frozen=True):
     """`key` makes a retry harmless: a line with a key seen before is acknowledged again and not repeated."""
 
@@ -324,6 +332,7 @@ ClientMessage = (
     | SetLanguages
     | SetCaptioned
     | CorrectCaption
+    | AddTerm
     | SendChat
     | RaiseHand
     | MuteParticipant

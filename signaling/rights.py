@@ -39,6 +39,7 @@ NEEDED: dict[type[protocol.Request], Permission | None] = {
     protocol.SetLanguages: "caption",
     protocol.SetCaptioned: None,  # one's own words only
     protocol.CorrectCaption: "moderate",
+    protocol.AddTerm: "moderate",
     protocol.SendChat: "chat",
     protocol.RaiseHand: "hand",
     protocol.MuteParticipant: "moderate",

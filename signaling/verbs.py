@@ -7,8 +7,11 @@ from typing import Any
 
 import structlog
 
+from captioning.imports import GlossaryError, checked
+from community.glossary import GlossaryFull, NewTerm
 from sfu.interface import SdpError, Tile, TrackLabel
 from signaling import protocol
+from signaling.captions import terms_for
 from signaling.people import Participant
 from signaling.refusal import Refusal
 from signaling.rights import NEEDED, TO_PUBLISH, outranks
@@ -92,6 +95,19 @@ async def set_captioned(room: Room, me: Participant, message: protocol.SetCaptio
 async def correct_caption(room: Room, me: Participant, message: protocol.CorrectCaption) -> None:
     room.words.correct(message.segment, message.revision, message.text, me.id)
     await _audit(room, me, "correct-caption", message.segment)
+
+
+async def add_term(room: Room, me: Participant, message: protocol.AddTerm) -> None:
+    store = room.parts.store
+    try:
+        term = checked(message.term, message.language, "term", [message.heard] if message.heard.strip() else [], {})
+        await store.glossary.put(room.id, [NewTerm(term.language, term.term, "term", term.aliases)])
+    except GlossaryError as error:
+        raise Refusal("malformed", str(error)) from None
+    except GlossaryFull as error:
+        raise Refusal("unavailable", str(error)) from None
+    room.words.glossary(await terms_for(store, room.id))
+    await _audit(room, me, "glossary-term", term.term)
 
 
 async def send_chat(room: Room, me: Participant, message: protocol.SendChat) -> None:
@@ -249,6 +265,7 @@ VERBS: dict[type[protocol.Request], Verb] = {
     protocol.SetLanguages: set_languages,
     protocol.SetCaptioned: set_captioned,
     protocol.CorrectCaption: correct_caption,
+    protocol.AddTerm: add_term,
     protocol.SendChat: send_chat,
     protocol.RaiseHand: raise_hand,
     protocol.MuteParticipant: mute_participant,

@@ -72,6 +72,59 @@ async def enter(browser: Browser, house: House, role: str, name: str, locale: st
     return person, person.page
 
 
+async def test_terms_are_written_taken_in_changed_and_deleted(house: House) -> None:
+    member = await house.server.store.members.first_administrator("ana@example.org", "Ana", "a long password")
+    session = await house.server.store.members.log_in(member.id)
+    url = f"http://127.0.0.1:{house.server.port}"
+    async with chromium() as browser:
+        context = await browser.new_context(locale="en-US")
+        await context.add_cookies([{"name": "consilium_session", "value": session, "url": url}])
+        await context.add_init_script("localStorage.setItem('consilium.member', '1')")
+        page = await context.new_page()
+        person = Person(page, url)
+        await page.goto(f"{url}/admin#glossary")
+        await page.get_by_test_id("term-new").click()
+        await page.get_by_test_id("term-term").fill("metformin")
+        await page.get_by_test_id("term-language").select_option("en")
+        await page.get_by_test_id("term-drug").check()
+        await page.get_by_test_id("term-aliases").fill("met forming, met for men")
+        await page.get_by_test_id("term-translations").fill("pt: metformina")
+        assert await violations(person) == []
+        await page.get_by_test_id("term-save").click()
+        row = page.get_by_role("row").filter(has_text="metformin")
+        await expect(row).to_contain_text("pt: metformina")
+        # A file, with a report; one that is none changes nothing and says why.
+        table = b"term,language,kind,aliases,pt\nsepsis,en,term,,sepse\nMetformin,en,drug,metforming,metformina\n"
+        await page.get_by_test_id("glossary-file").set_input_files(
+            {"name": "terms.csv", "mimeType": "text/csv", "buffer": table}
+        )
+        await expect(page.get_by_test_id("glossary-report")).to_have_text("1 new, 1 changed; 2 terms now.")
+        await page.get_by_test_id("glossary-file").set_input_files(
+            {"name": "terms.csv", "mimeType": "text/csv", "buffer": b"term,language\nx,not a language\n"}
+        )
+        await expect(page.get_by_test_id("glossary-refused")).to_contain_text("line 2")
+        await page.get_by_test_id("table-filter").fill("sepse")
+        await expect(page.get_by_test_id("term-edit")).to_have_count(1)
+        await page.get_by_test_id("term-edit").click()
+        await page.get_by_test_id("term-term").fill("metformin")
+        await page.get_by_test_id("term-save").click()
+        await expect(page.get_by_role("dialog")).to_contain_text("this term is there already")
+        await page.get_by_test_id("term-term").fill("septic shock")
+        await page.get_by_test_id("term-save").click()
+        await page.get_by_test_id("table-filter").fill("septic")
+        await expect(page.get_by_role("row").filter(has_text="septic shock")).to_have_count(1)
+        assert await violations(person) == []
+        await page.get_by_test_id("table-filter").fill("")
+        await picture(page, "glossary")
+        await page.set_viewport_size({"width": 390, "height": 844})
+        await page.emulate_media(color_scheme="dark")
+        await picture(page, "glossary-phone")
+        await page.get_by_test_id("term-delete").last.click()
+        await expect(page.get_by_test_id("term-delete")).to_have_count(1)
+        await page.get_by_test_id("glossary-scope").select_option("demo")
+        await expect(page.get_by_text("There are no terms yet.")).to_be_visible()
+
+
 async def picture(page: Page, name: str) -> None:
     if pictures := os.environ.get("CONSILIUM_PICTURES"):
         await page.screenshot(path=Path(pictures) / f"{name}.png")
@@ -96,8 +149,21 @@ async def test_a_reader_has_captions_as_they_like(house: House) -> None:
         await expect(page.get_by_test_id("transcript-heard")).to_have_text("Heard as: Take met forming.")
         await expect(page.get_by_test_id("transcript").locator(".doubtful")).to_have_text("metformin.")
 
-        # A screen reader is given translations; originals only to whoever wants them.
-        await expect(other.get_by_test_id("caption-log").locator("p")).to_have_count(2)
+        # What was put right can be a term, and can be taken back.
+        await page.get_by_test_id("term-add").click()
+        await expect(page.get_by_test_id("term-name")).to_have_value("metformin")
+        await page.get_by_test_id("term-keep").click()
+        await expect(page.get_by_test_id("term-keep")).to_have_count(0)
+        (kept,) = await house.server.store.glossary.all("demo")
+        assert (kept.term, kept.language, kept.aliases) == ("metformin", "en", ["met forming"])
+        await house.server.store.glossary.delete("demo")
+        await picture(page, "reading-transcript")
+        await page.get_by_test_id("correct-revert").click()
+        await expect(page.get_by_test_id("transcript")).to_contain_text("Take met forming.")
+        await expect(page.get_by_test_id("correct-revert")).to_have_count(0)
+
+        # A screen reader is given translations, but none that was taken back; originals only to whoever wants them.
+        await expect(other.get_by_test_id("caption-log").locator("p")).to_have_count(1)
         await expect(page.get_by_test_id("caption-log").locator("p")).to_have_count(0)
 
         # Held: nothing moves, what comes is counted, and all of it is there afterwards.

@@ -50,3 +50,22 @@ async def test_everybody_the_recording_and_the_log_follow_a_correction(house):
     assert ("correct-caption", segment) in acts
     late = await house.join("guest", "Late")
     assert [c["stable"] for c in late.welcome["captions"]] == ["Take metformin."]
+
+
+async def test_a_term_goes_to_the_glossary_and_what_was_heard_can_be_put_back(house):
+    host, ana = await house.join("host", "Host"), await house.join("guest", "Ana")
+    segment = say(house, ana.id, "Take met forming.")
+    assert (await host.ask(protocol.CorrectCaption(segment=segment, revision=0, text="Take metformin.")))[
+        "type"
+    ] == "ack"
+    term = protocol.AddTerm(term="metformin", language="en", heard="met forming")
+    assert (await ana.ask(term))["code"] == "not-allowed"
+    assert (await host.ask(protocol.AddTerm(term=" \n", language="en")))["code"] == "malformed"
+    assert (await host.ask(term))["type"] == "ack"
+    assert (await host.ask(protocol.AddTerm(term="Metformin", language="en", heard="met for men")))["type"] == "ack"
+    (kept,) = await house.server.store.glossary.all("demo")
+    assert (kept.term, kept.aliases) == ("metformin", ["met forming", "met for men"])
+    put_back = protocol.CorrectCaption(segment=segment, revision=1, text="Take met forming.")
+    assert (await host.ask(put_back))["type"] == "ack"
+    last = (await ana.wait("captioned", lambda m: m["caption"]["revision"] == 2))["caption"]
+    assert (last["stable"], last["heard"]) == ("Take met forming.", None)

@@ -320,6 +320,15 @@ export interface CorrectCaption {
   text: string;
 }
 
+/** Moderators: a term for this room's glossary, and what it was `heard` as; a term that is known gains that. */
+export interface AddTerm {
+  type: "add-term";
+  id?: number | null;
+  term: string;
+  language: string;
+  heard?: string;
+}
+
 /** `key` makes a retry harmless: a line with a key seen before is acknowledged again and not repeated. */
 export interface SendChat {
   type: "send-chat";
@@ -520,6 +529,7 @@ export type ClientMessage =
   | SetLanguages
   | SetCaptioned
   | CorrectCaption
+  | AddTerm
   | SendChat
   | RaiseHand
   | MuteParticipant

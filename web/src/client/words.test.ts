@@ -1,5 +1,5 @@
 import { describe, expect, it } from 'vitest';
-import { places, runs } from './words';
+import { difference, places, runs } from './words';
 
 describe('runs', () => {
   it('sets marked words apart and joins neighbours', () => {
@@ -13,5 +13,9 @@ describe('runs', () => {
   });
   it('finds words in the text, and nothing where there is no such word', () => {
     expect(places(' ab  cd ', [1, 7])).toEqual([{ from: 5, to: 7 }]);
+  });
+  it('tells a term from what it was heard as', () => {
+    expect(difference('Take met forming.', 'Take metformin.')).toEqual({ heard: 'met forming', term: 'metformin' });
+    expect(difference('Same.', 'Same.')).toEqual({ heard: '', term: '' });
   });
 });

@@ -26,3 +26,15 @@ export function places(text: string, words: readonly number[]): { from: number; 
   const wanted = new Set(words);
   return [...text.matchAll(/\S+/g)].filter((_, i) => wanted.has(i)).map((found) => ({ from: found.index, to: found.index + found[0].length }));
 }
+
+/** What was put in place of what: the words between the beginning and the end that both texts share. */
+export function difference(heard: string, written: string): { heard: string; term: string } {
+  const [before, after] = [heard.split(/\s+/).filter(Boolean), written.split(/\s+/).filter(Boolean)];
+  const bare = (word: string | undefined) => word?.toLowerCase().replace(/[^\p{L}\p{N}%]+/gu, '');
+  let start = 0;
+  while (start < Math.min(before.length, after.length) && bare(before[start]) === bare(after[start])) start += 1;
+  let end = 0;
+  while (end < Math.min(before.length, after.length) - start && bare(before.at(-1 - end)) === bare(after.at(-1 - end))) end += 1;
+  const cut = (words: string[]) => words.slice(start, words.length - end).join(' ').replace(/^[\s.,;:!?]+|[\s.,;:!?]+$/g, '');
+  return { heard: cut(before), term: cut(after) };
+}
