@@ -135,6 +135,10 @@ class Course:
             feed.selector.start(packet.timestamp)
         self._settle(feed)
 
+    def is_past(self, packet: MediaPacket, source: Incoming) -> bool:
+        """Whether it has shown the source further than this late packet: it must not go back there."""
+        return any(one.feed.source is source and one.end >= packet.sequence for one in self._segments)
+
     def limit(self, layers: Layers) -> None:
         """Which layers to forward of the source that is shown."""
         self.layers = layers

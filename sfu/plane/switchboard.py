@@ -98,7 +98,8 @@ class Switchboard:
 
     def start(self, source: Incoming, packet: MediaPacket) -> list[Outgoing]:
         """Waiting sinks go live with this key frame, leaving what they showed."""
-        starting, source.waiting = source.waiting, []
+        starting = [sink for sink in source.waiting if not sink.is_past(packet, source)]
+        source.waiting = [sink for sink in source.waiting if sink.is_past(packet, source)]
         for sink in starting:
             self._stop_showing(sink)
             if sink.source != source.spec.id:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from itertools import pairwise
 
 import pytest
-from hypothesis import HealthCheck, given, settings
+from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
 
 steps = st.lists(
@@ -28,6 +28,19 @@ steps = st.lists(
 @pytest.mark.parametrize("rtx", [121, None])
 @pytest.mark.parametrize("kind", ["audio", "video"])
 @settings(max_examples=80, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@example(  # a key frame that comes after the sink was paused behind it
+    steps=[
+        ("send", 1),
+        ("send", 1),
+        ("hold back", 6),
+        ("send", 1),
+        ("pause sink", 0),
+        ("resume sink", 0),
+        ("release", 0),
+    ],
+    first=0,
+    stamp=0,
+)
 @given(steps=steps, first=st.integers(0, 0xFFFF), stamp=st.integers(0, 0xFFFFFFFF))
 def test_numbers_and_times_never_break(net_factory, kit, kind, rtx, steps, first, stamp):
     net, plane = net_factory()

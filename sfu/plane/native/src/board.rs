@@ -106,8 +106,12 @@ impl Plane {
 
     /// Waiting sinks go live with this key frame, leaving what they showed.
     pub fn start(&mut self, key: Key, packet: &MediaPacket) -> Vec<Key> {
-        let Some(source) = self.sources.get_mut(key) else { return Vec::new() };
-        let starting = std::mem::take(&mut source.waiting);
+        let Plane { sources, sinks, .. } = self;
+        let Some(source) = sources.get_mut(key) else { return Vec::new() };
+        let past = |sink: &Key| sinks.get(*sink).is_some_and(|sink| sink.course.is_past(key, packet.sequence));
+        let (waiting, starting) = source.waiting.drain(..).partition(past);
+        source.waiting = waiting;
+        let starting: Vec<Key> = starting;
         let name = source.spec.id.clone();
         for sink_key in &starting {
             self.stop_showing(*sink_key);

@@ -209,6 +209,11 @@ impl Course {
         self.settle();
     }
 
+    /// Whether it has shown the source further than this late packet: it must not go back there.
+    pub fn is_past(&self, source: Key, sequence: i64) -> bool {
+        self.segments.iter().any(|segment| segment.source == source && segment.end >= sequence)
+    }
+
     /// Which layers to forward of the source that is shown; `source` is what feeds the sink.
     pub fn limit(&mut self, layers: Layers, source: Option<&Incoming>) {
         self.layers = layers;
