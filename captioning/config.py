@@ -20,6 +20,8 @@ class CaptionConfig:
     model: str = "whisper-base"
     device: Literal["cpu", "cuda", "auto"] = "cpu"
     compute_type: str = "auto"
+    spoken: tuple[str, ...] = ()
+    """What is detected in whoever declares nothing (BCP 47); empty for all that the model hears."""
     threads: int = 1
     workers: int = 1
     niceness: int = 10

@@ -139,6 +139,7 @@ class CaptionService:
             "model": config.model,
             "device": config.device,
             "compute_type": config.compute_type,
+            "spoken": config.spoken,
             "threads": config.threads,
             "niceness": config.niceness,
         }

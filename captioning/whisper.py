@@ -8,7 +8,7 @@ trained with.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, replace
 from functools import cache, partial
 from pathlib import Path
@@ -75,7 +75,13 @@ class WhisperEngine:
             tokenizer, self.multilingual, task=task, language=language
         )
         self._tokenizers: dict[tuple[str, str], Any] = {}
+        self._among: frozenset[str] = frozenset()
         self.batch = BATCH_CPU if self._model.device == "cpu" else BATCH_GPU
+
+    def listen_for(self, languages: Iterable[str]) -> bool:
+        """Detect nothing but these from now on; False where the model knows none of them."""
+        self._among = frozenset(languages) & frozenset(self.languages)
+        return bool(self._among)
 
     def recognise(self, requests: Sequence[Request]) -> list[Hypothesis | None]:
         """See `captioning.engine.Engine`. Several together cost much less than one by one: the decoder reads all its
@@ -159,8 +165,7 @@ class WhisperEngine:
                 continue
             detected, probability = "en", 1.0
             if ranked is not None:
-                token, probability = ranked[at][0]
-                detected = token.strip("<|>")
+                detected, probability = likeliest(ranked[at], self._among)
             chosen = request.choose(detected, float(probability))
             language = chosen if chosen is None or chosen in self.languages else detected
             found.append((language, detected, float(probability)))
@@ -235,6 +240,16 @@ class WhisperEngine:
             text = tokenizer.decode(tokens).strip().replace("\ufffd", "")
             decoded.append(_Decoded(" ".join(text.split()), mean, result.no_speech_prob, tuple(tokens)))
         return decoded
+
+
+def likeliest(ranked: Sequence[tuple[str, float]], among: frozenset[str]) -> tuple[str, float]:
+    """The first of the languages (as Whisper's tokens, likeliest first), its probability being its share of those
+    that are `among`; of all without. A person who speaks none of them is heard as the nearest, and unsurely."""
+    known = [(token.strip("<|>"), float(probability)) for token, probability in ranked]
+    wanted = [pair for pair in known if not among or pair[0] in among]
+    total = sum(probability for _, probability in wanted)
+    language, probability = wanted[0]
+    return language, probability / total if among and total > 0 else probability
 
 
 def _padded(samples: Samples, window: int) -> Samples:

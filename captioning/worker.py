@@ -20,6 +20,7 @@ import msgspec
 from captioning import models, tune
 from captioning.bus import Duplex, FrameSocket
 from captioning.catalogue import CATALOGUE, EMBEDDED, find
+from captioning.language import base
 from captioning.messages import Beat, Failed, Ready, Stop
 from captioning.models import ModelError
 from captioning.recogniser import Recogniser
@@ -38,6 +39,7 @@ class Settings(msgspec.Struct, frozen=True):
     compute_type: str = "auto"
     threads: int = 1
     niceness: int = 10
+    spoken: list[str] = []
 
 
 def stay_offline() -> None:
@@ -66,6 +68,8 @@ def load(settings: Settings, duplex: Duplex) -> Recogniser:
         engine = WhisperEngine(place, device, tune.compute_for(settings.compute_type, device), settings.threads)
     except (RuntimeError, ValueError) as error:
         raise ModelError(f"model {model.name} does not load: {error}") from error
+    if settings.spoken and not engine.listen_for(map(base, settings.spoken)):
+        raise ModelError(f"captions.spoken names no language that {model.name} hears: {', '.join(settings.spoken)}")
     pairs = {}
     for pair in models.installed(folder):
         if pair.pair is not None:

@@ -211,7 +211,7 @@ def caption_worker(
     if not url.startswith(("redis://", "rediss://", "unix://")):
         fail("--redis must be a URL that begins with redis://, rediss:// or unix://")
     folder = str(_folder(config))
-    place = worker.Settings(folder, words.model, words.device, words.compute, words.threads)
+    place = worker.Settings(folder, words.model, words.device, words.compute, words.threads, spoken=words.spoken)
     try:
         worker.leave(worker.listen(url, name, place))
     except ValueError as error:

@@ -60,6 +60,7 @@ def caption_config(settings: Settings) -> CaptionConfig:
         model=words.model,
         device=words.device,
         compute_type=words.compute,
+        spoken=tuple(words.spoken),
         threads=words.threads,
         workers=words.workers,
         redis_url=words.redis_url,

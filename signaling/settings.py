@@ -94,6 +94,10 @@ class Captions(Table, frozen=True, kw_only=True):
             "`rediss://user:password@host:6379/0`. Empty: workers of our own."
         ),
     ] = ""
+    spoken: Annotated[
+        list[str],
+        _text("Only these are detected in whoever does not say what they speak: `en, pt`. Empty: all the model hears."),
+    ] = []
     languages: Annotated[
         list[str],
         _text("Only these are offered for reading, for example `en, pt`. Empty: all that the installed models give."),

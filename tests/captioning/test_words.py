@@ -20,7 +20,7 @@ from captioning.messages import Done, Packet, to_server
 from captioning.retry import ungrouped, ways
 from captioning.segment import Segments
 from captioning.translate import LONGEST, Route, Translated, Translator
-from captioning.whisper import DRAFT_WINDOWS, FULL_WINDOWS, window_for
+from captioning.whisper import DRAFT_WINDOWS, FULL_WINDOWS, likeliest, window_for
 
 
 @pytest.mark.parametrize(
@@ -61,6 +61,13 @@ def test_a_detected_language_needs_two_clear_utterances_to_change() -> None:
     assert language.conclude("es", 0.95, 3_000) == "pt", "another one starts the count anew"
     assert language.conclude("en", 0.95, 3_000) == "pt"
     assert language.conclude("en", 0.95, 3_000) == "en"
+
+
+def test_detection_stays_inside_the_languages_that_are_spoken_here() -> None:
+    ranked = [("<|gl|>", 0.5), ("<|pt|>", 0.3), ("<|es|>", 0.15), ("<|en|>", 0.05)]
+    assert likeliest(ranked, frozenset()) == ("gl", 0.5)
+    language, probability = likeliest(ranked, frozenset({"en", "pt"}))
+    assert language == "pt" and probability == pytest.approx(0.3 / 0.35)
 
 
 def test_a_declared_language_is_never_overruled() -> None:
@@ -224,8 +231,8 @@ def test_no_packet_can_break_the_decoder(payloads: list[bytes]) -> None:
 
 def test_windows_leave_room_behind_the_speech() -> None:
     assert window_for(7.0, FULL_WINDOWS) == 10
-    assert window_for(7.1, FULL_WINDOWS) == 15
-    assert window_for(14.0, FULL_WINDOWS) == 20
+    assert window_for(7.1, FULL_WINDOWS) == 12
+    assert window_for(14.0, FULL_WINDOWS) == 18
     assert window_for(2.0, DRAFT_WINDOWS) == 5
     assert window_for(99.0, DRAFT_WINDOWS) == 30
 
