@@ -203,6 +203,11 @@ class RoomBroadcast:
         running.spotlight(participant)
         self._turn("live", spotlight=participant)
 
+    def left(self, participant: str) -> None:
+        """Somebody is gone: whoever speaks is shown again."""
+        if self._state is not None and self._state.state == "live" and self._state.spotlight == participant:
+            self.spotlight(None)
+
     # --- what happens -----------------------------------------------------------------------------
 
     def recording_stops(self) -> None:
@@ -215,7 +220,10 @@ class RoomBroadcast:
         row = self._row
         if row is None or row.recording_id != recording or self.over:
             return
-        await finish(self._room.parts.store, row, duration)
+        try:
+            await finish(self._room.parts.store, row, duration)
+        except Exception:  # the recording is finished, and must be so for the room
+            log.exception("a broadcast could not be finished", room=self._room.id, broadcast=row.id)
         self._turn("ended")
 
     def caption(self, caption: Caption, whose: str) -> None:

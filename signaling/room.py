@@ -228,6 +228,7 @@ class Room:
         self.media.remove_participant(person.id)
         person.tracks.clear()
         self.words.left(person.id)
+        self.live.left(person.id)
         self.readers()
         self.broadcast(protocol.Left(participant=person.id, reason=reason))  # type: ignore[arg-type]
         log.info("left", room=self.id, participant=person.id, reason=reason)

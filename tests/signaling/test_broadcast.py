@@ -207,6 +207,17 @@ def test_subtitles_are_written_once_and_what_is_late_is_repeated() -> None:
     assert subtitles.segment("en", 2) is None and document([]).startswith(b"WEBVTT\nX-TIMESTAMP-MAP=")
 
 
+async def test_the_spotlight_goes_with_whom_it_was_on(house: House) -> None:
+    host, guest = await house.join("host"), await house.join("guest")
+    assert (await host.ask(protocol.Spotlight(participant=guest.id)))["code"] == "bad-state"
+    await live(house, host)
+    assert (await host.ask(protocol.Spotlight(participant="nobody")))["code"] == "not-found"
+    assert (await host.ask(protocol.Spotlight(participant=guest.id)))["type"] == "ack"
+    assert state_of(host)["spotlight"] == guest.id
+    await guest.send(protocol.Leave())
+    await host.wait("room-changed", lambda m: m["room"]["broadcast"]["spotlight"] is None)
+
+
 async def test_the_audience_is_bounded(open_house: Any) -> None:
     house = await open_house(broadcast={"viewers": 1})
     host = await house.join("host")
