@@ -79,7 +79,7 @@ async def take_in_recording(call: Call) -> TakenIn:
     )
     await store.recordings.create(row)
     await store.recordings.ended(recording, "ready", manifest.problem[:200] if manifest.problem else None)
-    await call.services.library.index(manifest)
+    await call.services.library.index((await call.services.library.seen(recording)).manifest)
     await store.audit.write("recording-import", f"member:{member.id}", room=row.room_id, subject=recording)
     return TakenIn(id=recording, title=manifest.title, duration=manifest.duration)
 

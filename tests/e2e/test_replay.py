@@ -331,6 +331,31 @@ async def test_what_is_edited_out_is_gone_for_everybody_and_can_be_brought_back(
         await expect(visitor.get_by_text("This recording cannot be edited")).to_be_visible()
 
 
+async def test_an_archive_is_taken_in_from_the_home_page(recorded: Recorded, tmp_path: Path) -> None:
+    async with browser(recorded) as (page, _):
+        await page.goto(f"{recorded.url}/replay/{recorded.id}")
+        made = await page.evaluate(
+            """async (id) => {
+              const ask = (path, init) => fetch(`/api/recordings/${id}/exports${path}`, init).then((a) => a.json());
+              const headers = {'content-type': 'application/json'};
+              let job = await ask('', {method: 'POST', headers, body: JSON.stringify({format: 'zip'})});
+              while (job.state !== 'done') job = await ask('/' + job.id);
+              return job.url;
+            }""",
+            recorded.id,
+        )
+        archive = tmp_path / "taken.zip"
+        archive.write_bytes(await (await page.request.get(recorded.url + made)).body())
+        await page.goto(f"{recorded.url}/")
+        await page.get_by_role("link", name="Ward round").first.wait_for()
+        before = await page.get_by_role("link", name="Ward round").count()
+        await page.get_by_test_id("import-file").set_input_files(archive)
+        await expect(page.get_by_role("link", name="Ward round")).to_have_count(before + 1)
+        (tmp_path / "no.zip").write_bytes(b"PK not really")
+        await page.get_by_test_id("import-file").set_input_files(tmp_path / "no.zip")
+        await expect(page.get_by_text("The server did not take it in")).to_be_visible()
+
+
 async def test_a_share_for_members_sends_strangers_to_the_login(recorded: Recorded) -> None:
     made = await share(recorded, audience="members")
     async with browser(recorded) as (page, stranger):
