@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections import Counter
+from collections import Counter, OrderedDict
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
@@ -20,6 +20,7 @@ from captioning.config import CaptionConfig, CaptionStatus, State
 from captioning.glossary import Term, bounded
 from captioning.messages import Closed, Done, Packet, Retranslate, Retranslated, ToServer, Translation, Words
 from captioning.segment import Segments
+from captioning.steady import Steady
 from captioning.supervisor import Supervisor
 from sfu.taps import RoomClock, TapPacket, TrackInfo
 
@@ -28,6 +29,8 @@ log = logging.getLogger("captioning")
 CLOSE_WITHIN = 8.0
 """Seconds that `RoomCaptions.close` waits for the last finals."""
 LARGEST_PAYLOAD = 1_500
+OPEN_TRANSLATIONS = 500
+"""Utterances times languages whose translation is not final yet."""
 _TEXT = "text:"
 """Begins the segment of a text that nobody spoke; a track's id, with which others begin, has no colon."""
 
@@ -187,6 +190,7 @@ class RoomCaptions:
         self._spoken: dict[str, str] = {}
         self._readers: frozenset[str] = frozenset()
         self._segments = Segments()
+        self._steady: OrderedDict[tuple[str, int, str], Steady] = OrderedDict()
         self._empty = asyncio.Event()
         self._empty.set()
         self._closed = False
@@ -358,6 +362,16 @@ class RoomCaptions:
         original = self._segments.original(f"{said.stream}.{said.utterance}")
         if original is not None and original.corrected_by is not None:
             return  # it is of the words before
+        shown: tuple[str, str] | None = (said.text, "")
+        key = (said.stream, said.utterance, said.language)
+        if said.final:
+            self._steady.pop(key, None)
+        else:
+            shown = self._steady.setdefault(key, Steady()).show(said.text)
+            if len(self._steady) > OPEN_TRANSLATIONS:
+                self._steady.popitem(last=False)
+        if shown is None:
+            return
         self._publish(
             self._segments.revise(
                 segment=f"{said.stream}.{said.utterance}",
@@ -367,8 +381,8 @@ class RoomCaptions:
                 language=said.language,
                 start=said.start,
                 end=said.end,
-                stable=said.text if said.final else "",
-                tail="" if said.final else said.text,
+                stable=shown[0],
+                tail=shown[1],
                 final=said.final,
                 engine=said.engine,
                 pivot=said.pivot,

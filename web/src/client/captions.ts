@@ -132,7 +132,9 @@ export class Captions {
     }
     const known = segment.languages.get(caption.language);
     if (known && known.caption.revision >= caption.revision) return false;
-    const corrected = known && known.caption.stable ? correction(known.caption.stable, caption.stable) : null;
+    // A translation of what is still being said is replaced at the end: that corrects nothing.
+    const settled = known && (known.caption.final || same(caption.language, caption.source));
+    const corrected = known && settled && known.caption.stable ? correction(known.caption.stable, caption.stable) : null;
     segment.languages.set(caption.language, { caption, corrected });
     segment.participant = caption.participant;
     if (same(caption.language, caption.source)) segment.source = caption.source;
