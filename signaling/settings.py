@@ -207,6 +207,13 @@ class Settings(Table, frozen=True, kw_only=True):
         Literal["loopback", "always", "never"],
         _text("Who may make rooms without an account: people on this machine, everybody, nobody."),
     ] = "loopback"
+    models_mirror: Annotated[
+        str,
+        _text(
+            "Where `consilium models pull` takes models from instead of their own addresses: an address or a folder "
+            "that has `MODEL/FILE`. Checked against the catalogue all the same."
+        ),
+    ] = ""
     models: Annotated[str, _text("Folder of the models. Empty: `consilium/models` in the user's data folder.")] = ""
     demo_room: Annotated[bool, _text("Keep a demo room and print its links at start.")] = True
     tls: Tls = field(default_factory=Tls)

@@ -4,7 +4,10 @@ from __future__ import annotations
 
 import asyncio
 import hashlib
+import threading
 from collections.abc import AsyncIterator
+from functools import partial
+from http.server import SimpleHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 
 import pytest
@@ -163,3 +166,36 @@ async def test_no_way_to_the_source_says_what_to_do(source: Source, tmp_path: Pa
         await pull(remote("http://127.0.0.1:1/model.bin"), tmp_path)
     with pytest.raises(ModelError, match="not an HTTP address"):
         await pull(remote("file:///etc/hostname"), tmp_path)
+
+
+def test_pairs_and_languages_are_models_and_what_is_not_there_is_said() -> None:
+    assert models.wanted([], ["en-pt"], []) == ["firefox-en-pt"]
+    assert models.wanted(["whisper-base"], [], [" PT", "en", ""]) == ["whisper-base", "firefox-en-pt", "firefox-pt-en"]
+    with pytest.raises(models.ModelError, match="no translation model for en-xx, xx-en; it has en-pt, pt-en"):
+        models.wanted([], [], ["xx"])
+
+
+def test_a_folder_or_an_address_may_stand_for_the_models_own(tmp_path: Path) -> None:
+    body = b"weights" * 1000
+    file = ModelFile("model.bin", len(body), hashlib.sha256(body).hexdigest(), url="https://nowhere.invalid/model.bin")
+    known = (Model("m", "speech", "M", "MIT", (file,)),)
+    mirror = tmp_path / "mirror"
+    (mirror / "m").mkdir(parents=True)
+    with pytest.raises(models.ModelError, match="there is no"):
+        models.pull(["m"], tmp_path / "a", catalogue=known, mirror=str(mirror))
+    (mirror / "m" / "model.bin").write_bytes(b"x" * len(body))
+    with pytest.raises(models.ModelError, match="SHA-256"):
+        models.pull(["m"], tmp_path / "a", catalogue=known, mirror=str(mirror))
+    assert not (tmp_path / "a" / "m" / "model.bin").exists()
+    (mirror / "m" / "model.bin").write_bytes(body)
+    (place,) = models.pull(["m"], tmp_path / "a", catalogue=known, mirror=str(mirror))
+    assert (place / "model.bin").read_bytes() == body
+    server = ThreadingHTTPServer(("127.0.0.1", 0), partial(SimpleHTTPRequestHandler, directory=str(mirror)))
+    threading.Thread(target=server.serve_forever, daemon=True).start()
+    try:
+        address = f"http://127.0.0.1:{server.server_port}/"
+        (place,) = models.pull(["m"], tmp_path / "b", catalogue=known, mirror=address)
+    finally:
+        server.shutdown()
+        server.server_close()
+    assert (place / "model.bin").read_bytes() == body
