@@ -16,7 +16,7 @@ async def test_a_name_stays_away_from_words_in_the_room_and_in_the_recording(hou
     assert (await ana.ask(protocol.SetCaptioned(captioned=True, named=True)))["type"] == "ack"
     correct = protocol.CorrectCaption(segment=segment, revision=0, text="Take two.")
     assert (await host.ask(correct))["type"] == "ack"
-    again = (await host.wait("captioned", lambda m: m["caption"]["revision"] == 1))["caption"]
+    again = (await ana.wait("captioned", lambda m: m["caption"]["revision"] == 1))["caption"]
     assert again["participant"] == "~1", "what was said without a name is not given one later"
     late = await house.join("guest", "Late")
     assert {c["participant"] for c in late.welcome["captions"]} == {"~1"}
