@@ -6,8 +6,20 @@ import logging
 import sys
 
 import structlog
+from aiohttp.http_exceptions import HttpProcessingError
 
 from signaling.settings import Log
+
+
+def quietly(record: logging.LogRecord) -> bool:
+    """A filter: bytes that are no HTTP are their sender's fault. aiohttp tells of them as of errors of ours, with a
+    traceback and the bytes themselves; one line is enough, and not a warning: the internet is full of them."""
+    error = record.exc_info[1] if record.exc_info else None
+    if isinstance(error, HttpProcessingError) and 400 <= error.code < 500:
+        record.exc_info, record.exc_text = None, None
+        record.levelno, record.levelname = logging.INFO, "INFO"
+        record.msg, record.args = "no HTTP: %s from %s", (type(error).__name__, *(record.args or ("?",)))
+    return True
 
 
 def configure(settings: Log) -> None:
@@ -32,6 +44,7 @@ def configure(settings: Log) -> None:
     root.setLevel(level)
     for noisy in ("aiohttp.access", "alembic", "aiosqlite", "sqlalchemy", "aioice", "aiortc", "libav"):
         logging.getLogger(noisy).setLevel(max(level, logging.WARNING))
+    logging.getLogger("aiohttp.server").addFilter(quietly)
     structlog.configure(
         processors=[
             structlog.stdlib.filter_by_level,
