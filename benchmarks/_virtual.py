@@ -21,10 +21,11 @@ from captioning.catalogue import EMBEDDED, find
 from captioning.engine import Engine, Request
 from captioning.hypothesis import Hypothesis
 from captioning.messages import Audio, Packet, ToServer, ToWorker
+from captioning.pairs import load_pair
 from captioning.recogniser import Recogniser
 from captioning.scheduler import Scheduler
 from captioning.supervisor import FLUSH
-from captioning.translate import Translator, load_pair
+from captioning.translate import Translator
 
 PACKET = 0.02
 IDLE = 0.05

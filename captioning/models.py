@@ -1,41 +1,32 @@
 """The model folder: which models are there, installing them, and checking that their bytes are right.
 
 A model is a folder of its name holding the catalogue's files and a `verified.json` that says which bytes were hashed
-(size and modification time of each file), so that a start only hashes what has changed since. Files are written
-beside their place, flushed to disk and renamed: a crash leaves either the whole file or none. Nothing here runs in
-the media path, and nothing goes to the network unless a person asks for a model that is not embedded (`pull`).
+(size and modification time of each file), so that a start only hashes what has changed since. It also keeps the digest
+of what came out of a packed file, where the catalogue knows that of the packed one only. Nothing here runs in the media
+path, and nothing goes to the network unless a person asks for a model that is not embedded (`pull`); how a file is got
+stands in `captioning.fetch`.
 """
 
 from __future__ import annotations
 
 import contextlib
 import hashlib
-import importlib.util
 import os
-import tempfile
-import urllib.error
-import urllib.request
-from collections.abc import Callable, Iterable, Iterator
-from dataclasses import dataclass, replace
+from collections.abc import Iterable
+from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import IO, Literal
+from typing import Literal
 
 import msgspec
 
-from captioning.catalogue import CATALOGUE, EMBEDDED, Model, ModelFile, PackagePart, find
+from captioning.catalogue import CATALOGUE, EMBEDDED, VARIANTS, Model, ModelFile, find
+from captioning.fetch import ModelError as ModelError
+from captioning.fetch import Progress, obtain, written_whole
+from captioning.language import base
 
 State = Literal["installed", "missing", "corrupt"]
-Progress = Callable[[str, int, int], None]
-"""Called with (model/file, bytes so far, bytes in all)."""
 
-CHUNK = 1 << 20
 MARK = "verified.json"
-TIMEOUT = 30.0
-"""Seconds a source may be silent before a download gives up."""
-
-
-class ModelError(Exception):
-    """A model cannot be had or used; the text says which, why, and what to do."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -95,7 +86,8 @@ def pull(
     mirror: str = "",
 ) -> list[Path]:
     """Install the named models and return their folders. A broken download goes on where it stopped. `mirror` is a
-    folder or an address that has ``MODEL/FILE``; what comes from there is held against the catalogue like anything.
+    folder or an address with the same files: ``MODEL/FILE``, and packed ones where their makers keep them (a clone of
+    their repository will do). What comes from there is held against the catalogue like anything.
 
     Raises ModelError: unknown name, source unreachable, bytes that do not match the catalogue, disk full.
     """
@@ -104,24 +96,66 @@ def pull(
     return [install(model, folder, progress, mirror) for model in models]
 
 
-def wanted(
-    names: Iterable[str], pairs: Iterable[str], languages: Iterable[str], catalogue: tuple[Model, ...] = CATALOGUE
-) -> list[str]:
-    """Names of models: those named, one for each pair (``en-pt``), and both ways between English and each language.
+@dataclass(frozen=True, slots=True)
+class Choice:
+    """`names` of models, and the ways (source, target) that no model goes."""
+
+    names: list[str]
+    without: list[tuple[str, str]] = field(default_factory=list)
+
+
+def choose(
+    names: Iterable[str],
+    pairs: Iterable[str] = (),
+    languages: Iterable[str] = (),
+    variant: str = "",
+    catalogue: tuple[Model, ...] = CATALOGUE,
+) -> Choice:
+    """Models: those named, one for each pair (``en-pt``), and both ways between English and each language, as far as
+    there are any. Without a `variant` the one that is embedded, else that which is nearly the best and not large.
     Raises ModelError that says what there is."""
-    ways = {model.pair: model.name for model in catalogue if model.pair is not None}
-    asked = []
-    for pair in pairs:
-        source, _, target = pair.strip().lower().partition("-")
-        asked.append((source, target))
-    for language in filter(None, (tag.strip().lower() for tag in languages)):
+    ways: dict[tuple[str, str], Model] = {}
+    for model in sorted(catalogue, key=_preference):
+        if model.pair is not None and variant in ("", model.variant):
+            ways.setdefault(model.pair, model)
+    asked: list[tuple[str, str]] = []
+    missing: list[tuple[str, str]] = []
+    for text in pairs:
+        source, _, target = text.strip().partition("-")
+        asked.append((base(source), base(target)))
+    missing += [way for way in asked if way not in ways]
+    without: list[tuple[str, str]] = []
+    for language in filter(None, (base(tag.strip()) for tag in languages)):
         if language != "en":
-            asked += [("en", language), (language, "en")]
-    missing = [f"{source}-{target}" for source, target in asked if (source, target) not in ways]
+            both = [("en", language), (language, "en")]
+            absent = [way for way in both if way not in ways]
+            (missing if len(absent) == 2 else without).extend(absent)
+            asked += [way for way in both if way in ways]
     if missing:
-        known = ", ".join(sorted(f"{source}-{target}" for source, target in ways))
-        raise ModelError(f"the catalogue has no translation model for {', '.join(missing)}; it has {known}")
-    return list(dict.fromkeys([*names, *(ways[pair] for pair in asked)]))
+        known = ", ".join(sorted({source for pair in ways for source in pair if source != "en"}))
+        which = f" ({variant})" if variant else ""
+        raise ModelError(
+            f"the catalogue has no translation model{which} for {', '.join(map('-'.join, missing))}; "
+            f"it has some to or from English for {known}"
+        )
+    return Choice(list(dict.fromkeys([*names, *(ways[pair].name for pair in asked)])), without)
+
+
+def _preference(model: Model) -> tuple[bool, int]:
+    """What is here already, then nearly the best, then the smallest."""
+    order = ("base-memory", "tiny", "base")
+    return not model.embedded, order.index(model.variant) if model.variant in order else len(order)
+
+
+def pairs_installed(folder: Path, catalogue: tuple[Model, ...] = CATALOGUE) -> dict[tuple[str, str], list[Model]]:
+    """The translation models that are there, by pair, the best of each first."""
+    found: dict[tuple[str, str], list[Model]] = {}
+    for model in installed(folder, catalogue):
+        if model.pair is not None:
+            found.setdefault(model.pair, []).append(model)
+    for models in found.values():
+        models.sort(key=lambda model: VARIANTS.index(model.variant) if model.variant in VARIANTS else len(VARIANTS))
+    return found
 
 
 def install_embedded(folder: Path) -> None:
@@ -136,9 +170,10 @@ def install(model: Model, folder: Path, progress: Progress | None = None, mirror
     try:
         place.mkdir(parents=True, exist_ok=True)
         for file in model.files:
-            if not _sized(place / file.name, file) or not _matches(place, file):
-                _obtain(model, file, place, progress, mirror)
-        _write_mark(place, model)
+            if not _sized(place, file) or _digest(place, file) is None:
+                sha256 = obtain(model, file, place, progress, mirror)
+                _mark(place, {file.name: _seen(place / file.name, file, sha256)})
+        _mark_all(place, model)
     except OSError as error:
         raise ModelError(f"model {model.name}: cannot write to {place}: {error.strerror or error}") from error
     return place
@@ -153,13 +188,13 @@ def check(model: Model, folder: Path, trust_mark: bool = True) -> Path:
         raise ModelError(problem or state)
     place = folder / model.name
     for file in model.files:
-        if not _matches(place, file, trust_mark):
+        if _digest(place, file, trust_mark) is None:
             raise ModelError(
                 f"model {model.name}: {place / file.name} is corrupt (its SHA-256 is not the catalogue's); "
                 f"delete it and run: consilium models pull {model.name}"
             )
     with contextlib.suppress(OSError):  # a read-only model folder is fine: the next start hashes again
-        _write_mark(place, model)
+        _mark_all(place, model)
     return place
 
 
@@ -181,24 +216,26 @@ def _problem(model: Model, folder: Path) -> tuple[State, str | None]:
         path = place / file.name
         if not path.is_file():
             return "missing", f"model {model.name} is missing: no {path}; run: consilium models pull {model.name}"
-        if not _sized(path, file):
+        if not _sized(place, file):
             return "corrupt", (
-                f"model {model.name} is corrupt: {path} has {path.stat().st_size} bytes instead of {file.size}; "
+                f"model {model.name} is corrupt: {path} has {path.stat().st_size} bytes, not those it should have; "
                 f"run: consilium models pull {model.name}"
             )
     return "installed", None
 
 
-def _sized(path: Path, file: ModelFile) -> bool:
-    return path.is_file() and path.stat().st_size == file.size
-
-
 class _Seen(msgspec.Struct):
-    """What a file looked like when its hash was found right."""
+    """What a file looked like when its hash was found right; `packed` is the digest of what it came out of."""
 
     sha256: str
     size: int
     modified: int
+    packed: str = ""
+
+
+def _seen(path: Path, file: ModelFile, sha256: str) -> _Seen:
+    stat = path.stat()
+    return _Seen(sha256, stat.st_size, stat.st_mtime_ns, file.packed.sha256 if file.packed else "")
 
 
 def _read_mark(place: Path) -> dict[str, _Seen]:
@@ -208,151 +245,46 @@ def _read_mark(place: Path) -> dict[str, _Seen]:
         return {}
 
 
-def _write_mark(place: Path, model: Model) -> None:
-    mark = {}
+def _mark(place: Path, found: dict[str, _Seen]) -> None:
+    before = _read_mark(place)
+    if before != (after := before | found):
+        with written_whole(place / MARK) as out:
+            out.write(msgspec.json.encode(after))
+
+
+def _mark_all(place: Path, model: Model) -> None:
+    """After every file's bytes were found right."""
+    before = _read_mark(place)
+    found = {}
     for file in model.files:
-        stat = (place / file.name).stat()
-        mark[file.name] = _Seen(file.sha256, stat.st_size, stat.st_mtime_ns)
-    if mark != _read_mark(place):
-        with _written_whole(place / MARK) as out:
-            out.write(msgspec.json.encode(mark))
+        sha256 = file.sha256 or (before[file.name].sha256 if file.name in before else None)
+        if sha256 is not None:
+            found[file.name] = _seen(place / file.name, file, sha256)
+    _mark(place, found)
 
 
-def _matches(place: Path, file: ModelFile, trust_mark: bool = True) -> bool:
+def _expected(place: Path, file: ModelFile) -> tuple[int | None, str | None]:
+    """Size and digest: the catalogue's, else those that came out of the packed file that it names."""
+    if file.size is not None and file.sha256 is not None:
+        return file.size, file.sha256
+    seen = _read_mark(place).get(file.name)
+    if seen is None or file.packed is None or seen.packed != file.packed.sha256:
+        return None, None
+    return seen.size, seen.sha256
+
+
+def _sized(place: Path, file: ModelFile) -> bool:
     path = place / file.name
-    stat = path.stat()
+    return path.is_file() and path.stat().st_size == _expected(place, file)[0]
+
+
+def _digest(place: Path, file: ModelFile, trust_mark: bool = True) -> str | None:
+    """The file's digest where it is the right one, else None."""
+    path, (_, sha256) = place / file.name, _expected(place, file)
+    if sha256 is None:
+        return None
     seen = _read_mark(place).get(file.name) if trust_mark else None
-    if seen == _Seen(file.sha256, stat.st_size, stat.st_mtime_ns):
-        return True
+    if seen is not None and seen == _seen(path, file, sha256):
+        return sha256
     with path.open("rb") as content:
-        return hashlib.file_digest(content, "sha256").hexdigest() == file.sha256
-
-
-@contextlib.contextmanager
-def _written_whole(path: Path) -> Iterator[IO[bytes]]:
-    """A file that appears under its name only when all of it is on disk."""
-    handle, name = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.")
-    temporary = Path(name)
-    try:
-        with os.fdopen(handle, "wb") as out:
-            yield out
-            out.flush()
-            os.fsync(out.fileno())
-        temporary.chmod(0o644)
-        _put(temporary, path)
-    except BaseException:
-        temporary.unlink(missing_ok=True)
-        raise
-
-
-def _put(temporary: Path, path: Path) -> None:
-    temporary.replace(path)
-    directory = os.open(path.parent, os.O_RDONLY)
-    try:
-        os.fsync(directory)
-    finally:
-        os.close(directory)
-
-
-def _obtain(model: Model, file: ModelFile, place: Path, progress: Progress | None, mirror: str) -> None:
-    if file.parts:
-        _join(model, file, place / file.name)
-    elif file.url:
-        if mirror.startswith(("http://", "https://")):
-            file = replace(file, url=f"{mirror.rstrip('/')}/{model.name}/{file.name}")
-        elif mirror:
-            return _copy(model, file, Path(mirror).expanduser() / model.name / file.name, place / file.name)
-        _download(model, file, place, progress)
-
-
-def _copy(model: Model, file: ModelFile, source: Path, path: Path) -> None:
-    if not source.is_file():
-        raise ModelError(f"model {model.name}: there is no {source}; nothing is fetched while a folder is the mirror")
-    digest = hashlib.sha256()
-    with _written_whole(path) as out, source.open("rb") as content:
-        while chunk := content.read(CHUNK):
-            digest.update(chunk)
-            out.write(chunk)
-        if digest.hexdigest() != file.sha256:
-            raise ModelError(f"model {model.name}: {source} has not the catalogue's SHA-256; nothing was installed")
-
-
-def _join(model: Model, file: ModelFile, path: Path) -> None:
-    digest = hashlib.sha256()
-    with _written_whole(path) as out:
-        for part in file.parts:
-            with _in_package(model, part).open("rb") as content:
-                while chunk := content.read(CHUNK):
-                    digest.update(chunk)
-                    out.write(chunk)
-        if digest.hexdigest() != file.sha256:
-            packages = ", ".join(sorted({part.package for part in file.parts}))
-            raise ModelError(
-                f"model {model.name}: {file.name} from {packages} has the wrong SHA-256; reinstall the package"
-            )
-
-
-def _in_package(model: Model, part: PackagePart) -> Path:
-    found = importlib.util.find_spec(part.package)  # found, not imported: some of these load native code
-    root = Path(found.origin).parent if found and found.origin else None
-    if root is None or not (root / part.path).is_file():
-        name = part.package.replace("_", "-")
-        raise ModelError(
-            f"model {model.name}: {part.path} of the Python package {name} is not there; run: pip install {name}"
-        )
-    return root / part.path
-
-
-def _download(model: Model, file: ModelFile, place: Path, progress: Progress | None) -> None:
-    """Fetch into a `.part` file that outlives a failure, so that the next try asks only for the rest."""
-    partial = place / f"{file.name}.part"
-    have = partial.stat().st_size if partial.exists() else 0
-    if have > file.size:
-        partial.unlink()
-        have = 0
-    if have < file.size:
-        _fetch_rest(model, file, partial, have, progress)
-    with partial.open("rb") as content:
-        digest = hashlib.file_digest(content, "sha256").hexdigest()
-    if digest != file.sha256:
-        partial.unlink()
-        raise ModelError(
-            f"model {model.name}: {file.url} has SHA-256 {digest}, the catalogue says {file.sha256}; "
-            "nothing was installed"
-        )
-    partial.chmod(0o644)
-    _put(partial, place / file.name)
-
-
-def _fetch_rest(model: Model, file: ModelFile, partial: Path, have: int, progress: Progress | None) -> None:
-    assert file.url is not None
-    if not file.url.startswith(("http://", "https://")):
-        raise ModelError(f"model {model.name}: {file.url} is not an HTTP address")
-    request = urllib.request.Request(file.url, headers={"Range": f"bytes={have}-"} if have else {})
-    try:
-        with urllib.request.urlopen(request, timeout=TIMEOUT) as answer, partial.open("ab") as out:
-            if answer.status != 206 and have:  # the source does not resume: start again
-                out.truncate(0)
-                have = 0
-            while have <= file.size and (chunk := answer.read(CHUNK)):
-                out.write(chunk)
-                have += len(chunk)
-                if progress is not None:
-                    progress(f"{model.name}/{file.name}", have, file.size)
-            out.flush()
-            os.fsync(out.fileno())
-    except urllib.error.HTTPError as error:
-        raise ModelError(f"model {model.name}: {file.url} answered {error.code} {error.reason}") from error
-    except (urllib.error.URLError, TimeoutError, ConnectionError) as error:
-        reason = getattr(error, "reason", None) or error
-        raise ModelError(
-            f"model {model.name}: cannot reach {file.url} ({reason}). This needs internet access; "
-            f"or put the file at {partial.parent / file.name} yourself"
-        ) from error
-    if have != file.size:
-        if have > file.size:
-            partial.unlink()
-        raise ModelError(
-            f"model {model.name}: {file.url} gave {have} bytes instead of {file.size}; "
-            "run the command again to go on from there"
-        )
+        return sha256 if hashlib.file_digest(content, "sha256").hexdigest() == sha256 else None

