@@ -32,7 +32,7 @@ COPY --from=web /build/web/static/ web/static/
 RUN CONSILIUM_NATIVE=require /opt/consilium/bin/pip install --no-deps --no-build-isolation .
 
 FROM python:3.11-slim-bookworm
-RUN useradd --system --uid 10001 --create-home --home-dir /home/consilium consilium \
+RUN useradd --uid 10001 --no-log-init --create-home --home-dir /home/consilium consilium \
     && install --directory --owner=consilium --group=consilium /data
 COPY --from=python /opt/consilium /opt/consilium
 ENV PATH=/opt/consilium/bin:$PATH \

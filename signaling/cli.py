@@ -8,6 +8,7 @@ from typing import Annotated, Literal
 
 import typer
 
+from signaling import __version__
 from signaling.cli_models import ConfigFile, fail, model_folder, models, settings_of
 from signaling.settings import SettingsError
 
@@ -20,6 +21,21 @@ app = typer.Typer(
     rich_markup_mode=None,
 )
 app.add_typer(models, name="models")
+
+
+def _version(wanted: bool) -> None:
+    if wanted:
+        print(f"consilium {__version__}")
+        raise typer.Exit
+
+
+@app.callback()
+def command(
+    version: Annotated[
+        bool, typer.Option("--version", callback=_version, is_eager=True, help="The version, and nothing else.")
+    ] = False,
+) -> None:
+    """What every command has in common: see `app`."""
 
 
 @app.command()

@@ -30,6 +30,11 @@ def own_folder(tmp_path, monkeypatch):
     monkeypatch.setenv("CONSILIUM_DATA_DIR", str(tmp_path / "data"))
 
 
+def test_the_version_is_the_packages():
+    said = runner.invoke(app, ["--version"])
+    assert (said.exit_code, said.output) == (0, f"consilium {package.__version__}\n")
+
+
 @pytest.mark.parametrize(
     "command",
     [
