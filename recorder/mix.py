@@ -7,7 +7,7 @@ has no gap.
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from fractions import Fraction
 from pathlib import Path
 
@@ -30,6 +30,7 @@ _KNEE = 0.8
 _SCALE = np.float32(1 / 32768)
 
 Floats = np.ndarray[tuple[int], np.dtype[np.float32]]
+Samples = np.ndarray[tuple[int], np.dtype[np.int16]]
 
 
 def limit(samples: Floats) -> Floats:
@@ -64,39 +65,10 @@ class Voice:
         return samples
 
 
-def mixed(folder: Path, info: MediaFileInfo) -> list[Group]:
-    """Where the seconds of a finished mix lie."""
-    return [
-        Group(0, one.offset, one.size, one.time // 48, (one.time + one.duration) // 48)
-        for one in scan(folder / info.name, info)
-    ]
+class Encoder:
+    """One Opus stream, mono, `FRAME` samples a packet."""
 
-
-class Mixer:
-    """Sums voices and writes `mix.mp4`. Positions are samples at 48 kHz from the recording's start."""
-
-    NAME = "mix.mp4"
-
-    def __init__(self, folder: Path, begun: MediaFileInfo | None = None) -> None:
-        """`begun`: what a crash left of it is taken over."""
-        self.groups: list[Group] = []
-        self.late = 0
-        self.run = RUN
-        self.heard: Callable[[MediaFileInfo, int, bytes, int, int], None] | None = None
-        """Told of every fragment: the file, where, what, from and to in ms."""
-        self._cut = -1
-        path = folder / self.NAME
-        self.position = 0
-        if begun and path.is_file() and path.stat().st_size >= begun.head:
-            size = begun.head
-            for one in scan(path, begun):
-                self._index(one.offset, one.size, one.time, one.time + one.duration)
-                self.position = one.time + one.duration
-                size = one.offset + one.size
-            self._file = FragmentFile.resume(path, begun, size)
-        else:
-            self._file = FragmentFile(path, opus_config(1))
-        self.info = self._file.info
+    def __init__(self) -> None:
         self._encoder: AudioCodecContext = av.CodecContext.create("libopus", "w")
         self._encoder.sample_rate = RATE
         self._encoder.layout = "mono"
@@ -105,10 +77,26 @@ class Mixer:
         self._encoder.time_base = Fraction(1, RATE)
         # Not "voip": at this rate that costs twice the time and 22 kbit/s for silence, where this needs 1.
         self._encoder.options = {"application": "audio", "compression_level": "5"}
+
+    def encode(self, block: Samples, position: int) -> bytes:
+        """The packet of a frame that begins at sample `position`."""
+        frame = av.AudioFrame("s16", "mono", FRAME)
+        frame.planes[0].update(block.tobytes())
+        frame.sample_rate = RATE
+        frame.pts = position
+        return b"".join(bytes(packet) for packet in self._encoder.encode(frame))
+
+
+class Sum:
+    """Voices added up on one timeline, taken away from its beginning. Positions are samples at 48 kHz."""
+
+    def __init__(self, position: int = 0) -> None:
+        self.position = position
+        """Up to where it was taken."""
+        self.late = 0
         self._sum = np.zeros(2 * AHEAD, np.float32)
         self._at = 0
         """Where `position` is in the sum. It moves on, and back to the start when the end comes near."""
-        self._run: list[Sample] = []
 
     def add(self, position: int, samples: Floats) -> None:
         """Adds a voice; the part that comes too late or lies too far ahead is left out."""
@@ -126,26 +114,74 @@ class Mixer:
         start += self._at
         self._sum[start : start + len(samples)] += samples
 
-    def advance(self, until: int) -> None:
-        """Encodes all whole frames before `until`."""
+    def take(self, until: int) -> Iterator[Samples]:
+        """All whole frames before `until`, limited. The position moves with each block of them that is looked at."""
         while self.position + FRAME <= until:
             count = min((until - self.position) // FRAME, AHEAD // FRAME // 2)
             block = (limit(self._sum[self._at : self._at + count * FRAME]) * 32767).astype(np.int16)
             self._at += count * FRAME
+            self.position += count * FRAME
             if self._at + AHEAD > len(self._sum):
                 kept = len(self._sum) - self._at
                 self._sum[:kept] = self._sum[self._at :]
                 self._sum[kept:] = 0
                 self._at = 0
             for index in range(count):
-                self._encode(block[index * FRAME : (index + 1) * FRAME])
+                yield block[index * FRAME : (index + 1) * FRAME]
 
-    def _encode(self, block: np.ndarray[tuple[int], np.dtype[np.int16]]) -> None:
-        frame = av.AudioFrame("s16", "mono", FRAME)
-        frame.planes[0].update(block.tobytes())
-        frame.sample_rate = RATE
-        frame.pts = self.position
-        data = b"".join(bytes(packet) for packet in self._encoder.encode(frame))
+
+def mixed(folder: Path, info: MediaFileInfo) -> list[Group]:
+    """Where the seconds of a finished mix lie."""
+    return [
+        Group(0, one.offset, one.size, one.time // 48, (one.time + one.duration) // 48)
+        for one in scan(folder / info.name, info)
+    ]
+
+
+class Mixer:
+    """Sums voices and writes `mix.mp4`. Positions are samples at 48 kHz from the recording's start."""
+
+    NAME = "mix.mp4"
+
+    def __init__(self, folder: Path, begun: MediaFileInfo | None = None) -> None:
+        """`begun`: what a crash left of it is taken over."""
+        self.groups: list[Group] = []
+        self.run = RUN
+        self.heard: Callable[[MediaFileInfo, int, bytes, int, int], None] | None = None
+        """Told of every fragment: the file, where, what, from and to in ms."""
+        self._cut = -1
+        path = folder / self.NAME
+        self.position = 0
+        if begun and path.is_file() and path.stat().st_size >= begun.head:
+            size = begun.head
+            for one in scan(path, begun):
+                self._index(one.offset, one.size, one.time, one.time + one.duration)
+                self.position = one.time + one.duration
+                size = one.offset + one.size
+            self._file = FragmentFile.resume(path, begun, size)
+        else:
+            self._file = FragmentFile(path, opus_config(1))
+        self.info = self._file.info
+        self._encoder = Encoder()
+        self._sum = Sum(self.position)
+        self._run: list[Sample] = []
+
+    @property
+    def late(self) -> int:
+        """How much of what was added came too late, or lay too far ahead."""
+        return self._sum.late
+
+    def add(self, position: int, samples: Floats) -> None:
+        """Adds a voice; the part that comes too late or lies too far ahead is left out."""
+        self._sum.add(position, samples)
+
+    def advance(self, until: int) -> None:
+        """Encodes all whole frames before `until`."""
+        for block in self._sum.take(until):
+            self._encode(block)
+
+    def _encode(self, block: Samples) -> None:
+        data = self._encoder.encode(block, self.position)
         self._run.append(Sample(self.position, FRAME, True, data))
         self.position += FRAME
         if len(self._run) >= self.run or self.position == self._cut:

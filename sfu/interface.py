@@ -8,7 +8,7 @@ from typing import Literal, Protocol
 from sfu.redundancy import Wish
 from sfu.taps import Kind, TrackInfo, TrackSource
 
-ConnectionKind = Literal["publish", "subscribe"]
+ConnectionKind = Literal["publish", "subscribe", "watch"]
 ConnectionState = Literal["new", "connected", "disconnected", "failed", "closed"]
 
 

@@ -24,6 +24,7 @@ from sfu.interface import (
 from sfu.ledger import Label, Ledger, Present, label
 from sfu.levels import Speakers
 from sfu.plane import AudioLevel, KeyframeWanted, PlaneEvent, SenderReportSeen, SourceStats
+from sfu.programme import Programme
 from sfu.publisher import PublishedTrack, Publisher
 from sfu.quality import LossWindow
 from sfu.scene import Scene
@@ -74,6 +75,8 @@ class SfuRoom:
         self._handled: dict[str, tuple[str, ...]] = {}
         self._sampled = self._listened = self._measured = self._demanded = edge.clock()
         self._scene = Scene()
+        self.programme = Programme(edge, room, self._tracks, self._scene)
+        """What viewers are sent who are not in the room."""
         self._wanted: Counter[str] = Counter()
         self._demands: dict[str, Demand] = {}
         self._video_taps: list[Tap] = []
@@ -195,6 +198,11 @@ class SfuRoom:
         self._tracks.set_muted(track, muted)
         self._measured = float("-inf")
 
+    def pictures(self) -> list[tuple[TrackInfo, bool]]:
+        """The video tracks that are not muted, the oldest first, and whether each brings something now."""
+        found = [t for t in self._tracks.all() if t.info.kind == "video" and t.live and not t.muted]
+        return [(track.info, self._tracks.flows(track.info.id)) for track in found]
+
     def request_keyframe(self, track: str) -> None:
         """Asks the publisher, for its best encoding, unless it was asked a moment ago."""
         if self._tracks.is_live(track):
@@ -241,6 +249,7 @@ class SfuRoom:
         if self._closed:
             return
         self._closed = True
+        self.programme.close()
         for participant in list(self._participants):
             self.remove_participant(participant)
         self._on_closed(self)
@@ -260,6 +269,7 @@ class SfuRoom:
                     self._wanted.subtract(before)
                     self._wanted.update(entry.viewer.wants)
                     self._demanded = float("-inf")
+        self.programme.tick()
         if now - self._demanded >= DEMAND_EVERY:
             self._demanded = now
             self._demand(now)
@@ -296,7 +306,8 @@ class SfuRoom:
         """Tells publishers which encodings somebody wants: a viewer, or a tap, which takes the best."""
         self._wanted = +self._wanted  # without those that nobody wants any more
         for track, demand in self._demands.items():
-            wanted = {rid for rid in demand.rids if self._wanted[f"{track}/{rid}"] > 0}
+            sources = {rid: f"{track}/{rid}" for rid in demand.rids}
+            wanted = {r for r, s in sources.items() if self._wanted[s] > 0 or self.programme.wants(s)}
             if self._video_taps:
                 wanted.add(demand.rids[-1])
             flowing = {e.source.rpartition("/")[2] for e in self._scene.encodings.get(track, ()) if e.active}

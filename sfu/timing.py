@@ -29,7 +29,7 @@ FAR = 10.0
 """A report this many seconds off is not believed; packets this many seconds off start the track anew."""
 
 
-class _Least:
+class Least:
     """The least of the samples of the last one to two windows."""
 
     def __init__(self) -> None:
@@ -49,7 +49,7 @@ class PublisherTiming:
 
     def __init__(self, origin: float) -> None:
         self.origin = origin
-        self.offset = _Least()
+        self.offset = Least()
         self.clock = 0
         """Counts how often the publisher's clock was set."""
 
@@ -63,7 +63,7 @@ class TrackTiming:
     def __init__(self, publisher: PublisherTiming, clock_rate: int) -> None:
         self._publisher = publisher
         self._rate = clock_rate
-        self._arrivals = _Least()
+        self._arrivals = Least()
         self._clock = -1
         self._anchor: float | None = None  # NTP seconds minus media seconds
         self._offset: float | None = None  # room seconds minus media seconds, as now in use
@@ -79,14 +79,14 @@ class TrackTiming:
         publisher = self._publisher
         if self._anchor is not None and self._clock == publisher.clock and abs(anchor - self._anchor) > CLOCK_SET:
             publisher.clock += 1
-            publisher.offset = _Least()
+            publisher.offset = Least()
         self._anchor, self._clock = anchor, publisher.clock
 
     def media_ms(self, timestamp: int, arrival: float) -> float:
         """Room time of capture of the packet that arrived now."""
         media = timestamp / self._rate
         if self._offset is not None and abs(arrival - media - self._offset) > FAR:
-            self._arrivals, self._anchor = _Least(), None
+            self._arrivals, self._anchor = Least(), None
             self._offset, self._newest = arrival - media, media
             self._result = max(self._result, arrival)
         target = self._arrivals.add(arrival - media, arrival)

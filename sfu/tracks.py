@@ -105,6 +105,11 @@ class RoomTracks:
         """The source of the best encoding that flows; the lowest before any does. Raises KeyError."""
         return self._tracks[track].flows.best
 
+    def flows(self, track: str) -> bool:
+        """Whether any of its encodings brings packets now."""
+        entry, now = self._tracks.get(track), self._edge.clock()
+        return entry is not None and any(entry.flows.flows(source, now) for source in entry.track.sources)
+
     def encodings(self, track: str) -> list[EncodingState]:
         """The lowest first; empty for an unknown track."""
         entry = self._tracks.get(track)

@@ -32,6 +32,9 @@ from signaling.shares import table as shares_table
 from signaling.shell import Shell
 from signaling.socket import Sockets
 from signaling.transcripts import table as transcripts_table
+from signaling.whep import WhepSessions
+from signaling.whep import install as install_whep
+from signaling.whep import table as whep_table
 from signaling.whip import WhipSessions
 from signaling.whip import install as install_whip
 from signaling.whip import table as whip_table
@@ -68,6 +71,7 @@ ENDPOINTS = [
 ]
 ENDPOINTS += check_table.endpoints
 ENDPOINTS += whip_table.endpoints
+ENDPOINTS += whep_table.endpoints
 ENDPOINTS += [*asked_table.endpoints, *glossary_table.endpoints, *transcripts_table.endpoints]
 
 
@@ -201,6 +205,7 @@ def make_app(services: Services, shell: Shell, metrics: Metrics, sockets: Socket
     app = web.Application(middlewares=[outermost], client_max_size=settings.limits.body_bytes)
     install_checks(app, checks)
     install_whip(app, WhipSessions(services.hub))
+    install_whep(app, WhepSessions(services.settings.broadcast.realtime_viewers))
     for found in ENDPOINTS:
         app.router.add_route(found.method, found.path, endpoint(found))
     for path in PAGES:

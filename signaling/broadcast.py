@@ -24,6 +24,7 @@ from signaling import protocol
 from signaling.audience import Audience, Viewer
 from signaling.passes import VIEWERS
 from signaling.people import Participant
+from signaling.programme import RoomProgramme
 from signaling.refusal import Refusal
 from signaling.subtitles import Subtitles
 
@@ -60,6 +61,8 @@ class RoomBroadcast:
         self.stream: Stream | None = None
         self.subtitles = Subtitles(0.0)
         self.audience = Audience(room.parts.settings.broadcast.viewers, room.readers)
+        self.programme = RoomProgramme(room)
+        """What is sent by WebRTC."""
 
     @property
     def state(self) -> protocol.BroadcastState | None:
@@ -79,7 +82,7 @@ class RoomBroadcast:
     def _adopt(self, row: BroadcastRow) -> None:
         on_air = self._room.parts.on_air
         if self._row is not None and self._row.id != row.id:
-            self.audience.dismiss()
+            self._dismiss()
             on_air.pop(self._row.id, None)
             self.stream = None
         on_air[row.id], self._row = self, row
@@ -109,6 +112,11 @@ class RoomBroadcast:
         assert self._state is not None
         self._become(msgspec.structs.replace(self._state, state=state, **more))
 
+    def _dismiss(self) -> None:
+        """Sends all viewers away."""
+        self.audience.dismiss()
+        self.programme.close()
+
     @property
     def over(self) -> bool:
         """There is none, or it has ended."""
@@ -137,7 +145,7 @@ class RoomBroadcast:
             await store.broadcasts.save(row)
             self._adopt(row)
             if message.renew:
-                self.audience.dismiss()
+                self._dismiss()
 
     async def go_live(self, by: Participant, countdown: int) -> None:
         """Raises Refusal."""
@@ -214,6 +222,7 @@ class RoomBroadcast:
         """The recording is being finished: so is what is live."""
         if self._state is not None and self._state.state == "live":
             self._turn("ending", spotlight=None)
+            self.programme.close()
 
     async def recorded(self, recording: str, duration: float | None) -> None:
         """The recording can be replayed, or with `duration` None it cannot."""
@@ -303,7 +312,7 @@ class RoomBroadcast:
         """The meeting is over; its recording is finished by now."""
         if self._counting is not None:
             self._counting.cancel()
-        self.audience.dismiss()
+        self._dismiss()
         if self._row is not None:
             self._room.parts.on_air.pop(self._row.id, None)
 

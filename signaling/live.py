@@ -84,7 +84,8 @@ class NewVote(Body, kw_only=True, frozen=True):
 class LiveView(Body, kw_only=True, frozen=True):
     """A broadcast as viewers see it. Times in ms since 1970, `now` is the server's clock; `at` is when it goes live
     (``countdown``) or went. `epoch` is the wall clock at the programme's time 0, of which captions and
-    EXT-X-PROGRAM-DATE-TIME tell. `languages` are those that captions can be read in."""
+    EXT-X-PROGRAM-DATE-TIME tell. `playlist` is its HLS, `whep` where it can be had by WebRTC. `languages` are those
+    that captions can be read in."""
 
     id: str
     title: str
@@ -95,6 +96,7 @@ class LiveView(Body, kw_only=True, frozen=True):
     at: float | None = None
     epoch: float | None = None
     playlist: str | None = None
+    whep: str | None = None
     languages: list[str]
     questions: QuestionRules
     replay: Replay | None = None
@@ -150,9 +152,21 @@ def _live(call: Call) -> tuple[RoomBroadcast, str]:
     return on_air, viewer
 
 
+def entitled(call: Call) -> tuple[RoomBroadcast, str]:
+    """As `_live`, also by the link's own code as a bearer token: a player that is no browser has no cookie."""
+    on_air, code = _on_air(call), _token(call)
+    if on_air is not None and on_air.row is not None and code:
+        row = on_air.row
+        wanted = ticket_code(call.services.secret, row.id, row.ticket)
+        if hmac.compare_digest(wanted.encode(), code.encode()):
+            return on_air, f"player {call.address}"
+    return _live(call)
+
+
 def _view(call: Call, row: BroadcastRow) -> LiveView:
     on_air, now = _on_air(call), time.time() * 1000
     state = on_air.state if on_air is not None else None
+    realtime = call.services.settings.broadcast.realtime_viewers
     stream = on_air.stream if on_air is not None else None
     at = _ms(row.live_at)
     if state is not None and state.state == "countdown" and state.at is not None and on_air is not None:
@@ -171,6 +185,7 @@ def _view(call: Call, row: BroadcastRow) -> LiveView:
         at=at,
         epoch=_ms(stream.epoch) if stream is not None else None,
         playlist=f"/api/live/{row.id}/hls/master.m3u8" if stream is not None else None,
+        whep=f"/api/live/{row.id}/whep" if on_air is not None and on_air.programme.live and realtime else None,
         languages=on_air.languages if on_air is not None else [],
         questions=on_air.rules if on_air is not None else QuestionRules(),
         replay=replay,

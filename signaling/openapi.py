@@ -28,6 +28,7 @@ REASONS = {
     412: "It has changed meanwhile.",
     413: "Too large.",
     415: "Not the content type that is wanted here.",
+    422: "Understood, but nothing of it can be done.",
     416: "No such range.",
     428: "Say which one you mean.",
     429: "Too many requests; try again later.",

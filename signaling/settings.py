@@ -161,6 +161,15 @@ class Broadcast(Table, frozen=True, kw_only=True):
     """Live broadcasts."""
 
     viewers: Annotated[int, _text("Pages that may follow one broadcast at a time.", ge=1, le=1_000_000)] = 5000
+    realtime_viewers: Annotated[
+        int,
+        _text(
+            "Viewers, of all broadcasts of this server together, that are sent WebRTC, within a third of a second; "
+            "all others get HLS, a few seconds later. 0: nobody.",
+            ge=0,
+            le=100_000,
+        ),
+    ] = 150
 
 
 class Log(Table, frozen=True, kw_only=True):

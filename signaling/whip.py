@@ -199,7 +199,7 @@ def fragment_of(answer: str) -> str:
     return "\r\n".join([*session, *credentials, media, mid, *[x for x in kept if x not in credentials]]) + "\r\n"
 
 
-async def _text(call: Call, kind: str) -> str:
+async def read_text(call: Call, kind: str) -> str:
     """The body, of this content type. Raises ApiError."""
     request, limit = call.request, call.services.settings.limits.body_bytes
     if request.content_type != kind:
@@ -246,7 +246,7 @@ async def whip_publish(call: Call) -> web.Response:
     under the picture.
     """
     call.throttle(call.services.throttles.link)
-    offer = await _text(call, "application/sdp")
+    offer = await read_text(call, "application/sdp")
     code = _bearer(call)
     link = await call.services.store.links.open(code, count=True) if code else None
     if link is None or link.room != call.arg("room"):
@@ -289,7 +289,7 @@ async def whip_patch(call: Call) -> web.Response:
         raise ApiError(428, "if-match", "send If-Match with the ETag of the session")
     if match != "*" and match != f'"{session.etag}"':
         raise ApiError(412, "if-match", "the ICE session is another one by now")
-    fragment = await _text(call, FRAGMENT)
+    fragment = await read_text(call, FRAGMENT)
     if match != "*":
         return web.Response(status=204)
     offer = with_credentials(session.offer, fragment)

@@ -85,6 +85,15 @@ class Layers:
 
 
 @dataclass(frozen=True, slots=True)
+class Format:
+    """The subscriber's payload types for a codec, by its name."""
+
+    codec: str
+    payload_type: int
+    rtx_payload_type: int | None
+
+
+@dataclass(frozen=True, slots=True)
 class SinkSpec:
     """One outgoing stream: the subscriber's own payload types, ids and SSRCs. `source` is what it shows first."""
 
@@ -101,6 +110,11 @@ class SinkSpec:
     """The subscriber asks for lost sound as well: the very bytes are sent again, for there is no RTX of it."""
     red_payload_type: int | None = None
     """The subscriber takes redundant sound; whether it gets it is said by `Plane.set_redundancy`."""
+    formats: tuple[Format, ...] = ()
+    """It may show sources of any of these codecs, each with its own payload types; `payload_type` and
+    `rtx_payload_type` are those of the first. Retransmissions are there for all of them or for none."""
+    house_clock: bool = False
+    """Sender reports tell our clock instead of the publisher's, so that sources of several publishers line up."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -252,11 +266,11 @@ class Plane(Protocol):
         """What the sink shows next. It is not told apart by its subscriber: SSRC, sequence, timestamp, VP8 and VP9
         picture ids go on, and layers that are left out leave no gap.
 
-        Another source, of the same codec: the sink goes on with the present one until a key frame of the new one
+        Another source: the sink goes on with the present one until a key frame of the new one
         comes (see `KeyframeWanted`), then switches (`SinkSwitched`). It need not be there yet.
         The same source: layers go down at the next frame; temporal ones up at a frame that allows it, spatial ones up
         at a key frame or at another frame that does not depend on what the sink has not had.
-        Raises ValueError for a source of another codec.
+        Raises ValueError for a source of another codec, unless it is one of the sink's `formats`.
         """
 
     def remove_sink(self, sink: str) -> None: ...

@@ -83,9 +83,11 @@ class Course:
     `plain` is None while every packet needs more than a header; see `sfu.extensions.HeaderExtensions`.
     """
 
-    def __init__(self, extensions: HeaderExtensions) -> None:
+    def __init__(self, extensions: HeaderExtensions, house: bool = False) -> None:
+        """`house`: sources are lined up by our clock, not by those of their publishers."""
         self.extensions = extensions
         self.plain = extensions.plain
+        self.house = house
         self.live = False
         self.live_since = float("inf")
         self.start = self.offset = self.time_offset = self.pictures = 0
@@ -135,6 +137,10 @@ class Course:
             feed.selector.start(packet.timestamp)
         self._settle(feed)
 
+    def forget_pictures(self) -> None:
+        """The next feed is of another codec: its picture ids and frame numbers have nothing to go on from."""
+        self._picture = self._tl0 = self._frame = -1
+
     def is_past(self, packet: MediaPacket, source: Incoming) -> bool:
         """Whether it has shown the source further than this late packet: it must not go back there."""
         return any(one.feed.source is source and one.end >= packet.sequence for one in self._segments)
@@ -178,7 +184,7 @@ class Course:
         last, at = self._left
         rate = source.spec.codec.clock_rate
         passed = last + max(1, round((packet.arrival - at) * rate))
-        before, after = self.feed.source.report if self.feed is not None else None, source.report
+        before, after = self.feed.source.clock(self.house) if self.feed is not None else None, source.clock(self.house)
         if before is None or after is None:
             return passed
         reported = before[1] - self.time_offset + packet.timestamp - after[1] + ((after[0] - before[0]) * rate >> 32)

@@ -14,17 +14,20 @@ from sfu.keyframe import keyframe_test
 from sfu.layers import LayerRates
 from sfu.nack import NackTracker
 from sfu.plane import PlanePacket, SourceSpec, SourceStats
-from sfu.plane.outgoing import Outgoing
+from sfu.plane.outgoing import NTP_EPOCH, Outgoing
 from sfu.pli import PliThrottle
 from sfu.reception import Reception
 from sfu.red import Block
 from sfu.reorder import Released, Reorder
 from sfu.sequence import Numbering
+from sfu.timing import Least
 
 PlaneTap = Callable[[Sequence[PlanePacket]], None]
 
 VIDEO_HISTORY, AUDIO_HISTORY = 1024, 256
 HISTORY_AGE = 3.0
+FAR = 10.0
+"""Seconds by which a sender report and its arrival may differ, by our clock."""
 VIDEO_WAIT, AUDIO_WAIT = 0.3, 0.15
 VIDEO_HELD, AUDIO_HELD = 512, 64
 
@@ -70,6 +73,8 @@ class Incoming:
         self.heard_at = 0.0
         self.report: tuple[int, int, float] | None = None
         """The last sender report: raw NTP, unwrapped timestamp, arrival."""
+        self._apart = Least()
+        self._ahead = 0.0
         self._packets = self._bytes = self._retransmitted = self._keyframes = self._lost = 0
         self.nacks_sent = self.plis_sent = self.recovered = 0
         self._since: int | None = None
@@ -187,6 +192,23 @@ class Incoming:
             self.loudest = level & 0x7F
         if level & 0x80:
             self.voice = True
+
+    def reported(self, ntp: int, timestamp: int, now: float) -> None:
+        """A sender report; `timestamp` unwrapped."""
+        self.report = (ntp, timestamp, now)
+        self.reception.sender_report(ntp, now)
+        self._ahead = self._apart.add(NTP_EPOCH + now - ntp / 0x100000000, now)
+
+    def clock(self, house: bool) -> tuple[int, int, float] | None:
+        """The last sender report; with `house` by our clock, as the least delayed reports tell how far that is off."""
+        if self.report is None or not house:
+            return self.report
+        ntp, timestamp, at = self.report
+        arrived = NTP_EPOCH + at
+        told = ntp / 0x100000000 + self._ahead
+        if abs(told - arrived) > FAR:  # the publisher's clock was set
+            told = arrived
+        return int(told * 0x100000000), timestamp, at
 
     def bind(self, ssrc: int) -> None:
         """The stream goes on under another SSRC."""

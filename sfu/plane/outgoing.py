@@ -38,13 +38,15 @@ class Outgoing(Course):
     """State of one sink. `source` is what it shows, or will show first; `target` what it is aimed at."""
 
     def __init__(self, transport: Transport, spec: SinkSpec, video: bool) -> None:
-        super().__init__(HeaderExtensions(spec.extensions, spec.mid))
+        super().__init__(HeaderExtensions(spec.extensions, spec.mid), spec.house_clock)
         self.transport = transport
         self.spec = spec
         self.ssrc = spec.ssrc
         self.payload_type = spec.payload_type
+        """Of what is shown now."""
+        self.formats = {format.codec: format for format in spec.formats}
+        self._format: str | None = None
         self.video = video
-        self.described = spec.extensions.dependency_descriptor is not None
         self.newest = -1
         """The number of the last packet that left, other than retransmissions."""
         self.paused = False
@@ -70,6 +72,28 @@ class Outgoing(Course):
         self.urgent = False
         """What `may_resend` allowed last should go out twice."""
 
+    def takes(self, codec: str, shown: str) -> bool:
+        """Whether it may go on with this codec after that one."""
+        return codec in self.formats if self.formats else codec == shown
+
+    def begin(self, packet: MediaPacket, source: Incoming) -> None:
+        codec = source.spec.codec.name
+        if codec != self._format:
+            self.forget_pictures()
+            self._format = codec
+        super().begin(packet, source)
+        self.payload_type = self.formats[codec].payload_type if codec in self.formats else self.spec.payload_type
+
+    def _rtx(self, source: Incoming) -> int:
+        """The payload type of retransmissions of a source."""
+        found = self.formats.get(source.spec.codec.name)
+        return (self.spec.rtx_payload_type if found is None else found.rtx_payload_type) or 0
+
+    def describes(self, source: Incoming) -> bool:
+        """Whether its packets leave with their dependency descriptors: where codecs change, those that need them."""
+        wanted = self.spec.extensions.dependency_descriptor is not None
+        return wanted and (not self.formats or source.spec.codec.name == "AV1")
+
     def wraps(self, redundant: MediaPacket) -> bool:
         """Whether a packet leaves with its redundancy: not before the sink has sent all that it repeats."""
         wanted = self.transport.redundancy and self.spec.red_payload_type is not None
@@ -78,13 +102,13 @@ class Outgoing(Course):
     def render(self, packet: MediaPacket, placed: Placed, now: float, counted: int = 0) -> bytes:
         """The RTP packet under the sink's own names; `counted` is its transport sequence number."""
         number, marker, payload = placed
-        payload_type = self.spec.payload_type
+        payload_type = self.payload_type
         if packet.reach:
             if payload[0] & 0x7F != payload_type:
                 payload = retype(payload, packet.reach, payload_type)
             payload_type = self.spec.red_payload_type or 0
         extension = self.extensions.render(packet.level, abs_send_time(now), counted)
-        if self.described and payload and self.feed is not None:
+        if payload and self.feed is not None and self.describes(self.feed.source):
             extension = self.extensions.describe(extension, self.feed.depends(packet))
         return (
             pack_fixed_header(
@@ -102,14 +126,14 @@ class Outgoing(Course):
         """The same as a retransmission (RFC 4588) of a packet of `feed`."""
         number, marker, payload = placed
         extension = self.extensions.render(packet.level, abs_send_time(now))
-        if self.described and payload:
+        if payload and self.describes(feed.source):
             extension = self.extensions.describe(extension, feed.depends(packet))
         sequence = self._rtx_next
         self._rtx_next = (sequence + 1) & 0xFFFF
         return (
             pack_fixed_header(
                 0x90 if extension else 0x80,
-                marker | (self.spec.rtx_payload_type or 0),
+                marker | self._rtx(feed.source),
                 sequence,
                 (packet.timestamp - feed.time_offset) & 0xFFFFFFFF,
                 self.spec.rtx_ssrc or 0,
@@ -124,7 +148,8 @@ class Outgoing(Course):
         extension = self.extensions.render(NO_LEVEL, abs_send_time(now))
         sequence = self._rtx_next
         self._rtx_next = (sequence + 1) & 0xFFFF
-        fields = (self.spec.rtx_payload_type or 0, sequence, 0, self.spec.rtx_ssrc or 0)
+        number = self._rtx(self.feed.source) if self.feed is not None else self.spec.rtx_payload_type or 0
+        fields = (number, sequence, 0, self.spec.rtx_ssrc or 0)
         return pack_fixed_header(0xB0 if extension else 0xA0, *fields) + extension + bytes(size - 1) + bytes((size,))
 
     def may_resend(self, number: int, now: float) -> bool:
@@ -169,8 +194,8 @@ class Outgoing(Course):
         if not self.live:
             return None
         numbering = source.numbering
-        if source.report is not None:
-            ntp, time, at = source.report
+        if (report := source.clock(self.house)) is not None:
+            ntp, time, at = report
         elif now - self.live_since > 5.0:
             at = source.last_arrival
             ntp, time = int((NTP_EPOCH + at) * 0x100000000), numbering.timestamp

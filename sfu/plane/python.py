@@ -395,8 +395,7 @@ class PythonPlane:
             for sink in source.live:
                 sink.transport.next_report = float("-inf")  # lip sync begins with the first report: do not wait
                 sink.next_report = float("-inf")
-        source.report = (packet.ntp, timestamp, now)
-        source.reception.sender_report(packet.ntp, now)
+        source.reported(packet.ntp, timestamp, now)
         seen = SenderReportSeen(source.spec.id, packet.ntp / 0x100000000, timestamp, now)
         self._reports[source.spec.id] = seen
 

@@ -82,7 +82,7 @@ class Switchboard:
     def aim(self, sink: Outgoing, source: str, layers: Layers) -> None:
         """Another target, or other layers of it. Raises ValueError where it has another codec."""
         new, old = self.sources.get(source), self.sources.get(sink.source)
-        if new is not None and old is not None and new.spec.codec.name != old.spec.codec.name:
+        if new is not None and old is not None and not sink.takes(new.spec.codec.name, old.spec.codec.name):
             raise ValueError(f"source {source} has another codec than sink {sink.spec.id} shows")
         if source != sink.target:
             self._stop_waiting(sink)

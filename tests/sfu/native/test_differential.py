@@ -15,7 +15,7 @@ from hypothesis import strategies as st
 from pylibsrtp import Error
 
 from fuzz.dice import MASK, seeded
-from sfu.plane import ExtensionIds, Layers, SinkStats
+from sfu.plane import ExtensionIds, Format, Layers, SinkStats
 from sfu.rtcp import Bye, Fir, Nack, Pli, ReceiverReport, Remb, Report, SenderReport
 from sfu.rtp import RtpPacket
 from sfu.taps import Codec
@@ -43,7 +43,8 @@ COUNTED_IDS = ExtensionIds(mid=4, rid=5, repaired_rid=6, transport_cc=3, depende
 TWCC_IDS = ExtensionIds(mid=7, transport_cc=1)
 TIMED_IDS = ExtensionIds(mid=7, abs_send_time=2)
 VOICE, OTHER, PLAIN = 6000, 6001, 6002
-SINKS = {"a": 5000, "b": 5100, "c": 5200, "d": 5300}
+SINKS = {"a": 5000, "b": 5100, "c": 5200, "d": 5300, "e": 5400}
+FORMATS = tuple(Format(name, 100 + n, 110 + n) for n, name in enumerate(("VP8", "VP9", "AV1", "H264")))
 
 ACTIONS = (
     "frame*10 wait*5 audio key lose late twice repair nack nack report twcc*4 pli fir remb aim aim layers layers "
@@ -71,6 +72,9 @@ def play(seed: int, codec: str, steps: list[tuple[str, int]]) -> tuple[Both, lis
         streams[source] = encoder(made[n], 2000 + n, (65500 + 7 * n) & 0xFFFF)
     both.call("add_source", "q", Kit.video("solo", codec=spec, extensions=COUNTED_IDS, ssrc=2222))
     streams["solo"] = encoder(made[2], 2222, 30000)
+    odd = "VP8" if codec == "VP9" else "VP9"
+    both.call("add_source", "q", Kit.video("odd", codec=Codec(odd, 90000), ssrc=2322, rtx_ssrc=2323))
+    streams["odd"] = encoder(odd, 2322, 200)
     both.call("add_source", "p", Kit.audio("mic", red_payload_type=63))
     taps = both.taps
     for index, plane in enumerate(both.planes):
@@ -83,6 +87,8 @@ def play(seed: int, codec: str, steps: list[tuple[str, int]]) -> tuple[Both, lis
     wants = replace(TWCC_IDS, dependency_descriptor=told)
     both.call("add_sink", "t", Kit.sink("cam/h", "c", SINKS["c"], extensions=wants))
     both.call("add_sink", "u", Kit.sink("solo", "d", SINKS["d"], extensions=TIMED_IDS))
+    several = {"payload_type": 100, "rtx_payload_type": 110, "formats": FORMATS, "house_clock": True}
+    both.call("add_sink", "t", Kit.sink("odd", "e", SINKS["e"], extensions=wants, **several))
     voice = {"rtx_payload_type": None, "rtx_ssrc": None, "extensions": TWCC_IDS, "nack": True}
     both.call("add_sink", "t", Kit.sink("mic", "voice", VOICE, **voice, red_payload_type=64))
     alone = {"rtx_payload_type": None, "rtx_ssrc": None}
@@ -120,7 +126,7 @@ def redundant(payload: bytes, dice: random.Random) -> bytes:
 
 
 def owner(source: str) -> str:
-    return "q" if source == "solo" else "p"
+    return "q" if source in ("solo", "odd") else "p"
 
 
 def step(
@@ -128,7 +134,7 @@ def step(
 ) -> None:
     source = dice.choice(list(streams))
     stream, sink = streams[source], dice.choice(list(SINKS))
-    viewer = {"a": "s", "b": "s", "c": "t", "d": "u"}[sink]
+    viewer = {"a": "s", "b": "s", "c": "t", "d": "u", "e": "t"}[sink]
     peer = owner(source)
 
     def media(piece: Piece, rtx: bool = False) -> RtpPacket:
@@ -138,6 +144,8 @@ def step(
             extensions = [(4, b"1"), (6, source[-1].encode())]
         if source == "solo":
             extensions = [(4, b"1"), (3, (sequence & 0xFFFF).to_bytes(2, "big"))]
+        if source == "odd":
+            extensions = [(4, b"1")]
         if dependency:
             extensions.append((12, dependency))
         fields = {"payload_type": 97 if rtx else 96, "ssrc": stream.ssrc + (500 if rtx else 0), "timestamp": timestamp}
@@ -145,8 +153,8 @@ def step(
             payload = sequence.to_bytes(2, "big") + payload
         world.repairs += rtx
         number = world.repairs if rtx else sequence
-        if source == "solo" and rtx:
-            fields["ssrc"] = 2223
+        if source in ("solo", "odd") and rtx:
+            fields["ssrc"] = 2223 if source == "solo" else 2323
         return Kit.packet(number, payload, marker=marker, extensions=extensions, **fields)
 
     if action in ("frame", "key", "lose", "late", "twice"):
@@ -211,7 +219,7 @@ def step(
         both.rtcp(viewer, Remb(1, dice.randrange(50_000, 5_000_000), (SINKS[sink],)))
     elif action == "aim":
         layers = Layers(dice.choice((None, 0, 1)), dice.choice((None, 0)))
-        both.call("aim_sink", sink, dice.choice(["cam/q", "cam/h", "solo", "nowhere"]), layers)
+        both.call("aim_sink", sink, dice.choice(["cam/q", "cam/h", "solo", "odd", "nowhere"]), layers)
     elif action == "layers":
         shown = both.planes[0]._sinks.get(sink)
         if shown is not None:
@@ -227,7 +235,8 @@ def step(
     elif action == "pause":
         both.call("pause_sink", sink, dice.random() < 0.3)
     elif action == "sender-report":
-        ntp = int((both.now + 3_000_000_000) * (1 << 32)) & MASK
+        ahead = dice.choice((3_000_000_000, 3_000_000_000.25, 3_000_000_001, 5))
+        ntp = int((both.now + ahead) * (1 << 32)) & MASK
         both.rtcp(peer, SenderReport(stream.ssrc, ntp, stream.timestamp & 0xFFFFFFFF, 1, 2))
     elif action == "new-ssrc":
         stream.ssrc += 10
@@ -284,6 +293,6 @@ def test_layers_are_switched_and_lost_packets_sent_again_where_descriptors_tell_
         story += [(name, dice.randrange(1 << 30)) for _ in range(25) for name in (*switches, "key", "frame", "frame")]
         with seeded(seed):
             both, stats = play(seed, codec, story)
-        resent += sum(sink.retransmissions_sent for sink in stats[:4])
+        resent += sum(sink.retransmissions_sent for sink in stats[:5])
         told.add(both.planes[0]._sources["cam/q"].newest)
     assert resent > 20 and len(told) > 1 and None not in told

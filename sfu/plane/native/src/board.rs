@@ -1,7 +1,6 @@
 //! Which sinks get a source's packets and which wait for its next key frame; see `sfu/plane/switchboard.py`.
 
 use crate::history::MediaPacket;
-use crate::incoming::Incoming;
 use crate::layers::Layers;
 use crate::plane::{Misuse, Plane};
 use crate::slab::Key;
@@ -77,7 +76,7 @@ impl Plane {
         let old = self.source_names.get(&sink.source).copied();
         let new = self.source_names.get(target).and_then(|key| self.sources.get(*key));
         let shown = old.and_then(|key| self.sources.get(key));
-        if new.zip(shown).is_some_and(|(new, shown)| new.spec.codec != shown.spec.codec) {
+        if new.zip(shown).is_some_and(|(new, shown)| !sink.takes(&new.spec.codec, &shown.spec.codec)) {
             return Err(Misuse::Taken(format!("source {target} has another codec than sink {} shows", sink.spec.id)));
         }
         if target != sink.target {
@@ -121,9 +120,9 @@ impl Plane {
                 sink.source.clone_from(&name);
                 switched.put(sink.spec.id.clone(), name.clone());
             }
-            let before =
-                sink.course.fed_by().and_then(|key| sources.get(key)).and_then(|source: &Incoming| source.report);
-            sink.course.begin(packet, source, before, dice);
+            let (feeding, house) = (sink.course.fed_by().and_then(|key| sources.get(key)), sink.spec.house_clock);
+            let before = feeding.and_then(|source| source.clock(house));
+            sink.begin(packet, source, before, dice);
             sink.next_report = f64::NEG_INFINITY;
             if let Some(transport) = transports.get_mut(sink.transport) {
                 transport.next_report = f64::NEG_INFINITY;

@@ -82,8 +82,7 @@ impl Plane {
                 }
             }
         }
-        source.report = Some((ntp, timestamp, now));
-        source.reception.sender_report(ntp, now);
+        source.reported(ntp, timestamp, now);
         let seconds = ntp as f64 / 4_294_967_296.0;
         self.reports.put(source.spec.id.clone(), (seconds, timestamp, now));
     }

@@ -33,6 +33,15 @@ pub struct Placed {
     pub body: Body,
 }
 
+/// How packets of one feed are called.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Numbers {
+    pub payload_type: u8,
+    pub rtx_payload_type: u8,
+    /// They leave with their dependency descriptors.
+    pub described: bool,
+}
+
 /// One source feeding one sink, from the switch to it until the next.
 pub struct Feed {
     id: u64,
@@ -41,6 +50,7 @@ pub struct Feed {
     tl0: i32,
     frames: i32,
     moves_pictures: bool,
+    pub numbers: Numbers,
     pub selector: Option<Selector>,
 }
 
@@ -116,6 +126,7 @@ pub struct Course {
     left: Option<(i64, f64)>,
     segments: Vec<Segment>,
     ids: u64,
+    numbers: Numbers,
 }
 
 impl Course {
@@ -141,6 +152,7 @@ impl Course {
             left: None,
             segments: Vec::new(),
             ids: 0,
+            numbers: Numbers::default(),
         }
     }
 
@@ -164,10 +176,31 @@ impl Course {
 
     // --- starting, stopping, aiming ---
 
-    /// Goes live with this packet, a key frame's first. `before` is the last report of the source shown so far.
-    pub fn begin(&mut self, packet: &MediaPacket, source: &Incoming, before: Option<SenderReport>, dice: &mut Dice) {
+    /// How packets of the present feed, or else of the last one, are called.
+    #[inline]
+    pub fn numbers(&self) -> Numbers {
+        self.numbers
+    }
+
+    /// The next feed is of another codec: its picture ids and frame numbers have nothing to go on from.
+    pub fn forget_pictures(&mut self) {
+        (self.picture, self.tl0, self.frame) = (-1, -1, -1);
+    }
+
+    /// Goes live with this packet, a key frame's first. `before` and `after` are the last reports of the source shown so
+    /// far and of this one.
+    pub fn begin(
+        &mut self,
+        packet: &MediaPacket,
+        source: &Incoming,
+        numbers: Numbers,
+        before: Option<SenderReport>,
+        after: Option<SenderReport>,
+        dice: &mut Dice,
+    ) {
         if self.fed_by() != Some(source.key) {
-            self.time_offset = packet.timestamp - self.first_timestamp(packet, source, before, dice);
+            self.numbers = numbers;
+            self.time_offset = packet.timestamp - self.first_timestamp(packet, source, before.zip(after), dice);
             let (mut tl0, mut pictures) = (0, 0);
             if let Some(descriptor) = &packet.descriptor {
                 if descriptor.picture >= 0 && self.picture >= 0 {
@@ -191,6 +224,7 @@ impl Course {
                 tl0,
                 frames,
                 moves_pictures: source.moves_pictures,
+                numbers,
                 selector: None,
             });
             self.forget_feeds();
@@ -262,13 +296,13 @@ impl Course {
         &self,
         packet: &MediaPacket,
         source: &Incoming,
-        before: Option<SenderReport>,
+        reports: Option<(SenderReport, SenderReport)>,
         dice: &mut Dice,
     ) -> i64 {
         let Some((last, at)) = self.left else { return i64::from(dice.word()) };
         let rate = source.numbering.clock_rate;
         let passed = last + (((packet.arrival - at) * rate as f64).round_ties_even() as i64).max(1);
-        let (true, Some(before), Some(after)) = (self.present.is_some(), before, source.report) else { return passed };
+        let (true, Some((before, after))) = (self.present.is_some(), reports) else { return passed };
         let between = ((i128::from(after.0) - i128::from(before.0)) * i128::from(rate)) >> 32;
         let reported = i128::from(before.1 - self.time_offset + packet.timestamp - after.1) + between;
         // Clocks that disagree by more than a second are not of one publisher, or were set meanwhile.

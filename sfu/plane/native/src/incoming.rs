@@ -19,6 +19,29 @@ use crate::sequence::Numbering;
 use crate::slab::Key;
 
 const HISTORY_AGE: f64 = 3.0;
+pub const NTP_EPOCH: f64 = 2_208_988_800.0;
+pub const FRACTION: f64 = 4_294_967_296.0;
+/// Seconds by which a sender report and its arrival may differ, by our clock.
+const FAR: f64 = 10.0;
+const WINDOW: f64 = 10.0;
+
+/// The least of the samples of the last one to two windows; see `sfu/timing.py`.
+struct Least {
+    now: f64,
+    before: f64,
+    since: f64,
+}
+
+impl Least {
+    fn add(&mut self, value: f64, time: f64) -> f64 {
+        if time - self.since > WINDOW {
+            self.before = if time - self.since <= 2.0 * WINDOW { self.now } else { f64::INFINITY };
+            (self.now, self.since) = (value, time);
+        }
+        self.now = self.now.min(value);
+        self.now.min(self.before)
+    }
+}
 
 #[derive(Default)]
 pub struct SourceSpec {
@@ -97,6 +120,8 @@ pub struct Incoming {
     pub voice: bool,
     pub heard_at: f64,
     pub report: Option<SenderReport>,
+    apart: Least,
+    ahead: f64,
     pub packets: u64,
     pub bytes: u64,
     pub retransmitted: u64,
@@ -155,6 +180,8 @@ impl Incoming {
             voice: false,
             heard_at: 0.0,
             report: None,
+            apart: Least { now: f64::INFINITY, before: f64::INFINITY, since: f64::NEG_INFINITY },
+            ahead: 0.0,
             packets: 0,
             bytes: 0,
             retransmitted: 0,
@@ -313,6 +340,25 @@ impl Incoming {
         if level & 0x80 != 0 {
             self.voice = true;
         }
+    }
+
+    /// A sender report; `timestamp` unwrapped.
+    pub fn reported(&mut self, ntp: u64, timestamp: i64, now: f64) {
+        self.report = Some((ntp, timestamp, now));
+        self.reception.sender_report(ntp, now);
+        self.ahead = self.apart.add(NTP_EPOCH + now - ntp as f64 / FRACTION, now);
+    }
+
+    /// The last sender report; with `house` by our clock, as the least delayed reports tell how far that is off.
+    pub fn clock(&self, house: bool) -> Option<SenderReport> {
+        let (ntp, timestamp, at) = self.report?;
+        if !house {
+            return self.report;
+        }
+        let arrived = NTP_EPOCH + at;
+        let told = ntp as f64 / FRACTION + self.ahead;
+        let told = if (told - arrived).abs() > FAR { arrived } else { told };
+        Some(((told * FRACTION) as u64, timestamp, at))
     }
 
     /// The stream goes on under another SSRC.

@@ -2,11 +2,11 @@
 
 use std::collections::{HashMap, VecDeque};
 
-use crate::course::{Body, Course, Placed};
+use crate::course::{Body, Course, Numbers, Placed, SenderReport};
 use crate::descriptor::rewrite;
 use crate::dice::Dice;
 use crate::history::MediaPacket;
-use crate::incoming::Incoming;
+use crate::incoming::{Incoming, FRACTION, NTP_EPOCH};
 use crate::red::retype;
 use crate::rtcp::{self, Report};
 use crate::rtp::{ExtensionIds, HeaderExtensions, NO_LEVEL};
@@ -21,8 +21,13 @@ const SEALED: usize = 256;
 const SEALED_SOUND: usize = 32;
 const ABANDONED: usize = 1024;
 const REPORTS_KEPT: usize = 8;
-const NTP_EPOCH: f64 = 2_208_988_800.0;
-const FRACTION: f64 = 4_294_967_296.0;
+
+/// The subscriber's payload types for a codec, by its name.
+pub struct Format {
+    pub codec: String,
+    pub payload_type: u8,
+    pub rtx_payload_type: Option<u8>,
+}
 
 #[derive(Default)]
 pub struct SinkSpec {
@@ -38,6 +43,22 @@ pub struct SinkSpec {
     /// The subscriber asks for lost sound as well.
     pub nack: bool,
     pub red_payload_type: Option<u8>,
+    /// It may show sources of any of these codecs.
+    pub formats: Vec<Format>,
+    /// Sender reports tell our clock instead of the publisher's.
+    pub house_clock: bool,
+}
+
+impl SinkSpec {
+    /// How packets of a codec leave.
+    fn numbers(&self, codec: &str) -> Numbers {
+        let found = self.formats.iter().find(|format| format.codec == codec);
+        let own = (self.payload_type, self.rtx_payload_type);
+        let (payload_type, rtx) = found.map_or(own, |format| (format.payload_type, format.rtx_payload_type));
+        // Where codecs change, only those that need them leave with dependency descriptors.
+        let described = self.extensions.dependency_descriptor.is_some() && (self.formats.is_empty() || codec == "AV1");
+        Numbers { payload_type, rtx_payload_type: rtx.unwrap_or(0), described }
+    }
 }
 
 /// The last keys that were put in, oldest forgotten first.
@@ -87,7 +108,8 @@ pub struct Outgoing {
     pub extensions: HeaderExtensions,
     pub plain: bool,
     pub video: bool,
-    described: bool,
+    /// The codec that was shown last.
+    format: Option<String>,
     /// The number of the last packet that left through a pacer, other than retransmissions.
     pub newest: i64,
     pub paused: bool,
@@ -131,7 +153,7 @@ impl Outgoing {
             plain: extensions.plain(),
             extensions,
             video,
-            described: spec.extensions.dependency_descriptor.is_some(),
+            format: None,
             newest: -1,
             paused: false,
             source: spec.source.clone(),
@@ -161,21 +183,44 @@ impl Outgoing {
         }
     }
 
+    /// Whether it may go on with this codec after that one.
+    pub fn takes(&self, codec: &str, shown: &str) -> bool {
+        let formats = &self.spec.formats;
+        if formats.is_empty() {
+            codec == shown
+        } else {
+            formats.iter().any(|format| format.codec == codec)
+        }
+    }
+
+    /// Goes live with this packet, a key frame's first; see `Course::begin`.
+    pub fn begin(&mut self, packet: &MediaPacket, source: &Incoming, before: Option<SenderReport>, dice: &mut Dice) {
+        let codec = &source.spec.codec;
+        if self.format.as_ref() != Some(codec) {
+            self.course.forget_pictures();
+            self.format = Some(codec.clone());
+        }
+        let numbers = self.spec.numbers(codec);
+        self.course.begin(packet, source, numbers, before, source.clock(self.spec.house_clock), dice);
+    }
+
     /// Appends the RTP packet under the sink's own names; gives the length of its header.
     #[inline]
     pub fn render(&mut self, out: &mut Vec<u8>, packet: &MediaPacket, placed: &Placed, now: f64, number: u16) -> usize {
-        let payload_type = if packet.reach > 0 { self.spec.red_payload_type } else { Some(self.spec.payload_type) };
+        let numbers = self.course.numbers();
+        let payload_type = if packet.reach > 0 { self.spec.red_payload_type } else { Some(numbers.payload_type) };
         let second = placed.marker | payload_type.unwrap_or(0);
         let timestamp = (packet.timestamp - self.course.time_offset) as u32;
         let left_out = placed.body == Body::Empty || packet.payload.is_empty();
-        let depends = self.course.now().filter(|_| self.described && !left_out).and_then(|feed| feed.depends(packet));
+        let depends =
+            self.course.now().filter(|_| numbers.described && !left_out).and_then(|feed| feed.depends(packet));
         let sequence = placed.number as u16;
         let head = self.header(out, 0x80, second, sequence, timestamp, self.spec.ssrc, packet.level, now, number);
         let header = head + self.describe(out, head, depends);
         let at = out.len();
         body(out, packet, placed.body);
-        if packet.reach > 0 && out[at] & 0x7F != self.spec.payload_type {
-            retype(&mut out[at..], packet.reach, self.spec.payload_type);
+        if packet.reach > 0 && out[at] & 0x7F != numbers.payload_type {
+            retype(&mut out[at..], packet.reach, numbers.payload_type);
         }
         header
     }
@@ -186,25 +231,27 @@ impl Outgoing {
         self.spec.red_payload_type.is_some() && redundant.sequence - i64::from(redundant.reach) >= self.course.start
     }
 
-    /// The same as a retransmission (RFC 4588); `time_offset` as it was when the packet was sent first, `depends` its
-    /// dependency descriptor as it leaves.
+    /// The same as a retransmission (RFC 4588); `numbers` and `time_offset` as they were when the packet was sent first,
+    /// `depends` its dependency descriptor as it leaves.
+    #[allow(clippy::too_many_arguments)]
     pub fn render_rtx(
         &mut self,
         out: &mut Vec<u8>,
         packet: &MediaPacket,
         placed: &Placed,
+        numbers: Numbers,
         time_offset: i64,
         depends: Option<Vec<u8>>,
         now: f64,
     ) -> usize {
-        let second = placed.marker | self.spec.rtx_payload_type.unwrap_or(0);
+        let second = placed.marker | numbers.rtx_payload_type;
         let timestamp = (packet.timestamp - time_offset) as u32;
         let sequence = self.rtx_next;
         self.rtx_next = sequence.wrapping_add(1);
         let ssrc = self.spec.rtx_ssrc.unwrap_or(0);
         let head = self.header(out, 0x80, second, sequence, timestamp, ssrc, packet.level, now, 0);
         let left_out = placed.body == Body::Empty || packet.payload.is_empty();
-        let header = head + self.describe(out, head, depends.filter(|_| self.described && !left_out));
+        let header = head + self.describe(out, head, depends.filter(|_| numbers.described && !left_out));
         out.extend_from_slice(&(placed.number as u16).to_be_bytes());
         body(out, packet, placed.body);
         header
@@ -214,7 +261,7 @@ impl Outgoing {
     pub fn render_padding(&mut self, out: &mut Vec<u8>, size: usize, now: f64) -> usize {
         let sequence = self.rtx_next;
         self.rtx_next = sequence.wrapping_add(1);
-        let (second, ssrc) = (self.spec.rtx_payload_type.unwrap_or(0), self.spec.rtx_ssrc.unwrap_or(0));
+        let (second, ssrc) = (self.course.numbers().rtx_payload_type, self.spec.rtx_ssrc.unwrap_or(0));
         let header = self.header(out, 0xA0, second, sequence, 0, ssrc, NO_LEVEL, now, 0);
         out.resize(out.len() + size - 1, 0);
         out.push(size as u8);
@@ -329,7 +376,7 @@ impl Outgoing {
             return None;
         }
         let numbering = &source.numbering;
-        let (ntp, time, at) = if let Some(report) = source.report {
+        let (ntp, time, at) = if let Some(report) = source.clock(self.spec.house_clock) {
             report
         } else if now - self.course.live_since > 5.0 {
             let at = source.last_arrival;

@@ -16,7 +16,7 @@ use crate::incoming::{SourceSpec, TapPacket};
 use crate::io::Shared;
 use crate::layers::Layers;
 use crate::outbox::Route;
-use crate::outgoing::SinkSpec;
+use crate::outgoing::{Format, SinkSpec};
 use crate::plane::{Event, Misuse, Plane};
 use crate::rtp::ExtensionIds;
 use crate::slab::Key;
@@ -96,6 +96,15 @@ fn source_spec(spec: &Bound<'_, PyAny>) -> PyResult<SourceSpec> {
 }
 
 fn sink_spec(spec: &Bound<'_, PyAny>) -> PyResult<SinkSpec> {
+    let mut formats = Vec::new();
+    for format in spec.getattr("formats")?.try_iter()? {
+        let format = format?;
+        formats.push(Format {
+            codec: format.getattr("codec")?.extract()?,
+            payload_type: format.getattr("payload_type")?.extract()?,
+            rtx_payload_type: format.getattr("rtx_payload_type")?.extract()?,
+        });
+    }
     Ok(SinkSpec {
         id: spec.getattr("id")?.extract()?,
         source: spec.getattr("source")?.extract()?,
@@ -108,6 +117,8 @@ fn sink_spec(spec: &Bound<'_, PyAny>) -> PyResult<SinkSpec> {
         cname: spec.getattr("cname")?.extract()?,
         nack: spec.getattr("nack")?.extract()?,
         red_payload_type: spec.getattr("red_payload_type")?.extract()?,
+        formats,
+        house_clock: spec.getattr("house_clock")?.extract()?,
     })
 }
 

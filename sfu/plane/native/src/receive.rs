@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use crate::control::send_nacks;
-use crate::course::{Body, Placed};
+use crate::course::{Body, Numbers, Placed};
 use crate::history::MediaPacket;
 use crate::incoming::{Incoming, Piece};
 use crate::outbox::Outbox;
@@ -279,7 +279,7 @@ fn resend_one(
             return 0;
         }
         let Some(feed) = sink.course.feed(origin.feed) else { return 0 };
-        let (marker_body, time_offset, feeding) = (feed, feed.time_offset, feed.source);
+        let (marker_body, numbers, time_offset, feeding) = (feed, feed.numbers, feed.time_offset, feed.source);
         let Some(packet) = sources.get(feeding).and_then(|source| source.history.get(origin.sequence)) else {
             return 0;
         };
@@ -291,15 +291,16 @@ fn resend_one(
         let placed = Placed { number: i64::from(number), marker, body };
         if transport.sending.is_some() {
             let before = sink.retransmissions;
-            let mut left = repair(transport, sink, packet, &placed, time_offset, depends.clone(), out, dropped, now);
+            let again = (&**packet, &placed, numbers, time_offset);
+            let mut left = repair(transport, sink, again, depends.clone(), out, dropped, now);
             if sink.retransmissions == before {
                 sink.not_resent(number);
             } else if sink.urgent {
-                left += repair(transport, sink, packet, &placed, time_offset, depends, out, dropped, now);
+                left += repair(transport, sink, again, depends, out, dropped, now);
             }
             return left;
         }
-        let header = sink.render_rtx(&mut out.arena, packet, &placed, time_offset, depends, now);
+        let header = sink.render_rtx(&mut out.arena, packet, &placed, numbers, time_offset, depends, now);
         if let Err(refusal) = transport.srtp.seal_rtp(sink.rtx_slot, &mut out.arena, start, header) {
             out.arena.truncate(start);
             dropped.count(refusal.name());
@@ -312,19 +313,16 @@ fn resend_one(
 }
 
 /// One retransmission by way of the transport's pacer.
-#[allow(clippy::too_many_arguments)]
 fn repair(
     transport: &mut Transport,
     sink: &mut Outgoing,
-    packet: &MediaPacket,
-    placed: &Placed,
-    time_offset: i64,
+    (packet, placed, numbers, time_offset): (&MediaPacket, &Placed, Numbers, i64),
     depends: Option<Vec<u8>>,
     out: &mut Outbox,
     dropped: &mut Dropped,
     now: f64,
 ) -> u64 {
     let mut data = Vec::with_capacity(MAX_DATAGRAM);
-    let header = sink.render_rtx(&mut data, packet, placed, time_offset, depends, now);
+    let header = sink.render_rtx(&mut data, packet, placed, numbers, time_offset, depends, now);
     with_sending(transport, out, dropped, |sending, way| sending.again(way, sink, data, header, now))
 }

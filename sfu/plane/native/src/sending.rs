@@ -330,8 +330,9 @@ impl Sending {
             let packet = sources.get(feed.source).and_then(|source| source.history.get(origin.sequence));
             let Some(packet) = packet.filter(|packet| packet.payload.len() >= LEAST_REPEATED) else { continue };
             let (marker, body) = feed.late(packet, origin.pictures);
-            let (time_offset, depends) = (feed.time_offset, feed.depends(packet));
-            return Some(sink.render_rtx(out, packet, &Placed { number, marker, body }, time_offset, depends, now));
+            let (numbers, time_offset, depends) = (feed.numbers, feed.time_offset, feed.depends(packet));
+            let placed = Placed { number, marker, body };
+            return Some(sink.render_rtx(out, packet, &placed, numbers, time_offset, depends, now));
         }
         None
     }
