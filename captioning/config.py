@@ -22,6 +22,10 @@ class CaptionConfig:
     compute_type: str = "auto"
     spoken: tuple[str, ...] = ()
     """What is detected in whoever declares nothing (BCP 47); empty for all that the model hears."""
+    translators: tuple[str, ...] = ()
+    """Models of several languages, as `captioning.multilingual.parse_entry` reads them."""
+    translators_first: bool = False
+    beam: int = 2
     threads: int = 1
     workers: int = 1
     niceness: int = 10
@@ -33,6 +37,8 @@ class CaptionConfig:
             raise ValueError(f"captions threads must be 1 to 64, not {self.threads}")
         if not 1 <= self.workers <= 64:
             raise ValueError(f"captions workers must be 1 to 64, not {self.workers}")
+        if not 1 <= self.beam <= 8:
+            raise ValueError(f"captions beam must be 1 to 8, not {self.beam}")
         if not 0 <= self.niceness <= 19:
             raise ValueError(f"captions niceness must be 0 to 19, not {self.niceness}")
 

@@ -30,6 +30,8 @@ class Interpreter:
         self, stream: str, utterance: Utterance, source: str, text: str, readers: Sequence[str], end_ms: float
     ) -> None:
         """The stable words of an open utterance."""
+        if text:
+            self._translator.ahead(text, source, map(base, readers))
         for reader in readers:
             route = self._translator.route(source, base(reader))
             if route is None or route.english_first or not text:
@@ -52,6 +54,8 @@ class Interpreter:
         glossary: Glossary,
     ) -> None:
         """The last word on an utterance; an empty translation takes back what was shown."""
+        if text:
+            self._translator.ahead(text, source, map(base, readers), english)
         for reader in readers:
             target = base(reader)
             route = self._translator.route(source, target)
@@ -72,6 +76,7 @@ class Interpreter:
     def corrected(self, job: Retranslate, glossary: Glossary) -> None:
         """What a person wrote."""
         source = base(job.source)
+        self._translator.ahead(job.text, source, map(base, job.readers))
         for reader in job.readers:
             target = base(reader)
             route = self._translator.route(source, target)

@@ -143,6 +143,9 @@ class CaptionService:
             "device": config.device,
             "compute_type": config.compute_type,
             "spoken": config.spoken,
+            "translators": config.translators,
+            "translators_first": config.translators_first,
+            "beam": config.beam,
             "threads": config.threads,
             "niceness": config.niceness,
         }

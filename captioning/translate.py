@@ -1,5 +1,5 @@
-"""From the words spoken to the languages read: Firefox Translations models, and Whisper's own English where there is
-none.
+"""From the words spoken to the languages read: Firefox Translations models, models of many languages where the operator
+has some (`captioning.multilingual`), and Whisper's own English where there is none of either.
 
 Every translation is made once per language, however many read it. Nothing is fetched: models are loaded from bytes.
 """
@@ -23,7 +23,7 @@ CACHED = 512
 COPIED_FROM = 4
 """Fewer words than this may be the same in both languages (names, numbers, “OK”)."""
 
-Engine = Literal["firefox", "whisper"]
+Engine = Literal["firefox", "whisper", "nllb", "m2m100", "madlad", "opus"]
 
 
 class SentenceTranslator(Protocol):
@@ -32,17 +32,24 @@ class SentenceTranslator(Protocol):
     def translate_long(self, text: str) -> str: ...
 
 
+class Many(Protocol):
+    """A model of several languages: `captioning.multilingual.Multilingual`."""
+
+    @property
+    def engine(self) -> Engine: ...
+    def targets(self) -> frozenset[str]: ...
+    def reaches(self, source: str, target: str) -> bool: ...
+    def translate(self, text: str, source: str, targets: Sequence[str]) -> list[str]: ...
+
+
 @dataclass(frozen=True, slots=True)
 class Route:
     """How a language is reached. `english_first`: from Whisper's own translation to English. `legs` are models in
-    order."""
+    order, `engine` what the last of them is."""
 
     english_first: bool
     legs: tuple[tuple[str, str], ...]
-
-    @property
-    def engine(self) -> Engine:
-        return "firefox" if self.legs else "whisper"
+    engine: Engine = "firefox"
 
     @property
     def pivot(self) -> str | None:
@@ -74,10 +81,19 @@ class _Checks:
 
 
 class Translator:
-    """`pairs` are the models there are; `hears_english`: whether Whisper can give English. Counts in `counters`."""
+    """`pairs` are the models there are of one direction each, `many` those of several languages, which come second
+    unless `many_first`; `hears_english`: whether Whisper can give English. Counts in `counters`."""
 
-    def __init__(self, pairs: Mapping[tuple[str, str], SentenceTranslator], hears_english: bool) -> None:
+    def __init__(
+        self,
+        pairs: Mapping[tuple[str, str], SentenceTranslator],
+        hears_english: bool,
+        many: Sequence[Many] = (),
+        many_first: bool = False,
+    ) -> None:
         self._pairs = pairs
+        self._many = many
+        self._many_first = many_first
         self._hears_english = hears_english
         self._cache: OrderedDict[tuple[str, str, str], str] = OrderedDict()
         self.counters: Counter[str] = Counter()
@@ -86,22 +102,62 @@ class Translator:
         """The way from a spoken to a read language (primary tags); None if there is none, or nothing to do."""
         if source == target:
             return None
-        if (source, target) in self._pairs:
-            return Route(False, ((source, target),))
-        through = ("en", target) in self._pairs
-        if (source, "en") in self._pairs and through:
-            return Route(False, ((source, "en"), ("en", target)))
+        if (engine := self._engine(source, target)) is not None:
+            return Route(False, ((source, target),), engine)
+        through = self._engine("en", target)
+        if through is not None and self._engine(source, "en") is not None:
+            return Route(False, ((source, "en"), ("en", target)), through)
         if source != "en" and self._hears_english:
             if target == "en":
-                return Route(True, ())
-            if through:
-                return Route(True, (("en", target),))
+                return Route(True, (), "whisper")
+            if through is not None:
+                return Route(True, (("en", target),), through)
         return None
+
+    def _engine(self, source: str, target: str) -> Engine | None:
+        """What translates this way directly."""
+        many = self._model(source, target)
+        if (source, target) in self._pairs and not (many is not None and self._many_first):
+            return "firefox"
+        return many.engine if many is not None else None
+
+    def _model(self, source: str, target: str) -> Many | None:
+        return next((one for one in self._many if one.reaches(source, target)), None)
 
     def readable(self) -> list[str]:
         """Languages that translation can reach from at least one spoken language."""
-        targets = {target for _, target in self._pairs}
+        targets = {target for _, target in self._pairs}.union(*(one.targets() for one in self._many))
         return sorted(targets | {"en"} if self._hears_english else targets)
+
+    def ahead(self, text: str, source: str, targets: Iterable[str], english: str | None = None) -> None:
+        """What `translate` will be asked for next, in all languages at once where one model has several of them."""
+        wanted: dict[tuple[str, str], list[str]] = {}
+        for target in dict.fromkeys(targets):
+            route = self.route(source, target)
+            if route is None or not route.legs or route.engine == "firefox":
+                continue
+            begin, language = text, source
+            if route.english_first:
+                begin, language = english or "", "en"
+            elif len(route.legs) > 1:
+                begin, language = self._leg(text, *route.legs[0]), "en"
+            if begin and len(begin) <= LONGEST and (language, target, begin) not in self._cache:
+                wanted.setdefault((begin, language), []).append(target)
+        for (begin, language), languages in wanted.items():
+            for one in self._many:
+                theirs = [target for target in languages if self._model(language, target) is one]
+                if len(theirs) > 1:
+                    self._batch(one, begin, language, theirs)
+
+    def _batch(self, model: Many, text: str, source: str, targets: list[str]) -> None:
+        try:
+            results = model.translate(text, source, targets)
+        except RuntimeError:  # of the engine; `translate` then tries one by one
+            self.counters["translations_failed"] += 1
+            return
+        self.counters["translation_batches"] += 1
+        for target, result in zip(targets, results, strict=True):
+            self._keep((source, target, text), result)
 
     def wants_english(self, source: str, targets: Iterable[str]) -> bool:
         """Whether Whisper should translate too, for these readers."""
@@ -204,17 +260,25 @@ class Translator:
             self._cache.move_to_end(key)
             return known
         try:
-            result = self._pairs[source, target].translate_long(text).strip()
+            if self._engine(source, target) == "firefox":
+                result = self._pairs[source, target].translate_long(text).strip()
+            elif (model := self._model(source, target)) is not None:
+                (result,) = model.translate(text, source, [target])
+            else:
+                return ""
         except (KeyboardInterrupt, SystemExit):
             raise
         except BaseException:  # a panic in the Rust engine is no Exception; the original text stands
             self.counters["translations_failed"] += 1
             return ""
+        self._keep(key, result)
+        return result
+
+    def _keep(self, key: tuple[str, str, str], result: str) -> None:
         self.counters["translations"] += 1
         self._cache[key] = result
         if len(self._cache) > CACHED:
             self._cache.popitem(last=False)
-        return result
 
 
 def replaced(text: str, old: str, new: str) -> str:

@@ -40,6 +40,9 @@ class Settings(msgspec.Struct, frozen=True):
     threads: int = 1
     niceness: int = 10
     spoken: list[str] = []
+    translators: list[str] = []
+    translators_first: bool = False
+    beam: int = 2
 
 
 def stay_offline() -> None:
@@ -50,6 +53,7 @@ def stay_offline() -> None:
 
 def load(settings: Settings, duplex: Duplex) -> Recogniser:
     """Install what is embedded, check every byte, load. Raises ModelError with a text for the operator."""
+    from captioning.multilingual import Multilingual, parse_entry
     from captioning.pairs import Pairs
     from captioning.translate import Translator
     from captioning.whisper import WhisperEngine
@@ -71,7 +75,17 @@ def load(settings: Settings, duplex: Duplex) -> Recogniser:
         raise ModelError(f"model {model.name} does not load: {error}") from error
     if settings.spoken and not engine.listen_for(map(base, settings.spoken)):
         raise ModelError(f"captions.spoken names no language that {model.name} hears: {', '.join(settings.spoken)}")
-    translator = Translator(Pairs(folder), engine.multilingual)
+    many = [
+        Multilingual(
+            parse_entry(entry, folder),
+            device,
+            tune.compute_for(settings.compute_type, device),
+            settings.threads,
+            settings.beam,
+        )
+        for entry in settings.translators
+    ]
+    translator = Translator(Pairs(folder), engine.multilingual, many, settings.translators_first)
     recogniser = Recogniser(engine, translator, duplex.send)
     duplex.send(Ready(list(engine.languages), translator.readable()))
     return recogniser

@@ -127,7 +127,17 @@ def caption_worker(
     if not url.startswith(("redis://", "rediss://", "unix://")):
         fail("--redis must be a URL that begins with redis://, rediss:// or unix://")
     folder = str(model_folder(config))
-    place = worker.Settings(folder, words.model, words.device, words.compute, words.threads, spoken=words.spoken)
+    place = worker.Settings(
+        folder,
+        words.model,
+        words.device,
+        words.compute,
+        words.threads,
+        spoken=words.spoken,
+        translators=words.translators,
+        translators_first=words.translators_first,
+        beam=words.beam,
+    )
     try:
         worker.leave(worker.listen(url, name, place))
     except ValueError as error:

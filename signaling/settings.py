@@ -98,6 +98,17 @@ class Captions(Table, frozen=True, kw_only=True):
         list[str],
         _text("Only these are detected in whoever does not say what they speak: `en, pt`. Empty: all the model hears."),
     ] = []
+    translators: Annotated[
+        list[str],
+        _text(
+            "Folders of NLLB, M2M-100, MADLAD or Opus-MT models for CTranslate2 (docs/translation.md), those of one "
+            "pair as `en-de=FOLDER`. They translate where no Firefox model does."
+        ),
+    ] = []
+    translators_first: Annotated[
+        bool, _text("They come before the Firefox models: for a large model on a GPU, for example.")
+    ] = False
+    beam: Annotated[int, _text("Width of their search: 1 is the quickest.", ge=1, le=8)] = 2
     languages: Annotated[
         list[str],
         _text("Only these are offered for reading, for example `en, pt`. Empty: all that the installed models give."),

@@ -98,7 +98,7 @@ def test_routes_go_direct_then_through_english_then_by_whisper() -> None:
     through = translator.route("pt", "de")
     assert through == Route(False, (("pt", "en"), ("en", "de"))) and through.pivot == "en"
     heard = translator.route("ja", "en")
-    assert heard == Route(True, ()) and (heard.engine, heard.pivot) == ("whisper", None)
+    assert heard == Route(True, (), "whisper") and (heard.engine, heard.pivot) == ("whisper", None)
     both = translator.route("ja", "pt")
     assert both is not None and (both.engine, both.pivot, both.english_first) == ("firefox", "en", True)
     assert translator.route("en", "ja") is None

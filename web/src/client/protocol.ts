@@ -26,11 +26,12 @@ export type Written = "chat" | "question" | "answer";
  *
  * `stable` will not change any more, `tail` may, until `final`. Times are room time in milliseconds.
  * `source` is the language spoken, `language` that of the text; they are equal in an original.
- * `engine` names what translated (``firefox``, ``whisper``), None in an original; `pivot` is the language it went
- * through, if any. `confidence` is 0 to 1. BCP 47 tags throughout. `guard` says what a final translation may have
- * wrong: show the original beside it. `heard` is what was recognised where terms of the glossary replaced some of it;
- * `doubtful` are the words of a final original, counted from 0, that the recogniser was unsure of. `corrected_by` is
- * the participant who wrote a final anew; `heard` then has the machine's words, and its translations are made again.
+ * `engine` names what translated (``firefox``, ``nllb``, ``m2m100``, ``madlad``, ``opus``, ``whisper``), None in an
+ * original; `pivot` is the language it went through, if any. `confidence` is 0 to 1. BCP 47 tags throughout. `guard`
+ * says what a final translation may have wrong: show the original beside it. `heard` is what was recognised where
+ * terms of the glossary replaced some of it; `doubtful` are the words of a final original, counted from 0, that the
+ * recogniser was unsure of. `corrected_by` is the participant who wrote a final anew; `heard` then has the machine's
+ * words, and its translations are made again.
  */
 export interface Caption {
   segment: string;
