@@ -15,6 +15,8 @@ export interface View {
   at: number | null;
   epoch: number | null;
   playlist: string | null;
+  /** Where it can be had by WebRTC. */
+  whep: string | null;
   languages: string[];
   questions: QuestionRules;
   replay: { recording: string; code: string } | null;
@@ -112,7 +114,7 @@ export class Broadcast {
     const events = new EventSource(`${this.path}/events${wanted}`);
     this.events = events;
     events.addEventListener('caption', (event: MessageEvent<string>) => {
-      this.words.take(JSON.parse(event.data) as Caption);
+      this.words.take(JSON.parse(event.data) as Caption, Date.now() + this.skew - (this.view?.epoch ?? 0));
       this.heard += 1;
     });
     events.addEventListener('questions', (event: MessageEvent<string>) => this.board(JSON.parse(event.data) as Board));

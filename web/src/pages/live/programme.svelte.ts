@@ -19,6 +19,8 @@ const CONFIG: Partial<HlsConfig> = {
 /** Seconds behind the edge that still are live. */
 const LIVE_WITHIN = 8;
 const AGAIN_MS = 3000;
+/** Of a programme that is over so many seconds are shown to who was there until now, not all of it. */
+const OVER = 3;
 
 export class Programme {
   /** Seconds of the player's own time, and where it can go. */
@@ -44,11 +46,17 @@ export class Programme {
   private repaired = 0;
   private following = true;
   private jumped = 0;
+  /** Seconds before the end at which to begin, once that is known. */
+  private behind: number | null = null;
   private again: ReturnType<typeof setTimeout> | undefined;
 
-  /** Starts; returns what ends it. `epoch`: the wall clock in ms at the programme's time 0. */
-  attach(video: HTMLVideoElement, url: string, epoch: number): () => void {
-    [this.video, this.url, this.epoch] = [video, url, epoch];
+  /**
+   * Starts, `behind` seconds before what happens now; returns what ends it. `epoch`: the wall clock in ms at the
+   * programme's time 0.
+   */
+  attach(video: HTMLVideoElement, url: string, epoch: number, behind = 0): () => void {
+    [this.video, this.url, this.epoch, this.behind] = [video, url, epoch, behind];
+    [this.following, this.waiting, this.trouble] = [behind < 2, true, null];
     const events = new AbortController();
     const on = (name: keyof HTMLMediaElementEventMap, run: () => void) => video.addEventListener(name, run, { signal: events.signal });
     on('playing', () => ((this.playing = true), (this.waiting = false)));
@@ -68,6 +76,8 @@ export class Programme {
       clearTimeout(this.again);
       this.hls?.destroy();
       this.hls = this.video = null;
+      this.playing = false;
+      this.latency = null;
     };
   }
 
@@ -125,6 +135,11 @@ export class Programme {
     if (seekable.length) {
       this.from = seekable.start(0);
       this.to = hls?.liveSyncPosition ?? seekable.end(seekable.length - 1);
+      if (this.behind !== null && this.to > 0) {
+        const behind = hls?.latestLevelDetails?.live === false ? Math.max(this.behind, OVER) : this.behind;
+        this.behind = null;
+        if (behind >= 2) return this.seek(this.to - behind);
+      }
     }
     const shown = hls?.playingDate;
     // Who did not go back themselves is not left behind by a network that stood still.

@@ -40,6 +40,13 @@ describe('words of a broadcast', () => {
     words.take(caption({ revision: 4, text: '' }));
     expect(words.at(2000, null)).toEqual([]);
   });
+  it('lets words stay from when they came where the picture is ahead of them', () => {
+    const words = new Words();
+    words.take(caption({}), 9000);
+    expect(words.at(9000, null)).toEqual([]);
+    expect(words.at(9000 + STAY_MS, null, true)).toHaveLength(1);
+    expect(words.at(9001 + STAY_MS, null, true)).toEqual([]);
+  });
   it('shows the last two of many who speak at once', () => {
     const words = new Words();
     for (let i = 0; i < 4; i += 1) words.take(caption({ segment: `s${i}`, start: 1000 + i, text: `${i}` }));
