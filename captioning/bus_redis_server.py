@@ -200,7 +200,7 @@ class RedisTransport:
 
     def _command(self, pipe: Any, item: ToWorker | _Advance, audio: list[tuple[int, _Voice, float]]) -> None:
         match item:
-            case OpenStream(stream, room, _, _):
+            case OpenStream(stream, room):
                 job = Job(self._session, stream)
                 voice = self._voices[stream] = _Voice(job, Head(item, float("-inf"), self._readers.get(room, [])))
                 self._keep_head(pipe, voice)
@@ -208,9 +208,9 @@ class RedisTransport:
             case Audio(stream, packets) if stream in self._voices and packets:
                 audio.append((len(pipe), self._voices[stream], packets[-1].media_ms))
                 self._entry(pipe, self._voices[stream], item)
-            case SetLanguage(stream, language) if (found := self._voices.get(stream)) is not None:
+            case SetLanguage(stream, language, among) if (found := self._voices.get(stream)) is not None:
                 opened = found.head.open
-                opened = OpenStream(stream, opened.room, language, opened.utterance)
+                opened = OpenStream(stream, opened.room, language, opened.utterance, among)
                 found.head = Head(opened, found.head.until, found.head.readers)
                 self._keep_head(pipe, found)
                 self._entry(pipe, found, item)
@@ -286,7 +286,7 @@ class RedisTransport:
         if isinstance(message, Done):
             opened = voice.head.open
             number = max(opened.utterance, message.utterance)
-            opened = OpenStream(opened.stream, opened.room, opened.language, number)
+            opened = OpenStream(opened.stream, opened.room, opened.language, number, opened.among)
             voice.head = Head(opened, max(voice.head.until, message.until), voice.head.readers)
             self._put(_Advance(message.stream), 100)
         elif isinstance(message, Closed):

@@ -300,7 +300,7 @@ class RedisDuplex:
         room = f"{job.session}/{head.open.room}"
         messages: list[ToWorker] = [
             SetReaders(room, head.readers),
-            OpenStream(claim.name, room, head.open.language, head.open.utterance),
+            OpenStream(claim.name, room, head.open.language, head.open.utterance, head.open.among),
         ]
         known = bus.read(to_worker, self._client.get(bus.terms(job.session, head.open.room)))
         if isinstance(known, SetGlossary):

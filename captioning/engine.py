@@ -13,13 +13,15 @@ from captioning.hypothesis import Hypothesis
 @dataclass(frozen=True, slots=True)
 class Request:
     """16 kHz mono samples to hear. `choose` gets the detected language and its probability and returns the one to
-    decode in, or None to give up for now; it is not asked when `declared` is known to the model. In a full pass,
+    decode in, or None to give up for now; it is not asked when `declared` is known to the model. Only what is
+    `among` these is detected, if there are any. In a full pass,
     `english(language)` says whether a translation to English is wanted too and `hints(language)` names terms that may
     have been said; `hurry` asks for less: voices wait."""
 
     samples: Samples
     choose: Callable[[str, float], str | None]
     declared: str | None = None
+    among: frozenset[str] = frozenset()
     full: bool = False
     hurry: bool = False
     english: Callable[[str], bool] | None = None

@@ -28,12 +28,14 @@ class Packet(msgspec.Struct, array_like=True, frozen=True):
 
 
 class OpenStream(Message, frozen=True):
-    """Start hearing a stream. `language` is declared, or None to detect; `utterance` is the first number to use."""
+    """Start hearing a stream. `language` is declared, or None to detect `among` what the room speaks (empty: all).
+    `utterance` is the first number to use."""
 
     stream: str
     room: str
     language: str | None
     utterance: int
+    among: list[str] = []
 
 
 class Audio(Message, frozen=True):
@@ -44,10 +46,11 @@ class Audio(Message, frozen=True):
 
 
 class SetLanguage(Message, frozen=True):
-    """The declared language of a stream changed."""
+    """The declared language of a stream changed, or what it may be; as in `OpenStream`."""
 
     stream: str
     language: str | None
+    among: list[str] = []
 
 
 class SetReaders(Message, frozen=True):

@@ -17,7 +17,7 @@ from captioning.engine import Engine, Request
 from captioning.glossary import Glossary
 from captioning.hypothesis import Hypothesis, join
 from captioning.interpreter import Interpreter
-from captioning.language import base
+from captioning.language import SpokenLanguage
 from captioning.messages import (
     Audio,
     Closed,
@@ -116,12 +116,12 @@ class Recogniser:
                     if (stream := self._streams.get(name)) is not None and not stream.closing:
                         self._packet_at[name] = now
                         self._changes(name, stream, stream.hear(packets), now)
-                case OpenStream(name, room, language, utterance):
-                    self._streams[name] = Stream(room, _primary(language), utterance)
+                case OpenStream(name, room, language, utterance, among):
+                    self._streams[name] = Stream(room, SpokenLanguage(language, among), utterance)
                     self._packet_at[name] = self._done_at[name] = now
-                case SetLanguage(name, language):
+                case SetLanguage(name, language, among):
                     if (stream := self._streams.get(name)) is not None:
-                        stream.language.declare(_primary(language))
+                        stream.language.declare(language, among)
                 case SetReaders(room, languages):
                     self._readers[room] = languages
                 case SetGlossary(room, terms):
@@ -259,7 +259,7 @@ class Recogniser:
                 request = self._full(samples, stream.language.choose, stream, utterance, readers, glossary)
             else:
                 spoken = stream.language.current or (utterance.language if utterance.draft.kept else None)
-                request = Request(samples, stream.language.choose, spoken)
+                request = Request(samples, stream.language.choose, spoken, stream.language.among)
             return _Task(job, stream, utterance, request, readers, glossary, stream.now_ms, None, speech_end, whole)
 
     def _full(
@@ -276,6 +276,7 @@ class Recogniser:
             samples,
             choose,
             stream.language.declared,
+            stream.language.among,
             full=True,
             english=lambda language: self._interpreter.wants_english(language, readers),
             hints=None if glossary is NO_TERMS else lambda language: glossary.hotwords(shown, language),
@@ -295,7 +296,8 @@ class Recogniser:
         request = self._full(utterance.samples, conclude, stream, utterance, readers, glossary)
         if utterance.heard is not None and utterance.heard[1] >= utterance.speech_end:
             heard = utterance.heard[0]
-            if conclude(heard.detected, heard.detected_probability) == heard.language or spoken.declared is not None:
+            concluded = conclude(heard.detected, heard.detected_probability)
+            if heard.language in (concluded, heard.detected):
                 self._counters["finals_reused"] += 1
                 return heard, request
         return None, request
@@ -392,7 +394,3 @@ class Recogniser:
             )
             counters.update(self._interpreter.counters)
             return lag * 1000, self._scheduler.queue(), len(self._streams), busy, counters
-
-
-def _primary(language: str | None) -> str | None:
-    return base(language) if language else None

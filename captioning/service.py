@@ -105,13 +105,13 @@ class CaptionService:
 
     # --- for RoomCaptions ---
 
-    def _adopt(self, room: RoomCaptions, stream: str, language: str | None) -> Supervisor | None:
+    def _adopt(self, room: RoomCaptions, stream: str, language: str | None, among: list[str]) -> Supervisor | None:
         """Give a stream to the worker with the fewest."""
         if not self._supervisors:
             return None
         supervisor = min(self._supervisors, key=lambda s: s.load)
         self._owners[stream] = (room, supervisor)
-        supervisor.open(stream, room.key, language)
+        supervisor.open(stream, room.key, language, among)
         return supervisor
 
     def _release(self, stream: str) -> None:
@@ -191,6 +191,7 @@ class RoomCaptions:
         self._opened: Counter[str] = Counter()
         self._unheard: set[str] = set()
         self._spoken: dict[str, str] = {}
+        self._among: list[str] = []
         self._readers: frozenset[str] = frozenset()
         self._segments = Segments()
         self._steady: OrderedDict[tuple[str, int, str], Steady] = OrderedDict()
@@ -210,7 +211,14 @@ class RoomCaptions:
             self._spoken[participant] = language
         for stream, voice in self._voices.items():
             if voice.participant == participant:
-                voice.supervisor.set_language(stream, language)
+                voice.supervisor.set_language(stream, language, self._among)
+
+    def set_among(self, languages: Sequence[str]) -> None:
+        """The languages that are spoken in this room (BCP 47): in whoever declares none, nothing else is detected.
+        Empty: what the operator set, or all that the model hears."""
+        self._among = sorted(set(languages))
+        for stream, voice in self._voices.items():
+            voice.supervisor.set_language(stream, self._spoken.get(voice.participant), self._among)
 
     def set_heard(self, participant: str, heard: bool) -> None:
         """Whether a person is captioned at all. Who is not is not listened to: no packet of theirs leaves this process;
@@ -309,7 +317,7 @@ class RoomCaptions:
         again = self._opened[track.id]
         # A stream's utterances are counted from one: who is heard again must not write over what they said before.
         stream = track.id if again == 1 else f"{track.id}~{again}"
-        supervisor = self._service._adopt(self, stream, self._spoken.get(track.participant))
+        supervisor = self._service._adopt(self, stream, self._spoken.get(track.participant), self._among)
         if supervisor is not None:
             self._streams[track.id] = stream
             self._voices[stream] = _Voice(track.id, track.participant, supervisor)

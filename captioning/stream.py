@@ -70,9 +70,9 @@ Change = Began | Grew | Finished
 class Stream:
     """See the module text. `pending` are finished utterances whose words are not out yet, by number."""
 
-    def __init__(self, room: str, language: str | None, utterance: int) -> None:
+    def __init__(self, room: str, language: SpokenLanguage, utterance: int) -> None:
         self.room = room
-        self.language = SpokenLanguage(language)
+        self.language = language
         self.open: Utterance | None = None
         self.pending: OrderedDict[int, Utterance] = OrderedDict()
         self.closing = False

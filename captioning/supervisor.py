@@ -58,6 +58,7 @@ class Feed:
     stream: str
     room: str
     language: str | None
+    among: list[str]
     utterance: int = 0
     closing: bool = False
     kept: deque[Packet] = field(default_factory=lambda: deque(maxlen=KEPT_PACKETS))
@@ -112,9 +113,9 @@ class Supervisor:
 
     # --- streams ---
 
-    def open(self, stream: str, room: str, language: str | None) -> None:
-        feed = self._feeds[stream] = Feed(stream, room, language)
-        self._tell(OpenStream(stream, room, language, feed.utterance))
+    def open(self, stream: str, room: str, language: str | None, among: list[str]) -> None:
+        feed = self._feeds[stream] = Feed(stream, room, language, among)
+        self._tell(OpenStream(stream, room, language, feed.utterance, among))
 
     def packets(self, stream: str, packets: Sequence[Packet]) -> None:
         feed = self._feeds.get(stream)
@@ -128,10 +129,10 @@ class Supervisor:
             if self._timer is None:
                 self._timer = asyncio.get_running_loop().call_later(FLUSH, self._send_waiting)
 
-    def set_language(self, stream: str, language: str | None) -> None:
+    def set_language(self, stream: str, language: str | None, among: list[str]) -> None:
         if (feed := self._feeds.get(stream)) is not None:
-            feed.language = language
-            self._tell(SetLanguage(stream, language))
+            feed.language, feed.among = language, among
+            self._tell(SetLanguage(stream, language, among))
 
     def set_readers(self, room: str, languages: list[str]) -> None:
         """An empty list forgets the room."""
@@ -202,7 +203,7 @@ class Supervisor:
                 log.error("audio of %s ended the worker %d times and is left out", feed.stream, self._tries)
                 self._before["audio_abandoned"] += 1
                 feed.kept.clear()
-            self._transport.send(OpenStream(feed.stream, feed.room, feed.language, feed.utterance))
+            self._transport.send(OpenStream(feed.stream, feed.room, feed.language, feed.utterance, feed.among))
             kept = list(feed.kept)
             for begin in range(0, len(kept), 500):
                 self._transport.send(Audio(feed.stream, kept[begin : begin + 500]))

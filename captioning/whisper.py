@@ -21,6 +21,7 @@ from captioning.decode import RATE, Samples
 from captioning.engine import Request
 from captioning.guards import doubtful, repetitive
 from captioning.hypothesis import UNSPACED, Hypothesis, Sure, split
+from captioning.language import CONFIDENT, LONG_ENOUGH
 
 DRAFT_WINDOWS = (5, 6, 7, 8, 9, 10, 12, 15, 18, 30)
 FULL_WINDOWS = (10, 12, 15, 18, 20, 30)
@@ -35,6 +36,10 @@ BATCH_CPU, BATCH_GPU = 4, 32
 """Voices in one call. On a CPU more gain little, and the first of them waits for the last."""
 FRAME_SECONDS = 0.02
 """Of the encoder's output."""
+CLEARLY = 0.1
+"""By so much must the mean log-probability of a token be better in the language that was detected than in the chosen
+one. In 24 read clips of five languages, decoded in another, it was 0.18 to 1.1 better in
+their own, and once worse."""
 ECHO = 3
 """Words of which a text that says nothing but hints must have so many to count as an echo of them."""
 
@@ -99,6 +104,8 @@ class WhisperEngine:
         results = self._decode(encoded, prompts, seconds, beam, terms)
         if terms and _misled(results[0], terms, spoken[0][0] or ""):
             results = self._decode(encoded, prompts, seconds, beam)
+        if full:
+            self._contradict(encoded, requests, results, spoken, beam)
         answers: list[Hypothesis | None] = []
         for at, (request, result) in enumerate(zip(requests, results, strict=True)):
             language, detected, probability = spoken[at]
@@ -109,6 +116,25 @@ class WhisperEngine:
             answers.append(self._answer(request, result, language, detected, probability, row, window))
         self._add_english(answers, requests, encoded, beam)
         return answers
+
+    def _contradict(
+        self,
+        encoded: Any,
+        requests: Sequence[Request],
+        results: list[_Decoded],
+        spoken: list[tuple[str | None, str, float]],
+        beam: int,
+    ) -> None:
+        """Who is decoded in a language that they do not speak is translated by Whisper, silently. So where the sound
+        clearly contradicts the chosen language, both are tried; what fits the sound better is in that language."""
+        for at, (chosen, detected, probability) in enumerate(spoken):
+            seconds = len(requests[at].samples) / RATE
+            if chosen in (None, detected) or probability < CONFIDENT or seconds * 1000 < LONG_ENOUGH:
+                continue
+            row = self._rows(encoded, [at])
+            (other,) = self._decode(row, [self._prompt("transcribe", detected)], [seconds], beam)
+            if other.log_probability > results[at].log_probability + CLEARLY:
+                results[at], spoken[at] = other, (detected, detected, probability)
 
     def _answer(
         self,
@@ -157,18 +183,18 @@ class WhisperEngine:
     def _spoken(self, encoded: Any, requests: Sequence[Request]) -> list[tuple[str | None, str, float]]:
         """(language to decode in, detected language, its probability) of each; None when it is too early to tell."""
         found: list[tuple[str | None, str, float]] = []
-        undeclared = any(request.declared not in self.languages for request in requests)
-        ranked = self._model.detect_language(encoded) if undeclared and self.multilingual else None
+        asked = any(request.full or request.declared not in self.languages for request in requests)
+        ranked = self._model.detect_language(encoded) if asked and self.multilingual else None
         for at, request in enumerate(requests):
-            if request.declared in self.languages and request.declared is not None:
-                found.append((request.declared, request.declared, 1.0))
-                continue
             detected, probability = "en", 1.0
             if ranked is not None:
-                detected, probability = likeliest(ranked[at], self._among)
-            chosen = request.choose(detected, float(probability))
-            language = chosen if chosen is None or chosen in self.languages else detected
-            found.append((language, detected, float(probability)))
+                detected, probability = likeliest(ranked[at], request.among & set(self.languages) or self._among)
+            if request.declared in self.languages and request.declared is not None:
+                known = (detected, probability) if request.full else (request.declared, 1.0)
+                found.append((request.declared, *known))
+                continue
+            chosen = request.choose(detected, probability)
+            found.append((chosen if chosen is None or chosen in self.languages else detected, detected, probability))
         return found
 
     def _encode(self, voices: Sequence[Samples], window: int) -> Any:

@@ -57,12 +57,14 @@ class Login(Base):
 
 
 class RoomRow(Base):
-    """A room that people can come to by link. `created_by` is a member's id."""
+    """A room that people can come to by link. `spoken` are primary language tags, empty for any; `created_by` is a
+    member's id."""
 
     __tablename__ = "rooms"
     id: Mapped[str] = mapped_column(String(64), primary_key=True)
     name: Mapped[str] = mapped_column(String(120))
     lobby: Mapped[bool] = mapped_column(default=False)
+    spoken: Mapped[list[str]] = mapped_column(JSON, default=list)
     created_by: Mapped[str | None] = mapped_column(ForeignKey("members.id", ondelete="SET NULL"))
     created_at: Mapped[datetime] = mapped_column(Utc)
 

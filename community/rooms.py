@@ -31,6 +31,11 @@ class Rooms:
         async with self._database.begin() as session:
             await session.execute(update(RoomRow).where(RoomRow.id == room).values(lobby=enabled))
 
+    async def set_spoken(self, room: str, languages: list[str]) -> None:
+        """Keeps the languages that are spoken there for the next meeting too."""
+        async with self._database.begin() as session:
+            await session.execute(update(RoomRow).where(RoomRow.id == room).values(spoken=languages))
+
     async def visible(self, member: str | None, limit: int = 500) -> list[RoomRow]:
         """The newest ones: of one member, or all when `member` is None."""
         query = select(RoomRow).order_by(RoomRow.created_at.desc()).limit(limit)

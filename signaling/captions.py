@@ -24,6 +24,7 @@ class RoomCaptions(Tap, Protocol):
     """`captioning.service.RoomCaptions`."""
 
     def set_spoken(self, participant: str, language: str | None) -> None: ...
+    def set_among(self, languages: Sequence[str]) -> None: ...
     def set_heard(self, participant: str, heard: bool) -> None: ...
     def set_readers(self, languages: frozenset[str]) -> None: ...
     def set_glossary(self, terms: Sequence[Term]) -> None: ...
@@ -83,6 +84,8 @@ class RoomWords:
         self._captions = source.open_room(room, on_caption, media.clock)
         self._captions.on_text = on_text
         self._readers: frozenset[str] = frozenset()
+        self.among: list[str] = []
+        """The languages that are spoken here, as the room declares; empty: any."""
         self.unnamed = Unnamed()
         media.add_tap(self._captions, video=False)
 
@@ -93,6 +96,22 @@ class RoomWords:
     def spoken(self, participant: str, language: str | None) -> None:
         """What somebody says they speak; None to detect."""
         self._captions.set_spoken(participant, language)
+
+    def declare(self, languages: Sequence[str]) -> bool:
+        """The languages that are spoken here; False: nothing changes. Raises Refusal for one that cannot be heard."""
+        wanted = sorted({base(language) for language in languages})
+        known = self._source.status().spoken
+        if deaf := [language for language in wanted if known and language not in known]:
+            raise Refusal("unavailable", f"this server does not recognise {', '.join(deaf)}")
+        if wanted == self.among:
+            return False
+        self.restore(wanted)
+        return True
+
+    def restore(self, languages: Sequence[str]) -> None:
+        """What was declared in an earlier meeting."""
+        self.among = list(languages)
+        self._captions.set_among(self.among)
 
     def heard(self, participant: str, heard: bool) -> None:
         """Whether somebody is captioned at all."""

@@ -129,6 +129,7 @@ class Hub:
             planned = await self.parts.store.broadcasts.of_room(room_id)
             room = self.rooms[room_id] = Room(room_id, row.name, row.lobby, self.parts)
             room.words.glossary(terms)
+            room.words.restore(row.spoken)
             room.live.restore(planned)
             log.info("room opened", room=room_id, meeting=room.meeting)
             return room

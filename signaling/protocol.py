@@ -220,6 +220,13 @@ class SetLobby(Request, kw_only=True, frozen=True):
     enabled: bool
 
 
+class SetSpoken(Request, kw_only=True, frozen=True):
+    """Moderators: the languages that are spoken in this room. In whoever does not say what they speak, nothing else is
+    heard. Empty: anything that can be recognised. Kept for the next meeting."""
+
+    languages: Annotated[list[Language], Meta(max_length=20)]
+
+
 class SetRole(Request, kw_only=True, frozen=True):
     """Moderators: give somebody another role until the meeting ends: a viewer comes on stage, or goes back. Nobody
     gives rights that they do not hold, or changes who stands above them."""
@@ -341,6 +348,7 @@ ClientMessage = (
     | Admit
     | Deny
     | SetLobby
+    | SetSpoken
     | SetRole
     | StartRecording
     | Consent

@@ -48,6 +48,7 @@ NEEDED: dict[type[protocol.Request], Permission | None] = {
     protocol.Admit: "moderate",
     protocol.Deny: "moderate",
     protocol.SetLobby: "moderate",
+    protocol.SetSpoken: "moderate",
     protocol.SetRole: "moderate",
     protocol.StartRecording: "record",
     protocol.Consent: None,  # for oneself only

@@ -102,6 +102,7 @@ class Room:
             recording=self.recording.state,
             questions=self.questions.rules,
             broadcast=self.live.state,
+            spoken=self.words.among,
         )
 
     def welcome(self, person: Participant, resumed: bool) -> protocol.Welcome:

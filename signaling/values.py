@@ -195,7 +195,7 @@ class BroadcastState(Value, kw_only=True, frozen=True):
 
 
 class RoomInfo(Value, kw_only=True, frozen=True):
-    """The room as everyone in it sees it."""
+    """The room as everyone in it sees it. `spoken` are the languages that are spoken here; empty: any."""
 
     id: str
     name: str
@@ -204,3 +204,4 @@ class RoomInfo(Value, kw_only=True, frozen=True):
     recording: RecordingState
     questions: QuestionRules = QuestionRules()
     broadcast: BroadcastState | None = None
+    spoken: list[str] = []

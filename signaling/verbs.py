@@ -188,6 +188,13 @@ async def set_lobby(room: Room, me: Participant, message: protocol.SetLobby) -> 
         await _audit(room, me, "lobby-on" if message.enabled else "lobby-off")
 
 
+async def set_spoken(room: Room, me: Participant, message: protocol.SetSpoken) -> None:
+    if room.words.declare(message.languages):
+        room.room_changed()
+        await room.parts.store.rooms.set_spoken(room.id, room.words.among)
+        await _audit(room, me, "spoken", " ".join(room.words.among) or None)
+
+
 async def set_role(room: Room, me: Participant, message: protocol.SetRole) -> None:
     person = _person(room, message.participant)
     if give(room, me, person, message.role):
@@ -274,6 +281,7 @@ VERBS: dict[type[protocol.Request], Verb] = {
     protocol.Admit: admit,
     protocol.Deny: deny,
     protocol.SetLobby: set_lobby,
+    protocol.SetSpoken: set_spoken,
     protocol.SetRole: set_role,
     protocol.StartRecording: start_recording,
     protocol.Consent: consent,

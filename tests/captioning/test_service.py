@@ -77,6 +77,22 @@ async def test_revisions_only_grow_and_end_in_one_final(service: CaptionService)
     assert {(c.segment, c.language): c.revision for c in snapshot} == {k: v[0] for k, v in newest.items() if v[0] >= 0}
 
 
+async def test_who_speaks_another_language_than_they_said_is_not_translated(service: CaptionService) -> None:
+    room = Room(service)
+    room.room.set_spoken("ana", "en")
+    room.room.set_among(["fr", "pt"])
+    room.open("ana", "a")
+    room.open("rui", "r")
+    for track in ("a", "r"):
+        room.send(track, clip("pt-consulta.opus"))
+    room.room.set_among(["en", "pt"])
+    await room.room.close()
+    for who in ("ana", "rui"):
+        finals = [c for c in room.captions if c.final and c.stable and c.participant == who]
+        assert {(c.source, c.language) for c in finals} == {("pt", "pt")}, finals
+        assert len(missing(CLIPS["pt-consulta.opus"], room.text("pt", who))) <= 2, finals
+
+
 async def test_lost_packets_and_pauses_in_transmission_are_silence(service: CaptionService) -> None:
     room = Room(service)
     room.room.set_spoken("p", "en")

@@ -70,6 +70,18 @@ def test_detection_stays_inside_the_languages_that_are_spoken_here() -> None:
     assert language == "pt" and probability == pytest.approx(0.3 / 0.35)
 
 
+def test_what_a_room_declares_bounds_what_is_kept() -> None:
+    language = SpokenLanguage(among=["en", "pt-BR"])
+    assert language.conclude("gl", 0.99, 3_000) == "gl" and language.current is None, "nothing is learnt from outside"
+    assert language.conclude("pt", 0.9, 3_000) == "pt"
+    language.declare(None, ["en", "fr"])
+    assert language.current is None, "nobody speaks it here any more"
+    language.declare(None, ["fr"])
+    assert language.choose("en", 0.2) == "fr", "there is no other"
+    language.declare("de-AT", ["fr"])
+    assert language.current == "de", "what somebody says they speak counts"
+
+
 def test_a_declared_language_is_never_overruled() -> None:
     language = SpokenLanguage("pt")
     assert language.conclude("en", 1.0, 9_000) == "pt"

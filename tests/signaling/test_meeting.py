@@ -117,6 +117,21 @@ async def test_the_lobby_holds_guests_until_somebody_admits_them(house):
     assert (await house.server.store.rooms.get("demo")).lobby is True
 
 
+async def test_a_room_declares_its_languages_and_keeps_them(house):
+    host, ana = await house.join("host", "Host"), await house.join(name="Ana")
+    assert (await ana.ask(protocol.SetSpoken(languages=["pt"])))["code"] == "not-allowed"
+    assert (await host.ask(protocol.SetSpoken(languages=["pt-BR", "en", "pt"])))["type"] == "ack"
+    await ana.wait("room-changed", lambda m: m["room"]["spoken"] == ["en", "pt"])
+    words = house.server.hub.rooms["demo"].words
+    assert words._captions._among == ["en", "pt"]
+    assert (await house.server.store.rooms.get("demo")).spoken == ["en", "pt"]
+    await house.server.hub.close_room(house.server.hub.rooms["demo"])
+    again = await house.join("host", "Host")
+    assert again.welcome["room"]["spoken"] == ["en", "pt"]
+    assert (await again.ask(protocol.SetSpoken(languages=[])))["type"] == "ack"
+    assert (await house.server.store.rooms.get("demo")).spoken == []
+
+
 async def test_a_removed_person_stays_out_for_the_meeting(house):
     host = await house.join("host", "Host")
     grant = await house.grant()

@@ -160,7 +160,7 @@ export interface RecordingState {
   ask: boolean;
 }
 
-/** The room as everyone in it sees it. */
+/** The room as everyone in it sees it. `spoken` are the languages that are spoken here; empty: any. */
 export interface RoomInfo {
   id: string;
   name: string;
@@ -169,6 +169,7 @@ export interface RoomInfo {
   recording: RecordingState;
   questions: QuestionRules;
   broadcast: BroadcastState | null;
+  spoken: string[];
 }
 
 /** Which m-line of the subscribe offer carries which track. */
@@ -390,6 +391,16 @@ export interface SetLobby {
 }
 
 /**
+ * Moderators: the languages that are spoken in this room. In whoever does not say what they speak, nothing else is
+ * heard. Empty: anything that can be recognised. Kept for the next meeting.
+ */
+export interface SetSpoken {
+  type: "set-spoken";
+  id?: number | null;
+  languages: string[];
+}
+
+/**
  * Moderators: give somebody another role until the meeting ends: a viewer comes on stage, or goes back. Nobody
  * gives rights that they do not hold, or changes who stands above them.
  */
@@ -539,6 +550,7 @@ export type ClientMessage =
   | Admit
   | Deny
   | SetLobby
+  | SetSpoken
   | SetRole
   | StartRecording
   | Consent

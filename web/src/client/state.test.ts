@@ -22,6 +22,7 @@ const room = {
   id: 'r',
   name: 'Room',
   lobby: false,
+  spoken: [],
   captions: { state: 'ready', spoken: [], read: [], lagMs: 0, problem: null },
   recording: { state: 'off', recording: null, by: null, purpose: null, since: null, replay: null, problem: null },
 } as const;
