@@ -113,9 +113,9 @@ class Supervisor:
 
     # --- streams ---
 
-    def open(self, stream: str, room: str, language: str | None, among: list[str]) -> None:
-        feed = self._feeds[stream] = Feed(stream, room, language, among)
-        self._tell(OpenStream(stream, room, language, feed.utterance, among))
+    def open(self, stream: str, room: str, language: str | None, among: Sequence[str] = ()) -> None:
+        feed = self._feeds[stream] = Feed(stream, room, language, list(among))
+        self._tell(OpenStream(stream, room, language, feed.utterance, feed.among))
 
     def packets(self, stream: str, packets: Sequence[Packet]) -> None:
         feed = self._feeds.get(stream)
@@ -129,10 +129,10 @@ class Supervisor:
             if self._timer is None:
                 self._timer = asyncio.get_running_loop().call_later(FLUSH, self._send_waiting)
 
-    def set_language(self, stream: str, language: str | None, among: list[str]) -> None:
+    def set_language(self, stream: str, language: str | None, among: Sequence[str] = ()) -> None:
         if (feed := self._feeds.get(stream)) is not None:
-            feed.language, feed.among = language, among
-            self._tell(SetLanguage(stream, language, among))
+            feed.language, feed.among = language, list(among)
+            self._tell(SetLanguage(stream, language, feed.among))
 
     def set_readers(self, room: str, languages: list[str]) -> None:
         """An empty list forgets the room."""
