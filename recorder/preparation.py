@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import logging
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
@@ -31,8 +32,9 @@ class Preparation:
 class Preparations:
     """Recordings with pictures to convert, in order."""
 
-    def __init__(self, root: Path) -> None:
-        self._root = root
+    def __init__(self, root: Path, done: Callable[[str], None] = lambda recording: None) -> None:
+        """`done` is told of every recording whose files have become others."""
+        self._root, self._done = root, done
         self._known: dict[str, Preparation] = {}
         self._queue: asyncio.Queue[str] = asyncio.Queue()
         self._worker: asyncio.Task[None] | None = None
@@ -100,6 +102,7 @@ class Preparations:
                 raise
             if status == 0:
                 self._known.pop(recording, None)
+                self._done(recording)
                 return
             log.error("recording %s could not be converted: %s", recording, words)
         except (OSError, ValueError) as error:

@@ -38,6 +38,7 @@ from recorder.manifest import (
 from recorder.preparation import Preparations
 from recorder.publish import PENDING
 from recorder.repair import needs_repair, repair
+from recorder.storage.shelf import Shelf
 from recorder.writer import RESERVE_BYTES, Item, Writer
 from sfu.taps import RoomClock, TapPacket, TrackInfo
 
@@ -54,6 +55,7 @@ __all__ = [
     "Recorder",
     "Recording",
     "RecordingNotFound",
+    "Shelf",
     "Speech",
     "Stream",
     "Track",
@@ -315,10 +317,13 @@ class Recording:
 class Recorder:
     """All recordings under one folder, one subfolder each."""
 
-    def __init__(self, root: Path) -> None:
+    def __init__(self, root: Path, shelf: Shelf | None = None) -> None:
+        """`shelf`: where recordings go and are read from; this disk alone without one."""
         self.root = root
-        self.preparations = Preparations(root)
+        self.shelf = shelf or Shelf(root)
+        self.preparations = Preparations(root, self.shelf.changed)
         self._running: dict[str, Recording] = {}
+        self._away: dict[str, Callable[[bool], None]] = {}
 
     async def start(self) -> list[str]:
         """Repairs what a crash left; returns the ids repaired. One that cannot be repaired is logged and left alone."""
@@ -336,7 +341,18 @@ class Recorder:
                 log.exception("recording %s could not be repaired", path.name)
             if (path / PENDING).exists():
                 self.preparations.add(path.name)
+        loop = asyncio.get_running_loop()
+
+        def away(is_away: bool) -> None:
+            with contextlib.suppress(RuntimeError):  # the loop has closed
+                loop.call_soon_threadsafe(self._tell_away, is_away)
+
+        await asyncio.to_thread(self.shelf.start, away)
         return repaired
+
+    def _tell_away(self, is_away: bool) -> None:
+        for tell in list(self._away.values()):
+            tell(is_away)
 
     async def stop(self) -> None:
         """Finishes what is running; what is being converted goes on at the next start."""
@@ -344,10 +360,13 @@ class Recorder:
             with contextlib.suppress(OSError):
                 await recording.finish()
         await self.preparations.stop()
+        await asyncio.to_thread(self.shelf.stop)
 
     def _finished(self, recording: str) -> None:
         self._running.pop(recording, None)
+        self._away.pop(recording, None)
         self.preparations.add(recording)
+        self.shelf.changed(recording)
 
     async def begin(
         self,
@@ -362,11 +381,12 @@ class Recorder:
         request_keyframe: Callable[[str], None],
         on_failure: Callable[[str], None],
         on_low: Callable[[bool], None] = lambda low: None,
+        on_away: Callable[[bool], None] = lambda away: None,
     ) -> Recording:
         """Starts one. Then give it to `SfuRoom.add_tap`.
 
         Called on the event loop: `on_failure`, at most once; `on_low`, with True when the disk will not do much longer,
-        with False when it will again.
+        with False when it will again; `on_away` the same of the bucket that it is to go to.
 
         Raises OSError (ENOSPC when there is too little room to begin, EEXIST for an id that is taken) and
         RecordingNotFound for an id that cannot be a folder's name.
@@ -401,6 +421,10 @@ class Recorder:
         writer = await asyncio.to_thread(create)
         running = Recording(path, writer, clock, request_keyframe, self._finished)
         self._running[recording] = running
+        self._away[recording] = on_away
+        self.shelf.begun(recording)
+        if self.shelf.standing().away:
+            loop.call_soon(on_away, True)
         return running
 
     async def take_in(self, file: Path, recording: str) -> Manifest:
@@ -419,12 +443,11 @@ class Recorder:
                 raise
             return manifest
 
-        return await asyncio.to_thread(take)
+        manifest = await asyncio.to_thread(take)
+        self.shelf.changed(recording)
+        return manifest
 
     async def delete(self, recording: str) -> None:
         """Removes a finished recording and everything of it. Raises RecordingNotFound, OSError."""
         await self.preparations.forget(recording)
-        path = folder(self.root, recording)
-        if not path.is_dir():
-            raise RecordingNotFound(recording)
-        await asyncio.to_thread(shutil.rmtree, path)
+        await asyncio.to_thread(self.shelf.delete, folder(self.root, recording).name)

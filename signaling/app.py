@@ -81,17 +81,17 @@ def openapi() -> bytes:
     return msgspec.json.encode(document(ENDPOINTS))
 
 
-def security_headers(host: str, frame: str | None = None) -> dict[str, str]:
+def security_headers(host: str, frame: str | None = None, bucket: str = "") -> dict[str, str]:
     """On every answer. `host` is the Host header, already known to be ours; `frame` says who may frame the page (None:
-    nobody)."""
+    nobody); `bucket` is the origin that media may come from too."""
     policy = {
         "default-src": "'self'",
         "script-src": "'self'",
         "style-src": "'self'",
         "img-src": "'self' data: blob:",
-        "media-src": "'self' blob:",
+        "media-src": f"'self' blob: {bucket}".strip(),
         "worker-src": "'self' blob:",
-        "connect-src": f"'self' ws://{host} wss://{host}",
+        "connect-src": f"'self' ws://{host} wss://{host} {bucket}".strip(),
         "font-src": "'self'",
         "object-src": "'none'",
         "base-uri": "'none'",
@@ -121,6 +121,7 @@ def problem(status: int, code: str, message: str) -> web.Response:
 def make_app(services: Services, shell: Shell, metrics: Metrics, sockets: Sockets, checks: Checks) -> web.Application:
     """Everything under one roof."""
     settings = services.settings
+    bucket = services.library.shelf.origin
 
     async def guard(request: web.Request) -> web.StreamResponse | None:
         """What is refused before anything else looks at it."""
@@ -149,7 +150,7 @@ def make_app(services: Services, shell: Shell, metrics: Metrics, sockets: Socket
             response = problem(500, "internal", "this is our fault; it is in the server's log")
         if not response.prepared:
             host = request.host if services.origins.known_host(request.host) else "localhost"
-            response.headers.update(security_headers(host, request.get(FRAME)))
+            response.headers.update(security_headers(host, request.get(FRAME), bucket))
             if request.path.startswith("/api/"):
                 response.headers.setdefault("Cache-Control", "no-store")
         return response

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
-
 from aiohttp import web
 
 from recorder import service as recorder
@@ -11,6 +9,7 @@ from recorder.edits import EditError, Edits
 from signaling.call import Call
 from signaling.endpoint import ApiError, Table
 from signaling.library import Stale
+from signaling.media import send, source_of
 from signaling.passes import owned
 
 table = Table()
@@ -90,10 +89,8 @@ async def get_original(call: Call) -> recorder.Manifest:
 async def get_original_media(call: Call) -> web.StreamResponse:
     """A file of a recording as it was recorded. Takes Range."""
     _, row = await owned(call)
-    root = call.services.settings.recordings_dir
-    file = await asyncio.to_thread(recorder.media_file, root, row.id, call.arg("name"))
+    file = await source_of(call, row.id, call.arg("name"))
     if file is None:
         raise ApiError(404, "not-found", "the recording has no such file")
-    return web.FileResponse(
-        file.path, headers={"Content-Type": file.content_type, "Cache-Control": "private, no-store"}
-    )
+    headers = {"Content-Type": file.content_type, "Cache-Control": "private, no-store"}
+    return await send(call, file, headers, link=True)

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import secrets
 from collections import OrderedDict
+from collections.abc import AsyncIterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal, get_args
@@ -46,8 +48,9 @@ class Job:
 class Exports:
     """Jobs by id; `folder` holds the files, named by recording and format."""
 
-    def __init__(self, recordings: Path, folder: Path) -> None:
-        self._recordings = recordings
+    def __init__(self, shelf: recorder.Shelf, folder: Path) -> None:
+        self._shelf = shelf
+        self._recordings = shelf.root
         self._folder = folder
         self._jobs: OrderedDict[str, Job] = OrderedDict()
         self._tasks: dict[str, asyncio.Task[None]] = {}
@@ -85,10 +88,11 @@ class Exports:
             async with self._one:
                 job.state = "running"
                 self._folder.mkdir(parents=True, exist_ok=True)
-                if job.format == "zip":
-                    await archive.export(self._recordings, job.recording, job.path, job.tell)
-                else:
-                    await recorder.export(self._recordings, job.recording, job.format, job.path, job.tell)
+                async with self._whole(job.recording):
+                    if job.format == "zip":
+                        await archive.export(self._recordings, job.recording, job.path, job.tell)
+                    else:
+                        await recorder.export(self._recordings, job.recording, job.format, job.path, job.tell)
                 job.state = "done"
         except asyncio.CancelledError:
             job.state, job.problem = "failed", "the server stopped"
@@ -100,6 +104,15 @@ class Exports:
             job.state, job.problem = "failed", "no space left" if getattr(error, "errno", 0) == 28 else "it failed"
         finally:
             self._tasks.pop(job.id, None)
+
+    @contextlib.asynccontextmanager
+    async def _whole(self, recording: str) -> AsyncIterator[None]:
+        opened = self._shelf.whole(recording)
+        await asyncio.to_thread(opened.__enter__)
+        try:
+            yield
+        finally:
+            opened.__exit__(None, None, None)
 
     async def forget(self, recording: str) -> None:
         """The recording goes: its files too."""

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
+from typing import TypeVar
 
 import msgspec
 import structlog
@@ -24,6 +26,7 @@ from signaling.exports import Exports
 log = structlog.get_logger("library")
 
 EVERY_S = 3600.0
+T = TypeVar("T")
 
 
 def lines(manifest: recorder.Manifest) -> list[Said]:
@@ -94,29 +97,48 @@ class Library:
         await self._store.questions.forget(self._question_days)
         for row in await self._store.recordings.overdue(now):
             doomed = row.state == "deleting"
-            await self.delete(row, "server", "recording-delete" if doomed else "recording-expire")
+            try:
+                await self.delete(row, "server", "recording-delete" if doomed else "recording-expire")
+            except OSError as error:  # it stays doomed: nobody can open it, and the next time goes on
+                log.warning("a recording could not be deleted yet", recording=row.id, error=str(error))
         for recording in await self._store.search.missing():
             try:
                 await self.index((await self.seen(recording)).manifest)
+            except OSError as error:
+                log.warning("a recording could not be read to be indexed", recording=recording, error=str(error))
             except (recorder.RecordingNotFound, ValueError):
                 await self._store.search.put(recording, [])
                 log.warning("a recording cannot be indexed", recording=recording)
 
+    @property
+    def shelf(self) -> recorder.Shelf:
+        """Where recordings are."""
+        return self._recordings.shelf
+
+    async def _here(self, recording: str, read: Callable[[Path, str], T]) -> T:
+        """What `read` makes of the small files, which are fetched first where they are not here."""
+
+        def work() -> T:
+            self.shelf.words(recording)
+            return read(self._recordings.root, recording)
+
+        return await asyncio.to_thread(work)
+
     async def manifest(self, recording: str) -> recorder.Manifest:
-        """Raises RecordingNotFound."""
-        return await asyncio.to_thread(recorder.load, self._recordings.root, recording)
+        """Raises RecordingNotFound, OSError while the bucket is away."""
+        return await self._here(recording, recorder.load)
 
     async def edits(self, recording: str) -> Edits:
-        """Raises RecordingNotFound."""
-        return await asyncio.to_thread(editing.load_edits, self._recordings.root, recording)
+        """Raises RecordingNotFound, OSError."""
+        return await self._here(recording, editing.load_edits)
 
     async def limits(self, recording: str, passage: Passage | None = None) -> Limits:
         """What may be seen of it, of a passage if it is one. Raises RecordingNotFound."""
         return Limits(passage, tuple((await self.edits(recording)).cuts))
 
     async def seen(self, recording: str, passage: Passage | None = None) -> Seen:
-        """The recording as it is shown. Raises RecordingNotFound."""
-        return await asyncio.to_thread(seen, self._recordings.root, recording, passage)
+        """The recording as it is shown. Raises RecordingNotFound, OSError."""
+        return await self._here(recording, lambda root, one: seen(root, one, passage))
 
     async def edit(self, recording: str, edits: Edits) -> Edits:
         """Replaces its edits; what is found, and files to download, follow. Raises RecordingNotFound, `EditError`, and
@@ -128,6 +150,7 @@ class Library:
             checked = await asyncio.to_thread(editing.checked, edits, manifest)
             saved = msgspec.structs.replace(checked, revision=edits.revision + 1)
             await asyncio.to_thread(editing.save_edits, self._recordings.root, recording, saved)
+            self.shelf.changed(recording)
             await self._exports.forget(recording)
             await self.index((await self.seen(recording)).manifest)
             return saved

@@ -9,6 +9,7 @@ from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, Metri
 from prometheus_client.registry import Collector
 
 from captioning.config import CaptionStatus
+from recorder.storage.shelf import Standing
 from sfu.interface import SfuStats
 
 
@@ -20,8 +21,9 @@ class _Live(Collector):
         sfu: Callable[[], SfuStats],
         captions: Callable[[], CaptionStatus],
         rooms: Callable[[], tuple[int, int, int]],
+        storage: Callable[[], Standing],
     ) -> None:
-        self._sfu, self._captions, self._rooms = sfu, captions, rooms
+        self._sfu, self._captions, self._rooms, self._storage = sfu, captions, rooms, storage
 
     def collect(self) -> Iterable[Metric]:
         rooms, people, waiting = self._rooms()
@@ -50,6 +52,11 @@ class _Live(Collector):
             dropped.add_metric([reason], count)
         yield dropped
         yield from _layers(stats)
+        kept = self._storage()
+        yield GaugeMetricFamily("consilium_storage_away", "1 while the bucket cannot be reached.", value=kept.away)
+        yield GaugeMetricFamily("consilium_storage_waiting_bytes", "Yet to go to the bucket.", value=kept.waiting)
+        yield CounterMetricFamily("consilium_storage_uploaded_bytes", "Gone to the bucket.", value=kept.uploaded)
+        yield CounterMetricFamily("consilium_storage_failures", "Uploads that were put off.", value=kept.failures)
         events = CounterMetricFamily("consilium_captions", "What happened to words.", labels=["event"])
         for event, count in words.counters.items():
             events.add_metric([event], count)
@@ -107,9 +114,10 @@ class Metrics:
         sfu: Callable[[], SfuStats],
         captions: Callable[[], CaptionStatus],
         rooms: Callable[[], tuple[int, int, int]],
+        storage: Callable[[], Standing] = Standing,
     ) -> None:
         """Adds what is read from the running parts; `rooms` gives meetings, people, waiting."""
-        self.registry.register(_Live(sfu, captions, rooms))
+        self.registry.register(_Live(sfu, captions, rooms, storage))
 
     def text(self) -> bytes:
         """The page."""

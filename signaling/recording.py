@@ -51,6 +51,7 @@ class RecordingSource(Protocol):
         request_keyframe: Callable[[str], None],
         on_failure: Callable[[str], None],
         on_low: Callable[[bool], None],
+        on_away: Callable[[bool], None],
     ) -> Recording: ...
 
 
@@ -68,6 +69,7 @@ class RoomRecording:
         self._recording: Recording | None = None
         self._lock = asyncio.Lock()
         self._tasks: set[asyncio.Task[None]] = set()
+        self._low = self._away = False
         self.state = protocol.RecordingState(state="off")
 
     @property
@@ -92,6 +94,7 @@ class RoomRecording:
         async with self._lock:
             recording = secrets.token_urlsafe(9).replace("-", "x").replace("_", "y")
             told: dict[str, Any] = {"recording": recording, "by": by.id, "purpose": purpose or None}
+            self._low = self._away = False
             told["ask"] = room.parts.settings.recordings.consent == "ask"
             self._become(protocol.RecordingState(state="starting", **told))
             started_at = datetime.now(UTC)
@@ -108,6 +111,7 @@ class RoomRecording:
                     request_keyframe=room.media.request_keyframe,
                     on_failure=self._on_failure,
                     on_low=self._on_low,
+                    on_away=self._on_away,
                 )
             except OSError as error:
                 full = error.errno in (errno.ENOSPC, errno.EDQUOT)
@@ -145,6 +149,7 @@ class RoomRecording:
             room.parts.metrics.recordings.labels("started").inc()
             await store.audit.write("record-start", f"participant:{by.id}", room=room.id, subject=recording)
             self._become(protocol.RecordingState(state="recording", since=room.now, **told))
+            self._warn()
 
     def _room_on_disk(self) -> None:
         """Raises OSError (ENOSPC) when less is free than the operator wants."""
@@ -228,8 +233,18 @@ class RoomRecording:
     def _on_low(self, low: bool) -> None:
         """The disk will not do much longer, or will again: everybody is told while it runs."""
         log.warning("the disk is nearly full" if low else "the disk has room again", room=self._room.id)
-        if self._recording is not None and self.state.state == "recording":
-            self._become(msgspec.structs.replace(self.state, problem="disk-low" if low else None))
+        self._low = low
+        self._warn()
+
+    def _on_away(self, away: bool) -> None:
+        """The bucket cannot be reached, or can again: the recording goes on, on this disk."""
+        self._away = away
+        self._warn()
+
+    def _warn(self) -> None:
+        problem = "disk-low" if self._low else "storage-away" if self._away else None
+        if self._recording is not None and self.state.state == "recording" and self.state.problem != problem:
+            self._become(msgspec.structs.replace(self.state, problem=problem))
 
     def _on_failure(self, reason: str) -> None:
         log.error("recording failed", room=self._room.id, reason=reason)

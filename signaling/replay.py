@@ -9,8 +9,7 @@ from __future__ import annotations
 import asyncio
 import re
 from datetime import UTC, datetime, timedelta
-from pathlib import Path
-from typing import Annotated, Any, Literal
+from typing import Annotated, Literal
 from urllib.parse import quote
 
 from aiohttp import web
@@ -20,10 +19,12 @@ from community.models import RecordingRow
 from recorder import clip, playlist
 from recorder import service as recorder
 from recorder.clip import Limits
+from recorder.storage.shelf import Source
 from signaling.api import Done
 from signaling.call import Call
 from signaling.endpoint import ApiError, Body, Table
 from signaling.exports import ExportsBusy, Format, Job
+from signaling.media import read, send, source_of
 from signaling.passes import Pass, authorised, owned
 
 table = Table()
@@ -119,10 +120,6 @@ def _listed(row: RecordingRow) -> Listed:
     )
 
 
-def _root(call: Call) -> Any:
-    return call.services.settings.recordings_dir
-
-
 @table.add("GET", "/api/recordings", answer=list[Listed], errors=(401,), access="member", tag="recordings")
 async def list_recordings(call: Call) -> list[Listed]:
     """Recordings that the member started; all of them for an administrator. Newest first."""
@@ -195,28 +192,30 @@ async def get_media(call: Call) -> web.StreamResponse:
     """
     way = await authorised(call)
     name, recording = call.arg("name"), way.row.id
-    file = await asyncio.to_thread(recorder.media_file, _root(call), recording, name)
+    file = await source_of(call, recording, name)
     if file is None:
         raise ApiError(404, "not-found", "the recording has no such file")
     headers = {"Content-Type": file.content_type, "Cache-Control": "private, no-cache"}
     if name.endswith(".vtt"):
-        return await _captions(call, way, file, headers)
+        return await _captions(call, way, name, file, headers)
     limits = await call.services.library.limits(recording, way.passage)
     if not limits or name == playlist.MASTER:
-        return web.FileResponse(file.path, headers=headers)
-    return await _limited(call, limits, file, headers)
+        return await send(call, file, headers, link=True)
+    return await _limited(call, limits, recording, name, file, headers)
 
 
-async def _captions(call: Call, way: Pass, file: recorder.MediaFile, headers: dict[str, str]) -> web.StreamResponse:
+async def _captions(call: Call, way: Pass, name: str, file: Source, headers: dict[str, str]) -> web.StreamResponse:
     seen = await call.services.library.seen(way.row.id, way.passage)
     if not seen.limits and not seen.edited:
-        return web.FileResponse(file.path, headers=headers)
-    languages = {name: language for language, name in seen.manifest.captions.items()}
-    return web.Response(text=clip.captions(seen.manifest, languages[file.path.name]), headers=headers)
+        return await send(call, file, headers)
+    languages = {one: language for language, one in seen.manifest.captions.items()}
+    return web.Response(text=clip.captions(seen.manifest, languages[name]), headers=headers)
 
 
-async def _limited(call: Call, limits: Limits, file: recorder.MediaFile, headers: dict[str, str]) -> web.Response:
-    name, folder = file.path.name, file.path.parent
+async def _limited(
+    call: Call, limits: Limits, recording: str, name: str, file: Source, headers: dict[str, str]
+) -> web.Response:
+    folder = call.services.settings.recordings_dir / recording
     if name in (playlist.VIDEO, playlist.AUDIO):
         found = await asyncio.to_thread(clip.playlist_of, folder, name, limits)
         return web.Response(text=found.text, headers=headers)
@@ -226,15 +225,9 @@ async def _limited(call: Call, limits: Limits, file: recorder.MediaFile, headers
     start, end = int(wanted[1]), int(wanted[2]) + 1
     if end - start > MOST_BYTES or not await asyncio.to_thread(clip.may_read, folder, name, start, end, limits):
         raise ApiError(404, "not-found", "these bytes may not be seen")
-    body = await asyncio.to_thread(_read, file.path, start, end)
+    body = await read(file, start, end)
     headers |= {"Content-Range": f"bytes {start}-{end - 1}/*", "Accept-Ranges": "bytes"}
     return web.Response(status=206, body=body, headers=headers)
-
-
-def _read(path: Path, start: int, end: int) -> bytes:
-    with path.open("rb") as opened:
-        opened.seek(start)
-        return opened.read(end - start)
 
 
 @table.add(
@@ -363,12 +356,15 @@ async def keep_recording(call: Call, body: Keep) -> Listed:
 
 
 @table.add(
-    "DELETE", "/api/recordings/{recording}", answer=Done, errors=(401, 404, 409), access="member", tag="recordings"
+    "DELETE", "/api/recordings/{recording}", answer=Done, errors=(401, 404, 409, 503), access="member", tag="recordings"
 )
 async def delete_recording(call: Call) -> Done:
     """Delete a recording for good, with all that was made of it: an administrator's, or its starter's right."""
     member, row = await owned(call)
     if row.state == "recording":
         raise ApiError(409, "not-yet", "stop it first")
-    await call.services.library.delete(row, f"member:{member.id}")
+    try:
+        await call.services.library.delete(row, f"member:{member.id}")
+    except OSError:
+        raise ApiError(503, "unavailable", "nobody can open it any more; the rest goes when storage answers") from None
     return Done()

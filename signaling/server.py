@@ -16,7 +16,7 @@ from captioning.config import CaptionConfig
 from captioning.models import default_folder
 from captioning.service import CaptionService
 from community.store import Store
-from recorder.service import Recorder, RecordingNotFound, load
+from recorder.service import Recorder, RecordingNotFound
 from sfu.server import Sfu, SfuConfig
 from signaling import broadcast, demo_room, tls
 from signaling.app import make_app
@@ -32,6 +32,7 @@ from signaling.origin import Origins
 from signaling.room import Parts
 from signaling.settings import Settings
 from signaling.shell import Shell
+from signaling.shelves import shelf
 from signaling.socket import Sockets
 from web import STATIC
 
@@ -90,13 +91,14 @@ class Server:
             )
         )
         self.captions = CaptionService(caption_config(settings))
-        self.recorder = Recorder(settings.recordings_dir)
+        self.shelf = shelf(settings)
+        self.recorder = Recorder(settings.recordings_dir, self.shelf)
         self.metrics = Metrics()
         parts = Parts(settings, self.sfu, self.captions, self.recorder, self.store, self.metrics, self.secret)
         grants = Grants(self.secret, settings.limits.grant_seconds)
         self.hub = Hub(parts, grants)
-        self.metrics.watch(self.sfu.stats, self.captions.status, self.hub.counts)
-        self.exports = Exports(settings.recordings_dir, settings.data / "exports")
+        self.metrics.watch(self.sfu.stats, self.captions.status, self.hub.counts, self.shelf.standing)
+        self.exports = Exports(self.shelf, settings.data / "exports")
         self.library = Library(self.store, self.recorder, self.exports, settings.questions.keep_days)
         self.sockets = Sockets(self.hub, settings.limits.sockets_per_address, settings.limits.message_bytes)
         services = Services(
@@ -156,13 +158,13 @@ class Server:
             log.warning("recording repaired", recording=recording)
         for recording in await self.store.recordings.unfinished():
             try:
-                await asyncio.to_thread(load, self.settings.recordings_dir, recording)
+                await self.library.manifest(recording)
                 await self.store.recordings.ended(recording, "ready", "the server stopped while it ran")
             except RecordingNotFound:
                 await self.store.recordings.ended(recording, "failed", "nothing was left of it")
         for row in await self.store.broadcasts.interrupted():
             try:
-                left = await asyncio.to_thread(load, self.settings.recordings_dir, row.recording_id or "")
+                left = await self.library.manifest(row.recording_id or "")
                 await broadcast.finish(self.store, row, left.duration)
             except RecordingNotFound:
                 await broadcast.finish(self.store, row, None)

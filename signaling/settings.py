@@ -140,6 +140,33 @@ class Recordings(Table, frozen=True, kw_only=True):
     min_free_mb: Annotated[int, _text("No recording starts with less free disk, MB.", ge=0, le=1_000_000)] = 500
 
 
+class Storage(Table, frozen=True, kw_only=True):
+    """Where recordings go from this machine's disk, which always comes first: nowhere, or an S3 bucket."""
+
+    kind: Annotated[
+        Literal["local", "s3"],
+        _text("`s3`: uploaded while they are recorded. Needs the extra: `pip install 'consilium[s3]'`."),
+    ] = "local"
+    bucket: Annotated[str, _text("The bucket's name; it must be there.")] = ""
+    prefix: Annotated[str, _text("Before every key, for example `consilium/`.", max_length=200)] = ""
+    endpoint: Annotated[
+        str, _text("`https://s3.example.org`. Empty: Amazon's.", pattern=r"^$|^https?://[^/\s]+/?$")
+    ] = ""
+    region: Annotated[str, _text("For example `eu-central-1`.")] = ""
+    access_key: Annotated[str, _text("Empty: from where boto3 looks (`AWS_*`, a role of the machine).")] = ""
+    secret_key: Annotated[str, _text("The access key's secret.")] = ""
+    playback: Annotated[
+        Literal["app", "signed"],
+        _text(
+            "`app`: media goes through this server. `signed`: browsers are sent to the bucket with an address that "
+            "works five minutes, for what may be seen whole and is not encrypted; the bucket must allow this site."
+        ),
+    ] = "app"
+    keep_hours: Annotated[
+        float, _text("Hours that media stays on this disk too after the bucket has it.", ge=0, le=87_600)
+    ] = 24.0
+
+
 class Database(Table, frozen=True, kw_only=True):
     """Members, links, rooms and the audit log."""
 
@@ -242,6 +269,7 @@ class Settings(Table, frozen=True, kw_only=True):
     turn: Turn = field(default_factory=Turn)
     captions: Captions = field(default_factory=Captions)
     recordings: Recordings = field(default_factory=Recordings)
+    storage: Storage = field(default_factory=Storage)
     database: Database = field(default_factory=Database)
     limits: Limits = field(default_factory=Limits)
     questions: Questions = field(default_factory=Questions)
@@ -407,7 +435,11 @@ def _check(row: Setting, value: Any, where: str) -> None:
     try:
         msgspec.convert({key: value}, SECTIONS[owner] if owner else Settings)
     except msgspec.ValidationError:
-        shown = "(hidden)" if key in ("secret", "token", "url", "redis_url") else repr(value)
+        shown = (
+            "(hidden)"
+            if key in ("secret", "token", "url", "redis_url", "access_key", "secret_key", "key")
+            else repr(value)
+        )
         raise SettingsError(f"{where} = {shown} is not allowed: it must be {allowed(row.type)}") from None
 
 
@@ -417,6 +449,7 @@ SECTIONS: dict[str, type[Table]] = {
     "turn": Turn,
     "captions": Captions,
     "recordings": Recordings,
+    "storage": Storage,
     "database": Database,
     "limits": Limits,
     "questions": Questions,

@@ -147,8 +147,9 @@ class QuestionRules(Value, kw_only=True, frozen=True):
 
 class RecordingState(Value, kw_only=True, frozen=True):
     """`state` is what everyone is told. `replay` is the page's path, once there is one. `problem` says why it failed;
-    it is ``disk-low`` while recording goes on and the disk will not do much longer. Where it must `ask`, only those who
-    agreed are recorded; else all who did not refuse."""
+    while recording goes on it is ``disk-low`` when the disk will not do much longer, ``storage-away`` when the bucket
+    that recordings go to cannot be reached, so that this one stays on the server's disk for now. Where it must `ask`,
+    only those who agreed are recorded; else all who did not refuse."""
 
     state: Literal["off", "starting", "recording", "stopping", "failed"]
     recording: str | None = None

@@ -21,7 +21,7 @@ from aiortc.codecs.vpx import VpxPayloadDescriptor
 
 from benchmarks._synthetic import Encoded, camera, microphone, opus_clip, vp9_clip, vp9_payloads
 from recorder.bitstream import av1_obus, leb128_bytes
-from recorder.service import Manifest, Recorder, Recording, load
+from recorder.service import Manifest, Recorder, Recording, Shelf, load
 from sfu.taps import Codec, TapPacket, TrackInfo
 from tests.scheduling import ordinary_scheduling
 
@@ -205,8 +205,10 @@ class Meeting:
         return manifest
 
 
-async def meeting(root: Path, name: str = "rec1") -> Meeting:
-    recorder, clock = Recorder(root), Clock()
+async def meeting(
+    root: Path, name: str = "rec1", shelf: Shelf | None = None, on_away: Callable[[bool], None] = lambda away: None
+) -> Meeting:
+    recorder, clock = Recorder(root, shelf), Clock()
     await recorder.start()
     asked: list[str] = []
     failures: list[str] = []
@@ -220,6 +222,7 @@ async def meeting(root: Path, name: str = "rec1") -> Meeting:
         clock=clock,
         request_keyframe=asked.append,
         on_failure=failures.append,
+        on_away=on_away,
     )
     return Meeting(recorder, recording, clock, asked, failures)
 

@@ -146,8 +146,9 @@ export interface QuestionRules {
 
 /**
  * `state` is what everyone is told. `replay` is the page's path, once there is one. `problem` says why it failed;
- * it is ``disk-low`` while recording goes on and the disk will not do much longer. Where it must `ask`, only those who
- * agreed are recorded; else all who did not refuse.
+ * while recording goes on it is ``disk-low`` when the disk will not do much longer, ``storage-away`` when the bucket
+ * that recordings go to cannot be reached, so that this one stays on the server's disk for now. Where it must `ask`,
+ * only those who agreed are recorded; else all who did not refuse.
  */
 export interface RecordingState {
   state: "failed" | "off" | "recording" | "starting" | "stopping";
