@@ -17,7 +17,7 @@ class Caption(msgspec.Struct, frozen=True, rename="camel", omit_defaults=False):
     says what a final translation may have wrong: show the original beside it. `heard` is what was recognised where
     terms of the glossary replaced some of it; `doubtful` are the words of a final original, counted from 0, that the
     recogniser was unsure of. `corrected_by` is the participant who wrote a final anew; `heard` then has the machine's
-    words, and its translations are made again.
+    words, and its translations are made again. `written_by` is the participant who typed it instead of the machine.
     """
 
     segment: str
@@ -38,3 +38,4 @@ class Caption(msgspec.Struct, frozen=True, rename="camel", omit_defaults=False):
     heard: str | None = None
     doubtful: list[int] = []
     corrected_by: str | None = None
+    written_by: str | None = None

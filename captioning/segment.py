@@ -44,6 +44,7 @@ class Segments:
         guard: list[Doubt] | None = None,
         heard: str | None = None,
         doubtful: list[int] | None = None,
+        written_by: str | None = None,
     ) -> Caption | None:
         """The next revision; None when it would say nothing new, or come after the final."""
         languages = self._newest.setdefault(segment, {})
@@ -72,6 +73,7 @@ class Segments:
             guard=guard or [],
             heard=heard,
             doubtful=doubtful or [],
+            written_by=written_by,
         )
         languages[language] = caption
         while len(self._newest) > self._kept:

@@ -22,6 +22,7 @@ from captioning.messages import Closed, Done, Packet, Retranslate, Retranslated,
 from captioning.segment import Segments
 from captioning.steady import Steady
 from captioning.supervisor import Supervisor
+from captioning.typed import Typed
 from sfu.taps import RoomClock, TapPacket, TrackInfo
 
 log = logging.getLogger("captioning")
@@ -194,6 +195,7 @@ class RoomCaptions:
         self._among: list[str] = []
         self._readers: frozenset[str] = frozenset()
         self._segments = Segments()
+        self._typed = Typed(self._segments)
         self._steady: OrderedDict[tuple[str, int, str], Steady] = OrderedDict()
         self._empty = asyncio.Event()
         self._empty.set()
@@ -246,11 +248,37 @@ class RoomCaptions:
     def correct(self, segment: str, revision: int, text: str, by: str) -> None:
         """A person (`by`) writes a final anew, having seen this `revision`; translations follow. Raises KeyError for
         words that are not kept any more, `captioning.segment.Outdated` where they changed meanwhile."""
-        original, *others = self._segments.correct(segment, revision, text, by)
-        for caption in (original, *others):
+        changed = self._segments.correct(segment, revision, text, by)
+        for caption in changed:
             self._publish(caption)
+        self._say_anew(changed[0])
+
+    def write(self, line: str, by: str, participant: str, language: str, text: str, final: bool) -> None:
+        """A person (`by`) types a `line` of what `participant` says, instead of the machine: as it stands now, the
+        whole of it each time. Translations follow when it is `final`."""
+        if not self._closed:
+            self._typed_now(self._typed.write(line, by, participant, language, text, final, self._clock.now()))
+
+    def line_speaker(self, by: str, line: str) -> str | None:
+        """Whose this line of `by` is, while it is open."""
+        return self._typed.speaker(by, line)
+
+    def finish_line(self, by: str) -> None:
+        """What `by` has typed stands as it is."""
+        self._typed_now(self._typed.finish(by, self._clock.now()))
+
+    def _typed_now(self, changed: list[Caption]) -> None:
+        for caption in changed:
+            self._publish(caption)
+            if caption.final and caption.stable:
+                self._say_anew(caption)
+
+    def _say_anew(self, original: Caption) -> None:
+        """What a person wrote, in the languages that are read."""
         readers = sorted({tag for tag in self._readers if tag.split("-")[0] != original.language.split("-")[0]})
-        request = Retranslate(self.key, segment, original.revision, original.language, text, readers)
+        request = Retranslate(
+            self.key, original.segment, original.revision, original.language, original.stable, readers
+        )
         self._service._retranslate(request)
 
     def translate(self, key: str, source: str, text: str, language: str) -> None:
@@ -407,7 +435,9 @@ class RoomCaptions:
                 self.on_text(said.segment.removeprefix(_TEXT), said)
             return
         original = self._segments.original(said.segment)
-        if original is not None and original.revision == said.correction and original.corrected_by is not None:
+        if original is None or original.revision != said.correction:
+            return
+        if original.corrected_by is not None or original.written_by is not None:
             self._publish(
                 self._segments.retranslate(
                     said.segment, said.language, said.text, said.engine, said.pivot, list(said.guard)

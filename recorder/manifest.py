@@ -30,7 +30,8 @@ class Cue(Struct, kw_only=True, frozen=True):
 
     `source` is the language spoken, `language` that of `text`. Times are room time in milliseconds. `guard` says what a
     translation may have wrong (`captioning.guard.Doubt`), `heard` what was recognised before terms of the glossary were
-    put right, `doubtful` which words of an original the recogniser was unsure of.
+    put right, `doubtful` which words of an original the recogniser was unsure of, `typed` that a person wrote the
+    original instead of the machine.
     """
 
     segment: str
@@ -44,6 +45,7 @@ class Cue(Struct, kw_only=True, frozen=True):
     guard: list[str] = []
     heard: str | None = None
     doubtful: list[int] = []
+    typed: bool = False
 
 
 class Person(Struct, kw_only=True, frozen=True):
@@ -73,7 +75,8 @@ class Track(Struct, kw_only=True, frozen=True):
 
 class Line(Struct, kw_only=True, frozen=True):
     """A transcript segment: who said what, in every language there is. Times in milliseconds of the recording. `guard`
-    says, by language, what a translation may have wrong; `heard` and `doubtful` are those of the original's cue."""
+    says, by language, what a translation may have wrong; `heard`, `doubtful` and `typed` are those of the original's
+    cue."""
 
     segment: str
     participant: str
@@ -85,6 +88,7 @@ class Line(Struct, kw_only=True, frozen=True):
     guard: dict[str, list[str]] = {}
     heard: str | None = None
     doubtful: list[int] = []
+    typed: bool = False
 
 
 class ChatLine(Struct, kw_only=True, frozen=True):
@@ -195,6 +199,7 @@ def cues_of(manifest: Manifest) -> list[Cue]:
             guard=line.guard.get(language, []),
             heard=line.heard if language == line.source else None,
             doubtful=line.doubtful if language == line.source else [],
+            typed=line.typed,
         )
         for line in manifest.transcript
         for language, text in line.texts.items()

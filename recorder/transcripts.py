@@ -32,6 +32,7 @@ class SaidLine(Struct, kw_only=True, frozen=True):
     guard: list[str]
     heard: str | None
     doubtful: list[int]
+    typed: bool
 
 
 class Transcript(Struct, kw_only=True, frozen=True):
@@ -72,6 +73,7 @@ def said(manifest: Manifest, language: str) -> list[SaidLine]:
                     guard=line.guard.get(language, []),
                     heard=line.heard if own else None,
                     doubtful=line.doubtful if own else [],
+                    typed=line.typed,
                 )
             )
     return found

@@ -130,6 +130,7 @@ def transcript(cues: Iterable[Cue], names: Mapping[str, str], origin: float, dur
             guard=guard,
             heard=cue.heard if cue.language == cue.source else known.heard if known else None,
             doubtful=cue.doubtful if cue.language == cue.source else known.doubtful if known else [],
+            typed=cue.typed or (known is not None and known.typed),
         )
     return sorted(lines.values(), key=lambda line: line.start)
 

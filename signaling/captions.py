@@ -29,6 +29,9 @@ class RoomCaptions(Tap, Protocol):
     def set_readers(self, languages: frozenset[str]) -> None: ...
     def set_glossary(self, terms: Sequence[Term]) -> None: ...
     def correct(self, segment: str, revision: int, text: str, by: str) -> None: ...
+    def write(self, line: str, by: str, participant: str, language: str, text: str, final: bool) -> None: ...
+    def line_speaker(self, by: str, line: str) -> str | None: ...
+    def finish_line(self, by: str) -> None: ...
     def translate(self, key: str, source: str, text: str, language: str) -> None: ...
     def snapshot(self) -> list[Caption]: ...
 
@@ -144,6 +147,18 @@ class RoomWords:
             raise Refusal("not-found", "these words are not kept any more", segment) from None
         except Outdated:
             raise Refusal("conflict", "these words changed meanwhile, or are not final yet", segment) from None
+
+    def write(self, line: str, by: str, participant: str, language: str, text: str, final: bool) -> None:
+        """A person types what somebody says."""
+        self._captions.write(line, by, participant, language, text, final)
+
+    def line_speaker(self, by: str, line: str) -> str | None:
+        """Whose this line of `by` is, while it is open."""
+        return self._captions.line_speaker(by, line)
+
+    def finish_line(self, by: str) -> None:
+        """What `by` has typed stands as it is."""
+        self._captions.finish_line(by)
 
     def translate(self, key: str, source: str, text: str, language: str) -> bool:
         """Something that was written; False where there is no way into this language now."""

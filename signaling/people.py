@@ -51,6 +51,8 @@ class Participant:
     reads: Language | None = None
     captioned: bool = True
     named: bool = True
+    captioner: bool = False
+    captioning: str | None = None
     color: int = 0
     hand: float | None = None
     lost_at: float | None = None
@@ -78,6 +80,8 @@ class Participant:
             consent=self.consent,
             captioned=self.captioned,
             named=self.named,
+            captioner=self.captioner,
+            captioning=self.captioning,
             tracks=list(self.tracks.values()),
         )
 

@@ -169,6 +169,34 @@ class AddTerm(Request, kw_only=True, frozen=True):
     heard: Annotated[str, Meta(max_length=120)] = ""
 
 
+class SetCaptioner(Request, kw_only=True, frozen=True):
+    """Moderators: whether somebody may type captions instead of the machine, until the meeting ends."""
+
+    participant: Id
+    captioner: bool
+
+
+class TakeCaptions(Request, kw_only=True, frozen=True):
+    """Needs the transcribe permission: I type what `of` says from now on (None: what everybody says) and the machine
+    does not listen to them; or, with `taken` false, the machine listens again. It also does while my connection is
+    lost, and after a minute without a line, until the next."""
+
+    of: Id | None = None
+    taken: bool = True
+
+
+class WriteCaption(Request, kw_only=True, frozen=True):
+    """Needs the transcribe permission: a line of captions, the whole of it as it stands; others see it grow. `line`
+    names it among mine; a new one ends the one before. `final`: it is done, and is translated. Where I type for
+    everybody it is what `speaker` says (None: whoever speaks as it begins)."""
+
+    line: Id
+    text: Annotated[str, Meta(max_length=500)]
+    language: Language
+    final: bool = False
+    speaker: Id | None = None
+
+
 class SendChat(Request, kw_only=True, frozen=True):
     """`key` makes a retry harmless: a line with a key seen before is acknowledged again and not repeated."""
 
@@ -340,6 +368,9 @@ ClientMessage = (
     | SetCaptioned
     | CorrectCaption
     | AddTerm
+    | SetCaptioner
+    | TakeCaptions
+    | WriteCaption
     | SendChat
     | RaiseHand
     | MuteParticipant

@@ -315,6 +315,7 @@ class RoomRecording:
                     guard=[str(doubt) for doubt in caption.guard],
                     heard=caption.heard,
                     doubtful=caption.doubtful,
+                    typed=caption.written_by is not None,
                 ),
                 whose,
             )

@@ -40,6 +40,9 @@ NEEDED: dict[type[protocol.Request], Permission | None] = {
     protocol.SetCaptioned: None,  # one's own words only
     protocol.CorrectCaption: "moderate",
     protocol.AddTerm: "moderate",
+    protocol.SetCaptioner: "moderate",
+    protocol.TakeCaptions: "transcribe",
+    protocol.WriteCaption: "transcribe",
     protocol.SendChat: "chat",
     protocol.RaiseHand: "hand",
     protocol.MuteParticipant: "moderate",

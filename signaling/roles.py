@@ -24,7 +24,7 @@ def give(room: Room, giver: Participant, person: Participant, role: Role) -> boo
         raise Refusal("not-allowed", "you may not give this person this role", person.id)
     if person.role == role:
         return False
-    person.role, person.permissions = role, permissions(role)
+    person.role, person.permissions = role, permissions(role) | ({"transcribe"} if person.captioner else set())
     if person.peer is not None:
         person.peer.send(protocol.PermissionsChanged(role=role, permissions=sorted(person.permissions)))
     for track in list(person.tracks.values()):

@@ -19,6 +19,7 @@ from sfu.server import Sfu
 from sfu.taps import TrackInfo
 from signaling import protocol
 from signaling.broadcast import RoomBroadcast
+from signaling.captioners import Captioners
 from signaling.captions import CaptionSource, RoomWords
 from signaling.chat import RoomChat
 from signaling.lobby import Lobby
@@ -75,6 +76,7 @@ class Room:
             self.caption,
             lambda key, said: self.renderings.arrived(key, said),
         )
+        self.captioners = Captioners(self)
         self.renderings = Renderings(self)
         self.chat = RoomChat(self)
         self.questions = RoomQuestions(self)
@@ -174,7 +176,7 @@ class Room:
         self.empty_since = None
         self.recording.named(person)
         self.words.spoken(person.id, person.spoken)
-        self.words.heard(person.id, person.captioned)
+        self.listen(person)
         self.words.unnamed.hide(person.id, not person.named)
         self.readers()
         if person.peer is not None:
@@ -197,6 +199,7 @@ class Room:
                 protocol.Closed(reason="replaced", message="this participant went on elsewhere", retry=False)
             )
         person.peer, person.lost_at = peer, None
+        self.captioners.connection_changed(person)
         peer.send(self.welcome(person, resumed=True))
         self.renderings.greet(person)
         self.readers()
@@ -217,6 +220,7 @@ class Room:
             self.lobby_changed()
         elif person.id in self.people:
             person.peer, person.lost_at = None, now
+            self.captioners.connection_changed(person)
             self.changed(person)
 
     def leave(self, person: Participant, reason: str = "left") -> None:
@@ -228,11 +232,16 @@ class Room:
             return
         self.media.remove_participant(person.id)
         person.tracks.clear()
+        self.captioners.left(person)
         self.words.left(person.id)
         self.live.left(person.id)
         self.readers()
         self.broadcast(protocol.Left(participant=person.id, reason=reason))  # type: ignore[arg-type]
         log.info("left", room=self.id, participant=person.id, reason=reason)
+
+    def listen(self, person: Participant) -> None:
+        """Whether the machine listens to somebody: not where they do not want it, nor where a person types for them."""
+        self.words.heard(person.id, person.captioned and not self.captioners.typed(person.id))
 
     def readers(self) -> None:
         """Which languages somebody reads now."""
@@ -266,6 +275,7 @@ class Room:
             self._told_captions = captions
             self.room_changed()
         self.live.tick(now)
+        self.captioners.tick()
         if self.people or len(self.lobby):
             self.empty_since = None
             return False

@@ -34,6 +34,7 @@ Permission = Literal[
     "ask",
     "answer",
     "broadcast",
+    "transcribe",
 ]
 
 
@@ -74,7 +75,8 @@ class Person(Value, kw_only=True, frozen=True):
     """A participant as everyone sees them. `color` is an index (0 to 11) into the client's speaker palette; `quality`
     of their connection as in `Quality.level`, None before it was measured; `consent` is their answer to the recording
     that runs, None before they gave one. Who is not `captioned` does not want the machine to hear what they say,
-    who is not `named` does not want their name beside it."""
+    who is not `named` does not want their name beside it. A `captioner` may type captions instead of the machine and
+    does so now where `captioning` is set: to somebody's id, or to ``*`` for everybody."""
 
     id: str
     name: str
@@ -87,6 +89,8 @@ class Person(Value, kw_only=True, frozen=True):
     consent: Answer | None = None
     captioned: bool = True
     named: bool = True
+    captioner: bool = False
+    captioning: str | None = None
     tracks: list[Track] = []
 
 

@@ -87,7 +87,7 @@ async def set_languages(room: Room, me: Participant, message: protocol.SetLangua
 async def set_captioned(room: Room, me: Participant, message: protocol.SetCaptioned) -> None:
     if (me.captioned, me.named) != (message.captioned, message.named):
         me.captioned, me.named = message.captioned, message.named
-        room.words.heard(me.id, me.captioned)
+        room.listen(me)
         room.words.unnamed.hide(me.id, not me.named)
         room.changed(me)
 
@@ -108,6 +108,24 @@ async def add_term(room: Room, me: Participant, message: protocol.AddTerm) -> No
         raise Refusal("unavailable", str(error)) from None
     room.words.glossary(await terms_for(store, room.id))
     await _audit(room, me, "glossary-term", term.term)
+
+
+async def set_captioner(room: Room, me: Participant, message: protocol.SetCaptioner) -> None:
+    person = _person(room, message.participant)
+    if room.captioners.give(person, message.captioner):
+        await _audit(room, me, "captioner" if message.captioner else "captioner-off", person.id)
+
+
+async def take_captions(room: Room, me: Participant, message: protocol.TakeCaptions) -> None:
+    if message.taken:
+        room.captioners.take(me, message.of)
+        await _audit(room, me, "captions-taken", message.of)
+    else:
+        room.captioners.leave_to_machine(me)
+
+
+async def write_caption(room: Room, me: Participant, message: protocol.WriteCaption) -> None:
+    room.captioners.write(me, message)
 
 
 async def send_chat(room: Room, me: Participant, message: protocol.SendChat) -> None:
@@ -273,6 +291,9 @@ VERBS: dict[type[protocol.Request], Verb] = {
     protocol.SetCaptioned: set_captioned,
     protocol.CorrectCaption: correct_caption,
     protocol.AddTerm: add_term,
+    protocol.SetCaptioner: set_captioner,
+    protocol.TakeCaptions: take_captions,
+    protocol.WriteCaption: write_caption,
     protocol.SendChat: send_chat,
     protocol.RaiseHand: raise_hand,
     protocol.MuteParticipant: mute_participant,

@@ -21,6 +21,7 @@ const caption = (change: Partial<Caption>): Caption => ({
   heard: null,
   doubtful: [],
   correctedBy: null,
+  writtenBy: null,
   ...change,
 });
 const texts = (captions: Captions) => captions.lines.get().map((line) => `${line.stable}|${line.tail}`);

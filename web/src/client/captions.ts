@@ -31,6 +31,8 @@ export interface Line {
   finalRevision: number | null;
   /** The participant who wrote the words anew. */
   correctedBy: string | null;
+  /** The participant who typed the words instead of the machine. */
+  writtenBy: string | null;
 }
 
 interface Entry {
@@ -181,6 +183,7 @@ export class Captions {
       heard: translated ? null : caption.heard,
       finalRevision: original?.caption.final ? original.caption.revision : null,
       correctedBy: original?.caption.correctedBy ?? null,
+      writtenBy: original?.caption.writtenBy ?? null,
     };
   }
 }

@@ -9,7 +9,7 @@ export type Answer = "agreed" | "refused";
 
 export type Kind = "audio" | "video";
 
-export type Permission = "publish-audio" | "publish-video" | "publish-screen" | "chat" | "hand" | "caption" | "record" | "moderate" | "manage" | "ask" | "answer" | "broadcast";
+export type Permission = "publish-audio" | "publish-video" | "publish-screen" | "chat" | "hand" | "caption" | "record" | "moderate" | "manage" | "ask" | "answer" | "broadcast" | "transcribe";
 
 export type QuestionState = "waiting" | "open" | "live" | "answered" | "dismissed" | "merged";
 
@@ -31,7 +31,7 @@ export type Written = "chat" | "question" | "answer";
  * says what a final translation may have wrong: show the original beside it. `heard` is what was recognised where
  * terms of the glossary replaced some of it; `doubtful` are the words of a final original, counted from 0, that the
  * recogniser was unsure of. `corrected_by` is the participant who wrote a final anew; `heard` then has the machine's
- * words, and its translations are made again.
+ * words, and its translations are made again. `written_by` is the participant who typed it instead of the machine.
  */
 export interface Caption {
   segment: string;
@@ -52,6 +52,7 @@ export interface Caption {
   heard: string | null;
   doubtful: number[];
   correctedBy: string | null;
+  writtenBy: string | null;
 }
 
 /**
@@ -101,7 +102,8 @@ export interface IceServer {
  * A participant as everyone sees them. `color` is an index (0 to 11) into the client's speaker palette; `quality`
  * of their connection as in `Quality.level`, None before it was measured; `consent` is their answer to the recording
  * that runs, None before they gave one. Who is not `captioned` does not want the machine to hear what they say,
- * who is not `named` does not want their name beside it.
+ * who is not `named` does not want their name beside it. A `captioner` may type captions instead of the machine and
+ * does so now where `captioning` is set: to somebody's id, or to ``*`` for everybody.
  */
 export interface Person {
   id: string;
@@ -115,6 +117,8 @@ export interface Person {
   consent: Answer | null;
   captioned: boolean;
   named: boolean;
+  captioner: boolean;
+  captioning: string | null;
   tracks: Track[];
 }
 
@@ -332,6 +336,41 @@ export interface AddTerm {
   heard?: string;
 }
 
+/** Moderators: whether somebody may type captions instead of the machine, until the meeting ends. */
+export interface SetCaptioner {
+  type: "set-captioner";
+  id?: number | null;
+  participant: string;
+  captioner: boolean;
+}
+
+/**
+ * Needs the transcribe permission: I type what `of` says from now on (None: what everybody says) and the machine
+ * does not listen to them; or, with `taken` false, the machine listens again. It also does while my connection is
+ * lost, and after a minute without a line, until the next.
+ */
+export interface TakeCaptions {
+  type: "take-captions";
+  id?: number | null;
+  of?: string | null;
+  taken?: boolean;
+}
+
+/**
+ * Needs the transcribe permission: a line of captions, the whole of it as it stands; others see it grow. `line`
+ * names it among mine; a new one ends the one before. `final`: it is done, and is translated. Where I type for
+ * everybody it is what `speaker` says (None: whoever speaks as it begins).
+ */
+export interface WriteCaption {
+  type: "write-caption";
+  id?: number | null;
+  line: string;
+  text: string;
+  language: string;
+  final?: boolean;
+  speaker?: string | null;
+}
+
 /** `key` makes a retry harmless: a line with a key seen before is acknowledged again and not repeated. */
 export interface SendChat {
   type: "send-chat";
@@ -543,6 +582,9 @@ export type ClientMessage =
   | SetCaptioned
   | CorrectCaption
   | AddTerm
+  | SetCaptioner
+  | TakeCaptions
+  | WriteCaption
   | SendChat
   | RaiseHand
   | MuteParticipant

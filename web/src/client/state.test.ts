@@ -13,6 +13,8 @@ const person = (id: string, change: Partial<Person> = {}): Person => ({
   quality: null,
   captioned: true,
   named: true,
+  captioner: false,
+  captioning: null,
   consent: null,
   tracks: [],
   ...change,

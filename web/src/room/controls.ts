@@ -4,6 +4,7 @@ import CaptionsOff from '@lucide/svelte/icons/captions-off';
 import CircleDot from '@lucide/svelte/icons/circle-dot';
 import Hand from '@lucide/svelte/icons/hand';
 import Keyboard from '@lucide/svelte/icons/keyboard';
+import TextCursorInput from '@lucide/svelte/icons/text-cursor-input';
 import LayoutGrid from '@lucide/svelte/icons/layout-grid';
 import CircleHelp from '@lucide/svelte/icons/circle-question-mark';
 import MessageSquare from '@lucide/svelte/icons/message-square';
@@ -144,6 +145,15 @@ export function controls(session: Session, acts: Acts): Control[] {
       pressed: session.panel === 'transcript',
       first: false,
       run: () => session.togglePanel('transcript'),
+    },
+    session.may('transcribe') && {
+      id: 'captioner',
+      key: 'k',
+      icon: TextCursorInput,
+      label: 'bar.captioner',
+      pressed: session.panel === 'captioner',
+      first: true,
+      run: () => session.togglePanel('captioner'),
     },
     session.may('record') && {
       id: 'record',

@@ -13,7 +13,7 @@ import { type MessageKey, t } from '../i18n.svelte';
 import { preferences } from '../preferences.svelte';
 import { Absence } from './absence';
 
-export type Panel = 'chat' | 'people' | 'transcript' | 'questions';
+export type Panel = 'chat' | 'people' | 'transcript' | 'questions' | 'captioner';
 
 export interface LocalMedia {
   microphone: MediaStreamTrack | null;
@@ -381,7 +381,15 @@ export class Session {
     const gained = next.permissions.has('publish-audio') && !before.permissions.has('publish-audio');
     const lost = !next.permissions.has('publish-audio') && before.permissions.has('publish-audio');
     const may = gained ? t('say.role_speaks') : lost ? t('say.role_watches') : '';
-    if (next.role) this.say(t('say.role', { role: t(`role.${next.role}`), may }).trim(), true);
+    if (next.role && next.role !== before.role) this.say(t('say.role', { role: t(`role.${next.role}`), may }).trim(), true);
+    const [types, typed] = [next.permissions.has('transcribe'), before.permissions.has('transcribe')];
+    if (types && !typed) {
+      this.say(t('say.captioner'), true);
+      this.panel = 'captioner';
+    } else if (typed && !types) {
+      this.say(t('say.no_captioner'), true);
+      if (this.panel === 'captioner') this.panel = null;
+    }
     for (const [source, permission] of [
       ['microphone', 'publish-audio'],
       ['camera', 'publish-video'],
