@@ -1,6 +1,7 @@
 """A server whose demo room is on air with a made picture and tone: a process, so that its time can be told apart.
 
-``python -m benchmarks._onair FOLDER``: prints the viewers' address, then runs until its standard input ends.
+``python -m benchmarks._onair FOLDER``: prints the viewers' address and the host's code, then runs until its
+standard input ends.
 """
 
 from __future__ import annotations
@@ -60,14 +61,14 @@ async def main(folder: Path) -> None:
         "data_dir": str(folder),
         "media": {"host": "127.0.0.1", "port": 0},
         "captions": {"enabled": False},
-        "broadcast": {"viewers": 10_000},
+        "broadcast": {"viewers": 10_000, "realtime_viewers": 10_000},
         "recordings": {"min_free_mb": 0},
         "log": {"level": "error"},
     }
     vp9_clip(1280, 720, (40, 90, 120), 8, key_every_s=2)
     server = Server(msgspec.convert(values, Settings))
     await server.start()
-    await server.links()
+    code = str((await server.links()).host).rsplit("/", 1)[1]
     room = await server.hub._open("demo")
     host = Participant(
         id="a", name="Host", role="host", permissions=permissions("host"), jti="", visitor=None, member=None,
@@ -80,7 +81,7 @@ async def main(folder: Path) -> None:
     running, state = room.recording.running, room.live.state
     assert running is not None and state is not None
     source = asyncio.create_task(Source(running, room.media.clock).run())
-    print(f"{server.local_url}{state.link}", flush=True)
+    print(f"{server.local_url}{state.link} {code}", flush=True)
     await asyncio.to_thread(sys.stdin.read)
     source.cancel()
     await server.stop()

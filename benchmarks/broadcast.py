@@ -20,13 +20,18 @@ from pathlib import Path
 from typing import Any
 
 import aiohttp
+from playwright.async_api import Browser
 
+from benchmarks._spectators import Spectator, WhipSignalling, seat, server_of
 from benchmarks._viewers import Player, listen, ticket
+from benchmarks.fanout import FRAME, PAYLOAD, RATE
 from benchmarks.figures import latency
 from benchmarks.harness.browsers import chromium, wav_from
 from benchmarks.harness.server import ServerProcess
+from benchmarks.load.generator import Receiver
+from benchmarks.load.process import cpu_ns
+from benchmarks.load.webrtc import Source
 
-MISSING = "there is no WHEP yet: nothing to measure"
 SPEECH = Path(__file__).parent.parent / "tests" / "assets" / "en-dose.opus"
 
 # 32 fields of 80 x 90 pixels: the low 30 bits of the clock in ms, then two that say it is whole.
@@ -85,15 +90,39 @@ setInterval(() => {
 """
 
 
+async def _screen(browser: Browser, link: str, tier: str, seconds: float) -> tuple[list[float], list[float]]:
+    """What a viewer of this tier sees, after ten seconds: delays of pictures, captions against them, in ms."""
+    viewer = await (await browser.new_context(locale="en-US")).new_page()
+    if tier == "hls":
+        await viewer.add_init_script("delete window.RTCPeerConnection")
+    await viewer.goto(link)
+    await viewer.wait_for_function(
+        """(tier) => document.querySelector('[data-testid="live-edge"]')?.dataset.tier === tier
+            && document.querySelector('[data-testid="live-video"]')?.currentTime > 1""",
+        arg=tier,
+        timeout=60_000,
+    )
+    await asyncio.sleep(10)
+    await viewer.evaluate("() => {" + READ + "}")
+    await asyncio.sleep(seconds)
+    delays = [float(one) for one in await viewer.evaluate("() => window.__delays")]
+    captions = [abs(float(one)) for one in await viewer.evaluate("() => window.__captions")]
+    tier_then = await viewer.get_attribute('[data-testid="live-edge"]', "data-tier")
+    await viewer.close()
+    if len(delays) < seconds or tier_then != tier:
+        raise RuntimeError(f"{len(delays)} pictures could be read by {tier}; it was {tier_then} at the end")
+    return delays, captions
+
+
 async def _stage(root: Path, seconds: float) -> dict[str, Any]:
-    """One host who speaks and one viewer, in Chromium: delays and captions after a start of ten seconds."""
+    """One host who speaks, and one viewer after the other, in Chromium."""
     wav = wav_from(SPEECH, root / "speech.wav", lead_seconds=1, tail_seconds=3)
     async with (
         ServerProcess(root / "server", models=root / "models") as server,
         chromium(microphone=wav, loop_microphone=True) as browser,
     ):
         context = await browser.new_context(permissions=["microphone", "camera"], locale="en-US")
-        host, viewer = await context.new_page(), await (await browser.new_context(locale="en-US")).new_page()
+        host = await context.new_page()
         await host.add_init_script(CAMERA)
         await host.goto(server.links["host"])
         await host.fill('[data-testid="name"]', "Host")
@@ -103,20 +132,13 @@ async def _stage(root: Path, seconds: float) -> dict[str, Any]:
         await host.keyboard.press("b")
         await host.click('[data-testid="cast-plan"]')
         link = await host.input_value('[data-testid="cast-link"]')
-        await viewer.goto(link)
         await host.select_option('[data-testid="cast-countdown"]', "0")
         await host.click('[data-testid="cast-go"]')
-        await viewer.wait_for_function(
-            "() => document.querySelector('[data-testid=\"live-video\"]')?.currentTime > 1", timeout=60_000
-        )
-        await asyncio.sleep(10)
-        await viewer.evaluate("() => {" + READ + "}")
-        await asyncio.sleep(seconds)
-        delays = [float(one) / 1000 for one in await viewer.evaluate("() => window.__delays")]
-        captions = [abs(float(one)) for one in await viewer.evaluate("() => window.__captions")]
-    if len(delays) < seconds:
-        raise RuntimeError(f"the viewer showed only {len(delays)} pictures that could be read")
-    figures: dict[str, Any] = {"hls_latency_s": {name: round(v, 2) for name, v in latency(delays).items()}}
+        near, _ = await _screen(browser, link, "realtime", seconds)
+        delays, captions = await _screen(browser, link, "hls", seconds)
+    figures: dict[str, Any] = {"whep_latency_ms": {name: round(v) for name, v in latency(near).items()}}
+    figures["whep_latency_samples"] = len(near)
+    figures["hls_latency_s"] = {name: round(v / 1000, 2) for name, v in latency(delays).items()}
     figures["hls_latency_samples"] = len(delays)
     figures["caption_sync_ms"] = {k: round(v) for k, v in latency(captions).items()} if captions else None
     figures["caption_samples"] = len(captions)
@@ -135,7 +157,8 @@ def _memory(pid: int) -> int:
 
 
 @asynccontextmanager
-async def _on_air(folder: Path) -> AsyncIterator[tuple[str, int]]:
+async def _on_air(folder: Path) -> AsyncIterator[tuple[str, str, int]]:
+    """The viewers' address, the host's code and the server's process."""
     process = await asyncio.create_subprocess_exec(
         sys.executable, "-m", "benchmarks._onair", str(folder),
         stdin=asyncio.subprocess.PIPE, stdout=asyncio.subprocess.PIPE,
@@ -149,7 +172,8 @@ async def _on_air(folder: Path) -> AsyncIterator[tuple[str, int]]:
                 if not line:
                     raise RuntimeError("the server did not start")
                 link = line.decode().strip()
-        yield link, process.pid
+        address, _, code = link.partition(" ")
+        yield address, code, process.pid
     finally:
         process.stdin.close()
         await process.wait()
@@ -180,7 +204,7 @@ async def _players(http: aiohttp.ClientSession, base: str, cookie: str, pid: int
 async def _audience(root: Path, seconds: float, players: int, listeners: int) -> dict[str, Any]:
     timeout = aiohttp.ClientTimeout(total=30)
     async with (
-        _on_air(root / "air") as (link, pid),
+        _on_air(root / "air") as (link, _, pid),
         aiohttp.ClientSession(connector=aiohttp.TCPConnector(limit=0), timeout=timeout) as http,
     ):
         base, cookie = await ticket(http, link)
@@ -219,24 +243,67 @@ async def _audience(root: Path, seconds: float, players: int, listeners: int) ->
     }
 
 
+async def _realtime(root: Path, seconds: float, viewers: int) -> dict[str, Any]:
+    """One camera of 1.5 Mbit/s by WHIP, and viewers by WHEP: none, half of them, all of them."""
+    async with (
+        _on_air(root / "near") as (link, code, pid),
+        aiohttp.ClientSession(connector=aiohttp.TCPConnector(limit=0)) as http,
+    ):
+        receiver, source = Receiver(viewers), Source()
+        await source.connect(WhipSignalling(http, server_of(link), code))
+        assert source.publisher is not None
+        flow = asyncio.create_task(source.publisher.send(100_000_000, burst=FRAME, size=PAYLOAD, rate=RATE))
+        seated: list[Spectator] = []
+        shares, memory, joined, lost, mbps = [], [], 0.0, 0.0, 0.0
+        try:
+            for count in (0, viewers // 2, viewers):
+                begun = _cpu(pid)
+                seated += await seat(http, link, receiver, count - len(seated))
+                joined += _cpu(pid) - begun
+                await asyncio.sleep(6)
+                await receiver.reset()
+                cpu, at = cpu_ns(pid), time.monotonic()
+                await asyncio.sleep(seconds)
+                lasted = time.monotonic() - at
+                shares.append((cpu_ns(pid) - cpu) / 1e9 / lasted)
+                memory.append(_memory(pid))
+                if count:
+                    counters = receiver.all()
+                    got = sum(one.packets for one in counters)
+                    lost = sum(one.lost for one in counters) / max(1, got)
+                    mbps = got * PAYLOAD * 8 / lasted / count / 1e6
+        finally:
+            source.publisher.stop()
+            await asyncio.gather(flow, *(one.close() for one in seated), return_exceptions=True)
+            receiver.close()
+            await source.close()
+    cost = (shares[2] - shares[0]) / viewers
+    return {
+        "webrtc_viewers_per_core": round(1 / cost),
+        "webrtc_viewers": viewers,
+        "webrtc_mbps": round(mbps, 2),
+        "webrtc_loss": round(lost, 5),
+        "webrtc_cpu_share": [round(share, 3) for share in shares],
+        "webrtc_join_cpu_ms": round(joined / viewers * 1000, 1),
+        "webrtc_memory_per_viewer_kb": round((memory[2] - memory[1]) / (viewers - viewers // 2) / 1000, 1),
+    }
+
+
 def options(parser: argparse.ArgumentParser) -> None:
     """The command line."""
     parser.add_argument("--seconds", type=float, default=40.0, help="how long the viewer's screen is read")
     parser.add_argument("--players", type=int, default=40, help="simulated players of HLS")
+    parser.add_argument("--spectators", type=int, default=120, help="simulated players of WHEP")
     parser.add_argument("--listeners", type=int, default=5000, help="open event streams")
 
 
-def run(seconds: float = 40.0, players: int = 40, listeners: int = 5000) -> dict[str, Any]:
+def run(seconds: float = 40.0, players: int = 40, listeners: int = 5000, spectators: int = 120) -> dict[str, Any]:
     """See the module text."""
     with tempfile.TemporaryDirectory(prefix="consilium-broadcast-") as folder:
         root = Path(folder)
         audience = asyncio.run(_audience(root, 10.0, players, listeners))
         print(f"audience: {audience}", file=sys.stderr)
+        near = asyncio.run(_realtime(root, 10.0, spectators))
+        print(f"realtime: {near}", file=sys.stderr)
         stage = asyncio.run(_stage(root, seconds))
-    return {
-        **stage,
-        **audience,
-        "webrtc_viewers_per_core": None,
-        "whep_latency_ms": None,
-        "not_measured": {"webrtc_viewers_per_core": MISSING, "whep_latency_ms": MISSING},
-    }
+    return {**stage, **near, **audience}

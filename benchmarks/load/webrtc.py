@@ -44,7 +44,7 @@ def cheapest_profile_only() -> None:
     PROFILES[:] = [profile for profile in PROFILES if profile[0] == "AEAD_AES_128_GCM"]
 
 
-def _hand_over(peer: ClientPeer | None) -> socket.socket:
+def hand_over(peer: ClientPeer | None) -> socket.socket:
     if peer is None or not isinstance(peer.link, UdpLink):
         raise ConnectionError("the connection does not stand")
     sock = peer.link.hand_over()
@@ -115,7 +115,7 @@ class Viewer:
         # The answer took every extension of the offer, so this one is in use where it was offered.
         twcc = sdp.extensions(sdp.parse(offer).media[0]).get(TRANSPORT_CC_URI)
         keys, feedback = session_keys(peer.keys.rx), session_keys(peer.keys.tx, "rtcp")
-        self.index = self._receiver.add(_hand_over(peer), self._ssrc, keys, twcc, feedback)
+        self.index = self._receiver.add(hand_over(peer), self._ssrc, keys, twcc, feedback)
 
     def report(self) -> None:
         """Sends a receiver report of the time since the last one."""
