@@ -18,7 +18,7 @@ from datetime import datetime
 from typing import Annotated, Literal
 
 import structlog
-from aiohttp import web
+from aiohttp import BasicAuth, web
 from msgspec import Meta
 
 from community.models import BroadcastRow
@@ -153,8 +153,11 @@ def _live(call: Call) -> tuple[RoomBroadcast, str]:
 
 
 def entitled(call: Call) -> tuple[RoomBroadcast, str]:
-    """As `_live`, also by the link's own code as a bearer token: a player that is no browser has no cookie."""
+    """As `_live`, also by the link's own code as a bearer token, or as the password of an address
+    (``http://viewer:CODE@...``): a player that is no browser has no cookie."""
     on_air, code = _on_air(call), _token(call)
+    with contextlib.suppress(ValueError):
+        code = BasicAuth.decode(call.request.headers.get("Authorization", "")).password
     if on_air is not None and on_air.row is not None and code:
         row = on_air.row
         wanted = ticket_code(call.services.secret, row.id, row.ticket)

@@ -165,7 +165,8 @@ async def whep_options(call: Call) -> web.Response:
 async def whep_watch(call: Call) -> web.Response:
     """Watch by WebRTC: an offer that receives at most one picture (VP9, H.264, VP8, AV1) and one sound (Opus).
 
-    A player without the cookie sends the code of the viewers' link (what follows ``#k=``) as its bearer token. 409
+    A player without the cookie sends the code of the viewers' link (what follows ``#k=``) as its bearer token, or as
+    the password of the address. 409
     before the broadcast is live, 503 where no more viewers are sent WebRTC: there is HLS for as many as come.
     """
     on_air, viewer = entitled(call)

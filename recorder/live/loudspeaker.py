@@ -66,7 +66,8 @@ class Loudspeaker:
 
     def _run(self) -> None:
         sound = Sound(self._clock.now())
-        while not self._stop.wait(FRAME_MS / 2000):
+        # On time to the millisecond: players wait the longer for packets the less even they come.
+        while not self._stop.wait(min(max(sound.due(self._clock.now()), 1.0), FRAME_MS) / 1000):
             try:
                 while self._queue:
                     item = self._queue.popleft()

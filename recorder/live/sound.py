@@ -15,6 +15,7 @@ LAG, MOST_LAG, STEP = 40.0, 240.0, 20.0
 """Milliseconds behind the clock: at first and at least, at most, and how much more for a late packet."""
 SPARE, CALM = 30.0, 10_000.0
 """Where all packets of so many milliseconds came earlier than was needed by more than `SPARE`, it comes nearer."""
+FRAME_MS = FRAME * 1000 / RATE
 MOST_BEHIND = 1_000.0
 """Milliseconds: after a standstill, older frames are not made up for."""
 
@@ -51,6 +52,10 @@ class Sound:
         self._least = min(self._least, (position - self._sum.position) / 48)
         self._sum.add(position, talker.voice.decode(packet.payload))
 
+    def due(self, room_ms: float) -> float:
+        """Milliseconds until the next packet can be made."""
+        return (self._sum.position + FRAME) / 48 + self.lag - room_ms
+
     def closed(self, track: str) -> None:
         """The track is gone."""
         self._talkers.pop(track, None)
@@ -75,6 +80,3 @@ class Sound:
             made.append((position, self._encoder.encode(block, position)))
             position += FRAME
         return made
-
-
-FRAME_MS = FRAME * 1000 / RATE
