@@ -79,9 +79,10 @@ class Spotlit(Event, frozen=True, kw_only=True):
 
 
 class Aired(Event, frozen=True, kw_only=True):
-    """From here on it was broadcast live, or not any more."""
+    """From here on it was broadcast live, or not any more; with `aac` as AAC too."""
 
     on: bool
+    aac: bool = False
 
 
 class Said(Event, frozen=True, kw_only=True):

@@ -23,6 +23,8 @@ from recorder.bitstream import CodecConfig
 VIDEO_TIMESCALE = 1000
 AUDIO_TIMESCALE = 48000
 
+SOUND = ("OPUS", "AAC")
+
 _SYNC = 0x02000000  # sample_depends_on 2: needs no other
 _DELTA = 0x01010000  # depends on others, is not a sync sample
 _MATRIX = struct.pack(">9I", 0x10000, 0, 0, 0, 0x10000, 0, 0, 0, 0x40000000)
@@ -31,6 +33,7 @@ _ENTRIES = {
     "H264": (b"avc1", b"avcC"),
     "AV1": (b"av01", b"av1C"),
     "OPUS": (b"Opus", b"dOps"),
+    "AAC": (b"mp4a", b"esds"),
 }
 
 
@@ -44,14 +47,15 @@ def _full(kind: bytes, flags: int, *parts: bytes, version: int = 0) -> bytes:
 
 
 def timescale(config: CodecConfig) -> int:
-    return AUDIO_TIMESCALE if config.name == "OPUS" else VIDEO_TIMESCALE
+    return AUDIO_TIMESCALE if config.name in SOUND else VIDEO_TIMESCALE
 
 
 def _sample_entry(config: CodecConfig) -> bytes:
     entry, record = _ENTRIES[config.name]
     head = struct.pack(">6xH", 1)
-    if config.name == "OPUS":
-        head += struct.pack(">8xHHHHI", config.record[1], 16, 0, 0, 48000 << 16)
+    if config.name in SOUND:
+        channels = config.record[1] if config.name == "OPUS" else 1
+        head += struct.pack(">8xHHHHI", channels, 16, 0, 0, 48000 << 16)
     else:
         head += struct.pack(">16xHHIIIH32xHh", config.width, config.height, 0x480000, 0x480000, 0, 1, 24, -1)
     return box(entry, head, box(record, config.record))
@@ -60,7 +64,7 @@ def _sample_entry(config: CodecConfig) -> bytes:
 def init_segment(config: CodecConfig) -> bytes:
     """ftyp and moov for one track of `config`. Raises KeyError for a codec that MP4 cannot hold (VP8)."""
     scale = timescale(config)
-    audio = config.name == "OPUS"
+    audio = config.name in SOUND
     table = box(
         b"stbl",
         _full(b"stsd", 0, struct.pack(">I", 1), _sample_entry(config)),

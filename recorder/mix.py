@@ -149,6 +149,8 @@ class Mixer:
         self.run = RUN
         self.heard: Callable[[MediaFileInfo, int, bytes, int, int], None] | None = None
         """Told of every fragment: the file, where, what, from and to in ms."""
+        self.summed: Callable[[int, Samples], None] | None = None
+        """Told of every frame before it is encoded, with its position."""
         self._cut = -1
         path = folder / self.NAME
         self.position = 0
@@ -181,6 +183,8 @@ class Mixer:
             self._encode(block)
 
     def _encode(self, block: Samples) -> None:
+        if self.summed is not None:
+            self.summed(self.position, block)
         data = self._encoder.encode(block, self.position)
         self._run.append(Sample(self.position, FRAME, True, data))
         self.position += FRAME

@@ -122,13 +122,15 @@ class Pipeline:
         if not event.on and self._edge is not None:
             self.mixer.flush()
             self._edge.close()
-            self.mixer.run, self.mixer.heard = RUN, None
+            self.mixer.run, self.mixer.heard, self.mixer.summed = RUN, None, None
             for track in self.tracks.values():
                 if isinstance(track, VideoTrack):
                     track.parts.seen = None
         elif event.on and self._edge is None:
             begin = round(event.at - self.origin)
-            self._edge = Edge(begin)
+            self._edge = Edge(begin, self._folder if event.aac else None)
+            if self._edge.aac is not None:
+                self.mixer.summed = self._edge.aac.add
             self.mixer.run, self.mixer.heard = PART_MS * RATE // FRAME // 1000, self._edge.sound
             self.mixer.cut(begin * 48)
             for index, track in self.tracks.items():

@@ -10,6 +10,7 @@ from recorder import events
 from recorder.conclude import State, conclude
 from recorder.events import AnyEvent, read_log
 from recorder.journal import JournalFile, packed, room_time, unpack
+from recorder.live.aac import Aac
 from recorder.manifest import MANIFEST, Manifest
 from recorder.parts import MediaFileInfo, captured
 from recorder.pipeline import MIX, AudioTrack, Pipeline, VideoTrack
@@ -36,6 +37,7 @@ def repair(folder: Path) -> Manifest | None:
         added.append(event)
         journal.append([events.encode(event)])
 
+    (folder / Aac.NAME).unlink(missing_ok=True)
     files: dict[int, dict[str, MediaFileInfo]] = {}
     for event in log:
         if isinstance(event, events.Filed):

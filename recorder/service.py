@@ -226,21 +226,22 @@ class Recording:
         self._put(events.Spotlit(at=self._clock.now(), participant=participant))
         self._wish_of(participant)
 
-    def air(self) -> Stream:
-        """From now on it is a live programme too. Again: the same one. Raises RuntimeError once it is finished."""
+    def air(self, aac: bool = False) -> Stream:
+        """From now on it is a live programme too, with `aac` for players that take no Opus. Again: the same one. Raises
+        RuntimeError once it is finished."""
         if self._stream is not None:
             return self._stream
         if self._manifest is not None:
             raise RuntimeError("the recording is finished")
         now, loop = self._clock.now(), asyncio.get_running_loop()
-        stream = Stream(self._path, datetime.now(UTC) - timedelta(milliseconds=now - self.origin))
+        stream = Stream(self._path, datetime.now(UTC) - timedelta(milliseconds=now - self.origin), aac)
 
         def tell(news: list[News]) -> None:
             with contextlib.suppress(RuntimeError):  # the loop has closed
                 loop.call_soon_threadsafe(stream.take, news)
 
         self._stream, self._writer.on_news = stream, tell
-        self._put(events.Aired(at=now, on=True))
+        self._put(events.Aired(at=now, on=True, aac=aac))
         for track, wish in self._wishes.items():
             wish.every = LIVE_EVERY_MS
             self._wish(track)

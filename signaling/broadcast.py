@@ -182,7 +182,7 @@ class RoomBroadcast:
         running = room.recording.running
         if running is None or room.recording.state.recording is None:
             raise Refusal("bad-state", "the recording has stopped")
-        stream = running.air()
+        stream = running.air(room.parts.settings.broadcast.aac)
         row.state, row.recording_id, row.live_at = "live", room.recording.state.recording, datetime.now(UTC)
         row.live_from = max(0.0, room.now - running.origin)
         await room.parts.store.broadcasts.save(row)

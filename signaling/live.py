@@ -46,7 +46,7 @@ WAIT_S = 3 * TARGET_MS / 1000
 """Longest that a request for what is to come is held (rfc8216bis 6.2.5.2)."""
 BEGIN_S = 10.0
 MEDIA_S = 86_400
-_NAME = re.compile(r"([va])(?:-init([0-9]{1,6})\.mp4|([0-9]{1,9})(?:\.([0-9]{1,4}))?\.m4s)")
+_NAME = re.compile(r"([vab])(?:-init([0-9]{1,6})\.mp4|([0-9]{1,9})(?:\.([0-9]{1,4}))?\.m4s)")
 _WORDS = re.compile(r"words\.([a-zA-Z0-9-]{2,35})(?:\.([0-9]{1,9})\.vtt|\.m3u8)")
 _NUMBER = re.compile(r"[0-9]{1,9}")
 M3U8 = "application/vnd.apple.mpegurl"
@@ -342,7 +342,8 @@ def _headers(kind: str, seconds: int) -> dict[str, str]:
     tag="live",
 )
 async def live_media(call: Call) -> web.Response:
-    """HLS (RFC 8216, with low latency as in its second edition): begin at ``master.m3u8``."""
+    """HLS (RFC 8216, with low latency as in its second edition): begin at ``master.m3u8``; players that take no Opus
+    at ``master-aac.m3u8``, where the server's settings say so."""
     on_air, _ = _live(call)
     stream, name = on_air.stream, call.arg("name")
     if stream is None:
@@ -355,7 +356,10 @@ async def live_media(call: Call) -> web.Response:
     if name == "master.m3u8":
         words = [playlist.Subtitles(tag, tag, f"words.{tag}.m3u8") for tag in on_air.languages]
         return web.Response(body=stream.master(words), headers=_headers(M3U8, 1))
-    for rendition in (stream.video, stream.audio):
+    if name == "master-aac.m3u8" and stream.aac is not None:
+        words = [playlist.Subtitles(tag, tag, f"words.{tag}.m3u8") for tag in on_air.languages]
+        return web.Response(body=stream.master(words, aac=True), headers=_headers(M3U8, 1))
+    for rendition in stream.renditions:
         if name == rendition.uri:
             return web.Response(body=await _playlist(call, stream, rendition), headers=_headers(M3U8, 1))
     if (found := _WORDS.fullmatch(name)) is not None:
@@ -385,7 +389,10 @@ async def _playlist(call: Call, stream: Stream, rendition: Rendition) -> bytes:
 
 
 async def _media(stream: Stream, found: re.Match[str]) -> bytes:
-    rendition = stream.rendition(found[1])
+    try:
+        rendition = stream.rendition(found[1])
+    except KeyError:
+        raise missing() from None
     if found[2] is not None:
         init = rendition.init(int(found[2]))
         if init is None:

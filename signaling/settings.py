@@ -199,6 +199,13 @@ class Broadcast(Table, frozen=True, kw_only=True):
     """Live broadcasts."""
 
     viewers: Annotated[int, _text("Pages that may follow one broadcast at a time.", ge=1, le=1_000_000)] = 5000
+    aac: Annotated[
+        bool,
+        _text(
+            "HLS with AAC too (`hls/master-aac.m3u8`), for players that take no Opus: one more encoder while "
+            "a broadcast is live."
+        ),
+    ] = False
     realtime_viewers: Annotated[
         int,
         _text(

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from pathlib import Path
 
+from recorder.live.aac import Aac
 from recorder.live.director import Director
 from recorder.live.segmenter import Part, Piece, Segment, Segmenter
 from recorder.live.stream import News
@@ -17,11 +19,14 @@ LAG_MS = 400
 class Edge:
     """One live programme, from `begin` (ms of the recording) on."""
 
-    def __init__(self, begin: int) -> None:
+    def __init__(self, begin: int, folder: Path | None = None) -> None:
+        """With a `folder` its sound is AAC too, by a file in there. Raises OSError."""
         self._news: list[News] = []
         self._begin = begin
         self._video = Segmenter(lambda one: self._out("v", one))
         self._audio = Segmenter(lambda one: self._out("a", one), AUDIO_SEGMENT_MS)
+        self._other = Segmenter(lambda one: self._out("b", one), AUDIO_SEGMENT_MS)
+        self.aac = Aac(folder, begin * 48, self._also) if folder is not None else None
         self.director = Director(begin, self._video.add)
 
     def _out(self, letter: str, one: Part | Segment) -> None:
@@ -36,6 +41,9 @@ class Edge:
         if start >= self._begin:
             self._audio.add(Piece(file, offset, data, start, end, True))
 
+    def _also(self, file: MediaFileInfo, offset: int, data: bytes, start: int, end: int) -> None:
+        self._other.add(Piece(file, offset, data, start, end, True))
+
     def advance(self, now: int) -> None:
         """`now` in ms of the recording."""
         self.director.advance(now)
@@ -44,6 +52,9 @@ class Edge:
         """Ends the last segments."""
         self._video.close()
         self._audio.close()
+        if self.aac is not None:
+            self.aac.close()
+            self._other.close()
 
     def drain(self) -> list[News]:
         """What is finished since the last time."""

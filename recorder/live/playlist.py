@@ -117,7 +117,12 @@ class Subtitles:
 
 
 def master_playlist(
-    video: str, audio: str, pictures: Sequence[MediaFileInfo], bandwidth: int, subtitles: Sequence[Subtitles] = ()
+    video: str,
+    audio: str,
+    pictures: Sequence[MediaFileInfo],
+    bandwidth: int,
+    subtitles: Sequence[Subtitles] = (),
+    sound: str = "opus",
 ) -> str:
     """One variant. CODECS names the largest picture of the first codec shown so far; more comes with EXT-X-MAP."""
     first = pictures[0].codec_name
@@ -136,7 +141,7 @@ def master_playlist(
     ]
     words = ',SUBTITLES="words"' if subtitles else ""
     lines.append(
-        f'#EXT-X-STREAM-INF:BANDWIDTH={bandwidth},CODECS="{codec.codec},opus",'
+        f'#EXT-X-STREAM-INF:BANDWIDTH={bandwidth},CODECS="{codec.codec},{sound}",'
         f'RESOLUTION={codec.width}x{codec.height},AUDIO="mix"{words},CLOSED-CAPTIONS=NONE'
     )
     return "\n".join([*lines, video, ""])

@@ -25,7 +25,7 @@ BANDWIDTH = 300_000
 """At least so much is announced: the peak of what is to come is not known."""
 
 News = tuple[str, Part | Segment]
-"""Of which rendition (``v`` or ``a``), and what."""
+"""Of which rendition (``v``, ``a``, or ``b`` for AAC), and what."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -141,12 +141,13 @@ class Rendition:
 
 
 class Stream:
-    """The programme: `video` cut from the speakers' own parts, `audio` the mix."""
+    """The programme: `video` cut from the speakers' own parts, `audio` the mix, `aac` the same for some players."""
 
-    def __init__(self, folder: Path, epoch: datetime) -> None:
+    def __init__(self, folder: Path, epoch: datetime, aac: bool = False) -> None:
         """`epoch`: the wall clock when the recording's time was 0."""
         self.epoch = epoch
         self.video, self.audio = Rendition("v", "video.m3u8"), Rendition("a", "audio.m3u8")
+        self.aac = Rendition("b", "aac.m3u8") if aac else None
         self.ended = False
         self._folder = folder
         self._changed = asyncio.Event()
@@ -162,9 +163,14 @@ class Stream:
         while not self.started and not self.ended:
             await self._changed.wait()
 
+    @property
+    def renditions(self) -> list[Rendition]:
+        """All that there are."""
+        return [one for one in (self.video, self.audio, self.aac) if one is not None]
+
     def rendition(self, letter: str) -> Rendition:
-        """By its letter."""
-        return {"v": self.video, "a": self.audio}[letter]
+        """By its letter. Raises KeyError."""
+        return {one.letter: one for one in self.renditions}[letter]
 
     def take(self, news: Sequence[News]) -> None:
         """What the writer finished, in order."""
@@ -211,11 +217,12 @@ class Stream:
         self._written[key] = version, text
         return text
 
-    def master(self, subtitles: Sequence[Subtitles] = ()) -> bytes:
-        """The multivariant playlist. There must be something to play."""
+    def master(self, subtitles: Sequence[Subtitles] = (), aac: bool = False) -> bytes:
+        """The multivariant playlist, with AAC instead of Opus where that is wanted. There must be something to play."""
         seen = [file for file in self.video.files if not file.name.startswith(FILLER)] or self.video.files
         bandwidth = max(self.video.peak + self.audio.peak, BANDWIDTH)
-        return master_playlist(self.video.uri, self.audio.uri, seen, bandwidth, subtitles).encode()
+        sound, codec = (self.aac, "mp4a.40.2") if aac and self.aac is not None else (self.audio, "opus")
+        return master_playlist(self.video.uri, sound.uri, seen, bandwidth, subtitles, codec).encode()
 
     async def read(self, body: Body) -> bytes:
         """The bytes. Raises OSError when the recording is gone."""

@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
+import io
 from pathlib import Path
 
+import av
 import numpy as np
 from hypothesis import given
 from hypothesis import strategies as st
 from kit import opus_clip
 
-from recorder.mix import FRAME, Mixer, Voice, limit
+from recorder.live.aac import Aac
+from recorder.mix import FRAME, RATE, Mixer, Voice, limit
 from recorder.parts import AudioClock, Timeline, scan
 
 
@@ -55,3 +58,21 @@ def test_audio_follows_the_senders_clock_until_it_drifts_away() -> None:
     assert clock.place(500, 1_000, 1_020) == 0
     assert clock.place(500 + 960, 1_023, 1_043) == 960
     assert clock.place(500 + 1920, 3_000, 3_020) == 2_000 * 48
+
+
+def test_aac_says_the_same_at_the_same_time(tmp_path: Path) -> None:
+    told: list[tuple[bytes, int, int]] = []
+    aac = Aac(tmp_path, 48_000, lambda info, offset, data, start, end: told.append((data, start, end)))
+    wave = (np.sin(np.arange(4 * RATE) * 2 * np.pi * 440 / RATE) * 12_000).astype(np.int16)
+    wave[: 2 * RATE] = 0  # a second that is not broadcast, a second of silence, then a tone
+    for position in range(0, len(wave), FRAME):
+        aac.add(position, wave[position : position + FRAME])
+    head = (tmp_path / Aac.NAME).read_bytes()
+    aac.close()
+    assert not (tmp_path / Aac.NAME).exists()
+    assert all(end - start <= 500 for _, start, end in told)
+    assert [start for _, start, _ in told[1:]] == [end for _, _, end in told[:-1]] and told[0][1] == 1_000
+    with av.open(io.BytesIO(head)) as container:
+        assert container.streams[0].codec_context.name == "aac"
+        loud = [(float(f.pts or 0) / RATE, float(np.abs(f.to_ndarray()).max())) for f in container.decode(audio=0)]
+    assert 1.96 < next(at for at, level in loud if level > 0.2) < 2.03

@@ -13,7 +13,7 @@ import pytest
 from captioning.caption import Caption
 from signaling import protocol
 from signaling.subtitles import Subtitles, document
-from tests.signaling.conftest import Browser, House
+from tests.signaling.conftest import Browser, House, Open
 
 
 class Viewer:
@@ -108,6 +108,23 @@ async def test_from_the_holding_page_to_the_replay_at_the_same_address(house: Ho
     assert manifest["chat"] == [] and manifest["tracks"] == []
     async with house.http.post(f"{url}/exports", json={"format": "mkv"}, headers={"Cookie": cookie}) as answer:
         assert answer.status == 404
+
+
+async def test_players_that_take_no_opus_get_aac_where_the_settings_say_so(open_house: Open) -> None:
+    house = await open_house(broadcast={"aac": True})
+    host = await house.join("host")
+    viewer, _ = await live(house, host)
+    assert 'CODECS="vp09.' in (master := await viewer.text("/hls/master-aac.m3u8")) and "mp4a.40.2" in master
+    await viewer.text("/hls/aac.m3u8?_HLS_msn=1&_HLS_part=0")
+    url = f"{viewer.url}/hls/master-aac.m3u8"
+    options = ("-v", "warning", "-headers", f"Cookie: {viewer.cookie}\r\n", "-i", url, "-t", "2", "-f", "null", "-")
+    process = await asyncio.create_subprocess_exec("ffmpeg", *options, stderr=asyncio.subprocess.PIPE)
+    _, said = await asyncio.wait_for(process.communicate(), 20)
+    assert process.returncode == 0 and b"error" not in said.lower(), said.decode()
+    assert "opus" in await viewer.text("/hls/master.m3u8"), "others keep Opus"
+    file = next(house.server.settings.recordings_dir.rglob("live-aac.m4a"))
+    assert (await host.ask(protocol.EndBroadcast()))["type"] == "ack"
+    assert not file.exists()
 
 
 async def test_ffmpeg_reads_it_while_it_is_live(house: House) -> None:
