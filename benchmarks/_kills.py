@@ -20,7 +20,11 @@ from benchmarks._synthetic import (
     video_packets,
     vp9_clip,
 )
+from recorder.sealing import keys
 from recorder.service import Cue
+
+KEY = bytes(32)
+"""The server key of sealed recordings here."""
 
 
 async def record_until_killed(root: Path, name: str) -> None:
@@ -46,9 +50,10 @@ async def record_until_killed(root: Path, name: str) -> None:
         print(packet.room_ms - start, flush=True)
 
 
-def kill_while_recording(root: Path, name: str, after_ms: float) -> float:
-    """Starts a recording process, kills it with SIGKILL; returns when its last packet arrived, in ms."""
-    command = [sys.executable, "-m", "benchmarks._kills", str(root), name]
+def kill_while_recording(root: Path, name: str, after_ms: float, sealed: bool = False) -> float:
+    """Starts a recording process, kills it with SIGKILL; returns when its last packet arrived, in ms. `sealed`: with
+    encryption on, under `KEY`."""
+    command = [sys.executable, "-m", "benchmarks._kills", str(root), name, *["sealed"][: int(sealed)]]
     environment = os.environ | {
         "PYTHONPATH": os.pathsep.join((str(Path(__file__).parents[1]), *filter(None, sys.path)))
     }
@@ -68,4 +73,6 @@ def kill_while_recording(root: Path, name: str, after_ms: float) -> float:
 
 
 if __name__ == "__main__":
+    if sys.argv[3:] == ["sealed"]:
+        keys.use(Path(sys.argv[1]), (KEY,))
     asyncio.run(record_until_killed(Path(sys.argv[1]), sys.argv[2]))

@@ -14,17 +14,18 @@ import re
 import stat
 import sys
 import zipfile
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
-from typing import IO, Literal
+from typing import Literal
 
 import msgspec
 
-from recorder import child, transcripts
+from recorder import child, journal, transcripts
 from recorder.edits import EDITS, EditError, Edits, checked
 from recorder.index import INDEX, load_index
-from recorder.manifest import MANIFEST, VERSION, Manifest, Struct, content_type, load, save, write_atomically
+from recorder.manifest import MANIFEST, VERSION, Manifest, Struct, content_type, load, save
 from recorder.manifest import folder as folder_of
+from recorder.sealing import files, keys
 
 LISTING = "archive.json"
 EXTRAS = "transcripts/"
@@ -68,7 +69,9 @@ async def export(root: Path, recording: str, destination: Path, tell: Callable[[
     """`write` in a process of its own. Raises RecordingNotFound, OSError."""
     load(root, recording)
     arguments = str(root), recording, str(destination)
-    status, words = await child.run("recorder.archive", *arguments, tell=tell, limit_s=TIMEOUT_S)
+    status, words = await child.run(
+        "recorder.archive", *arguments, tell=tell, limit_s=TIMEOUT_S, secret=keys.hand_over(folder_of(root, recording))
+    )
     if status != 0:
         raise OSError(f"the archive failed: {words or status}")
 
@@ -79,20 +82,22 @@ def write(root: Path, recording: str, destination: Path, tell: Callable[[float],
     names = [MANIFEST, INDEX, *sorted(manifest.files)]
     names += [f"journal/{path.name}" for path in sorted((folder / "journal").glob("*"))]
     names += [EDITS] if (folder / EDITS).exists() else []
-    total = sum((folder / name).stat().st_size for name in names) or 1
+    total = sum(files.size_of(folder / name) for name in names) or 1
     temporary = destination.with_name(destination.name + ".part")
     entries: list[Entry] = []
     done = 0
     try:
-        with zipfile.ZipFile(temporary, "w", allowZip64=True) as archive:
+        with (
+            files.made(temporary, keys.key_of(folder), destination.name) as made,
+            zipfile.ZipFile(made, "w", allowZip64=True) as archive,
+        ):
             for name in names:
-                with (folder / name).open("rb") as source:
-                    entries.append(_put(archive, name, source))
+                entries.append(_put(archive, name, _chunks(folder / name)))
                 done += entries[-1].bytes
                 tell(min(1.0, done / total))
             for language in manifest.languages:
-                for kind, made in (("txt", transcripts.write_txt), ("srt", transcripts.write_srt)):
-                    data = made(manifest, language)
+                for kind, write_words in (("txt", transcripts.write_txt), ("srt", transcripts.write_srt)):
+                    data = write_words(manifest, language)
                     name = f"{EXTRAS}{language}.{kind}"
                     archive.writestr(name, data, zipfile.ZIP_DEFLATED)
                     entries.append(Entry(name=name, bytes=len(data), sha256=hashlib.sha256(data).hexdigest()))
@@ -103,14 +108,23 @@ def write(root: Path, recording: str, destination: Path, tell: Callable[[float],
         temporary.unlink(missing_ok=True)
 
 
-def _put(archive: zipfile.ZipFile, name: str, source: IO[bytes]) -> Entry:
+def _chunks(path: Path) -> Iterator[bytes]:
+    if path.parent.name == "journal":
+        yield from journal.plain(path)
+        return
+    with files.opened(path) as source:
+        while data := source.read(_CHUNK):
+            yield data
+
+
+def _put(archive: zipfile.ZipFile, name: str, chunks: Iterator[bytes]) -> Entry:
     info = zipfile.ZipInfo(name)
     media = name.endswith(".mp4") or name.startswith("journal/")
     info.compress_type = zipfile.ZIP_STORED if media else zipfile.ZIP_DEFLATED
     info.external_attr = 0o600 << 16
     size, digest = 0, hashlib.sha256()
     with archive.open(info, "w", force_zip64=True) as target:
-        while data := source.read(_CHUNK):
+        for data in chunks:
             target.write(data)
             digest.update(data)
             size += len(data)
@@ -161,7 +175,7 @@ def _unpack(archive: zipfile.ZipFile, folder: Path, recording: str, most_bytes: 
     _check_index(folder, manifest)
     for name in manifest.files:
         if name.endswith(".m3u8"):
-            _check_playlist((folder / name).read_text(encoding="utf-8"), manifest)
+            _check_playlist(files.read_bytes(folder / name).decode(), manifest)
     taken = msgspec.structs.replace(manifest, id=recording, kept=[], shared=False)
     if EDITS in entries:
         # Before the manifest, which opens the recording: what is cut out must not be seen for a moment.
@@ -177,7 +191,7 @@ def _take_edits(data: bytes, entry: Entry, folder: Path, manifest: Manifest) -> 
         edits = checked(msgspec.json.decode(data, type=Edits), manifest)
     except EditError as error:
         raise ArchiveError(f"{EDITS}: {error}") from None
-    write_atomically(folder / EDITS, msgspec.json.encode(edits))
+    files.write_bytes(folder / EDITS, msgspec.json.encode(edits))
 
 
 def _check(info: zipfile.ZipInfo) -> None:
@@ -211,7 +225,8 @@ def _copy(archive: zipfile.ZipFile, info: zipfile.ZipInfo, target: Path | None) 
             while data := source.read(_CHUNK):
                 digest.update(data)
             return digest.hexdigest()
-        with target.open("xb") as opened:
+        written = journal.Copy(target) if target.parent.name == "journal" else files.changed(target, new=True)
+        with contextlib.closing(written) as opened:
             target.chmod(0o600)
             while data := source.read(_CHUNK):
                 digest.update(data)
@@ -242,17 +257,17 @@ def _believable(manifest: Manifest, there: set[str]) -> set[str]:
 
 def _check_index(folder: Path, manifest: Manifest) -> None:
     index = load_index(folder)
-    files = [index.mix, *(file for track in index.tracks for file in track.files)]
-    if any(file.name not in manifest.files or file.head < 0 for file in files):
+    named = [index.mix, *(file for track in index.tracks for file in track.files)]
+    if any(file.name not in manifest.files or file.head < 0 for file in named):
         raise ArchiveError("the index names files that are not there")
     for track in index.tracks:
         for group in track.groups:
             if not 0 <= group.file < len(track.files) or group.offset < 0 or group.size < 0:
                 raise ArchiveError("the index points outside its files")
-            if group.offset + group.size > (folder / track.files[group.file].name).stat().st_size:
+            if group.offset + group.size > files.size_of(folder / track.files[group.file].name):
                 raise ArchiveError("the index points outside its files")
     for trim in index.trims:
-        if trim.name not in manifest.files or not 0 <= trim.offset <= (folder / trim.name).stat().st_size - 4:
+        if trim.name not in manifest.files or not 0 <= trim.offset <= files.size_of(folder / trim.name) - 4:
             raise ArchiveError("the index points outside its files")
 
 
@@ -267,4 +282,5 @@ def _check_playlist(text: str, manifest: Manifest) -> None:
 if __name__ == "__main__":
     with contextlib.suppress(OSError):
         os.nice(15)
+    keys.take_over(folder_of(Path(sys.argv[1]), sys.argv[2]))
     write(Path(sys.argv[1]), sys.argv[2], Path(sys.argv[3]), lambda part: print(f"{part:.4f}", flush=True))

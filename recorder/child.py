@@ -8,8 +8,11 @@ import sys
 from collections.abc import Callable
 
 
-async def run(module: str, *arguments: str, tell: Callable[[float], None], limit_s: float) -> tuple[int, str]:
+async def run(
+    module: str, *arguments: str, tell: Callable[[float], None], limit_s: float, secret: bytes = b""
+) -> tuple[int, str]:
     """Its exit status and its last words on stderr. `tell` is given each number that it prints, a line each.
+    `secret` is its standard input: arguments and environment can be read by others.
 
     Ends the process when cancelled or (TimeoutError) after `limit_s`. Raises OSError when it cannot be started.
     """
@@ -18,12 +21,14 @@ async def run(module: str, *arguments: str, tell: Callable[[float], None], limit
         "-m",
         module,
         *arguments,
-        stdin=asyncio.subprocess.DEVNULL,
+        stdin=asyncio.subprocess.PIPE,
         stdout=asyncio.subprocess.PIPE,
         stderr=asyncio.subprocess.PIPE,
         env=os.environ | {"PYTHONPATH": os.pathsep.join(filter(None, sys.path))},
     )
-    assert process.stdout and process.stderr
+    assert process.stdin and process.stdout and process.stderr
+    process.stdin.write(secret)
+    process.stdin.close()
     reading = asyncio.create_task(process.stderr.read())
     try:
         async with asyncio.timeout(limit_s):

@@ -18,6 +18,7 @@ import msgspec
 
 from recorder import playlist, vtt
 from recorder.manifest import Manifest, Passage, cues_of
+from recorder.sealing import files
 
 _MAP = re.compile(r'#EXT-X-MAP:URI="([^"]+)",BYTERANGE="(\d+)@(\d+)"')
 _RANGE = re.compile(r"#EXT-X-BYTERANGE:(\d+)@(\d+)")
@@ -158,7 +159,7 @@ def _allow(allowed: dict[str, list[tuple[int, int]]], name: str, start: int, end
 
 @functools.lru_cache(maxsize=64)
 def _cut_file(path: Path, changed: int, limits: Limits) -> Cut:
-    return cut(path.read_text(), limits)
+    return cut(files.read_bytes(path).decode(), limits)
 
 
 def playlist_of(folder: Path, name: str, limits: Limits) -> Cut:
@@ -169,7 +170,7 @@ def playlist_of(folder: Path, name: str, limits: Limits) -> Cut:
 
 @functools.lru_cache(maxsize=64)
 def _widened_file(folder: Path, changed: tuple[int, ...], cuts: tuple[Passage, ...]) -> tuple[Passage, ...]:
-    return widened(((folder / name).read_text() for name in (playlist.VIDEO, playlist.AUDIO)), cuts)
+    return widened((files.read_bytes(folder / name).decode() for name in (playlist.VIDEO, playlist.AUDIO)), cuts)
 
 
 def missing(folder: Path, cuts: tuple[Passage, ...]) -> tuple[Passage, ...]:

@@ -24,6 +24,8 @@ from recorder.manifest import (
 )
 from recorder.pipeline import AudioTrack, Pipeline, VideoTrack
 from recorder.publish import PENDING, mark, publish
+from recorder.sealing import files
+from recorder.sealing.keys import KEY
 from recorder.writer import journal_path
 
 State = Literal["complete", "repaired", "failed"]
@@ -52,12 +54,12 @@ def conclude(
     captions: dict[str, str] = {}
     for language, shown in sorted(vtt.captions(cues, people, origin, duration).items()):
         name = f"captions.{language}.vtt"
-        (folder / name).write_text(vtt.document(shown, language), encoding="utf-8")
+        files.write_bytes(folder / name, vtt.document(shown, language).encode())
         captions[language] = name
 
     names += [name for track in tracks for name in track.files]
     names += captions.values()
-    files = {name: content_type(name) for name in dict.fromkeys(names)}
+    served = {name: content_type(name) for name in dict.fromkeys(names)}
     everybody = [Person(id=participant, name=name) for participant, name in people.items()]
     chat = [
         ChatLine(participant=event.participant, name=event.name, text=event.text, at=max(0.0, event.at - origin))
@@ -86,8 +88,8 @@ def conclude(
         pending=[index for index, track in video.items() if track.depacketiser and not track.playable],
         chapters=chapters(speakers, tracks, chat, everybody, duration, questions),
         master=playlist.MASTER,
-        files=files,
-        bytes=sum((folder / name).stat().st_size for name in files),
+        files=served,
+        bytes=sum(files.size_of(folder / name) for name in served),
         questions=questions,
     )
     save(folder, manifest)
@@ -149,5 +151,5 @@ def _tidy(folder: Path, manifest: Manifest, pipeline: Pipeline) -> None:
         if track.playable:
             journal_path(folder, index).unlink(missing_ok=True)
     for path in folder.iterdir():
-        if path.is_file() and path.name not in manifest.files and path.name not in (MANIFEST, INDEX, PENDING):
+        if path.is_file() and path.name not in manifest.files and path.name not in (MANIFEST, INDEX, PENDING, KEY):
             path.unlink()

@@ -25,6 +25,7 @@ from recorder.index import IndexedTrack
 from recorder.manifest import Manifest, folder, load
 from recorder.parts import VideoParts
 from recorder.publish import PENDING, converted
+from recorder.sealing import keys
 from recorder.tracks import Frame, JournalTrack, original
 
 LEAST_BITRATE, MOST_BITRATE = 100_000, 6_000_000
@@ -123,6 +124,7 @@ def main(arguments: list[str]) -> int:
     with contextlib.suppress(OSError):
         os.nice(19)
         os.sched_setscheduler(0, os.SCHED_IDLE, os.sched_param(0))
+    keys.take_over(folder(Path(root), recording))
     convert(Path(root), recording, lambda part: print(f"{part:.4f}", flush=True))
     return 0
 

@@ -12,6 +12,7 @@ import msgspec
 
 from recorder.clip import without
 from recorder.manifest import Line, Manifest, Passage, Struct, folder, write_atomically
+from recorder.sealing import files
 
 EDITS = "edits.json"
 MOST_CUTS, MOST_WORDS = 200, 5_000
@@ -49,7 +50,7 @@ def load_edits(root: Path, recording: str) -> Edits:
     """None were made: empty. Raises RecordingNotFound, and ValueError or OSError for a file that cannot be read, as
     nobody may be shown what was cut out because of that."""
     try:
-        data = (folder(root, recording) / EDITS).read_bytes()
+        data = files.read_bytes(folder(root, recording) / EDITS)
     except FileNotFoundError:
         return Edits()
     return msgspec.json.decode(data, type=Edits)

@@ -38,6 +38,7 @@ from recorder.mix import Mixer
 from recorder.parts import scan
 from recorder.playlist import FILLER, dark_frame
 from recorder.programme import Shot, Source, changes, edit
+from recorder.sealing import files, keys
 from recorder.tracks import Frame, StoredTrack, stored_tracks
 
 Format = Literal["mkv", "mp4", "webm"]
@@ -59,17 +60,26 @@ class ExportError(ValueError):
 
 
 async def export(
-    root: Path, recording: str, format: Format, destination: Path, tell: Callable[[float], None] = lambda part: None
+    root: Path,
+    recording: str,
+    format: Format,
+    destination: Path,
+    tell: Callable[[float], None] = lambda part: None,
+    sealed: bool = True,
 ) -> Path:
     """Writes `destination` (complete or not at all) and returns it; `tell` is given the part done, 0 to 1.
+
+    Of a sealed recording it is `sealed` too unless that is False, with the same key (`recorder.sealing.files.made`).
 
     Raises RecordingNotFound, ExportError, OSError.
     """
     load(root, recording)
     if format not in _MUXER:
         raise ExportError(f"Unknown format {format!r}: choose mkv, mp4 or webm.")
-    arguments = str(root), recording, format, str(destination)
-    status, words = await child.run("recorder.export", *arguments, tell=tell, limit_s=_TIMEOUT_S)
+    arguments = str(root), recording, format, str(destination), "sealed" if sealed else "plain"
+    status, words = await child.run(
+        "recorder.export", *arguments, tell=tell, limit_s=_TIMEOUT_S, secret=keys.hand_over(folder(root, recording))
+    )
     if status == 2:
         raise ExportError(words or "The export failed.")
     if status != 0:
@@ -78,13 +88,22 @@ async def export(
 
 
 def write(
-    root: Path, recording: str, format: Format, destination: Path, tell: Callable[[float], None] = lambda part: None
+    root: Path,
+    recording: str,
+    format: Format,
+    destination: Path,
+    tell: Callable[[float], None] = lambda part: None,
+    sealed: bool = True,
 ) -> None:
     """The export itself, blocking."""
     temporary = destination.with_name(destination.name + ".part")
+    path = folder(root, recording)
     try:
-        with av.open(str(temporary), "w", format=_MUXER[format]) as output:
-            path, edits = folder(root, recording), load_edits(root, recording)
+        with (
+            files.made(temporary, keys.key_of(path) if sealed else None, destination.name) as file,
+            av.open(file, "w", format=_MUXER[format]) as output,
+        ):
+            edits = load_edits(root, recording)
             limits = Limits(cuts=tuple(edits.cuts))
             manifest = edited(load(root, recording), edits)
             if limits:
@@ -194,7 +213,7 @@ def _programme(
         stream = _open_video(output, shown)
     else:
         filler = next(name for name in manifest.files if name.startswith(FILLER))
-        with av.open(str(path / filler)) as opened:
+        with files.opened(path / filler) as file, av.open(file) as opened:
             stream = output.add_stream_from_template(opened.streams.video[0], opaque=True)
         stream.time_base = _MS
     stream.metadata["title"] = "Programme"
@@ -221,7 +240,7 @@ def _open_video(output: Any, tracks: list[StoredTrack]) -> Any:
     if name is None:
         stream = output.add_mux_stream("vp8", width=config.width, height=config.height)
     else:
-        with av.open(str(name)) as opened:
+        with files.opened(name) as file, av.open(file) as opened:
             stream = output.add_stream_from_template(opened.streams.video[0], opaque=True)
     stream.time_base = _MS
     return stream
@@ -247,12 +266,12 @@ def _packet(stream: Any, data: bytes, time: int, duration: int, key: bool, base:
 
 def _sound(output: Any, path: Path) -> Iterator[Timed]:
     name = path / Mixer.NAME
-    with av.open(str(name)) as opened:
+    with files.opened(name) as file, av.open(file) as opened:
         stream = output.add_stream_from_template(opened.streams.audio[0], opaque=True)
     stream.time_base = Fraction(1, 48000)
 
     def packets() -> Iterator[Timed]:
-        with name.open("rb") as opened:
+        with files.opened(name) as opened:
             for one in scan(name, load_index(path).mix):
                 opened.seek(one.data_offset)
                 time = one.time
@@ -296,12 +315,13 @@ def _texts(stream: Any, shown: list[vtt.Shown], format: Format) -> Iterator[Time
 
 
 def main(arguments: list[str]) -> int:
-    root, recording, format, destination = arguments
+    root, recording, format, destination, sealed = arguments
     with contextlib.suppress(OSError):
         os.nice(15)
     try:
         tell: Callable[[float], None] = lambda part: print(f"{part:.4f}", flush=True)  # noqa: E731
-        write(Path(root), recording, format, Path(destination), tell)  # type: ignore[arg-type]
+        keys.take_over(folder(Path(root), recording))
+        write(Path(root), recording, format, Path(destination), tell, sealed == "sealed")  # type: ignore[arg-type]
     except ExportError as error:
         print(error, file=sys.stderr)
         return 2

@@ -6,8 +6,9 @@ from pathlib import Path
 
 import msgspec
 
-from recorder.manifest import Struct, write_atomically
+from recorder.manifest import Struct
 from recorder.parts import Group, MediaFileInfo
+from recorder.sealing import files
 
 INDEX = "index.json"
 
@@ -41,8 +42,8 @@ class Index(Struct, kw_only=True, frozen=True):
 
 
 def load_index(folder: Path) -> Index:
-    return msgspec.json.decode((folder / INDEX).read_bytes(), type=Index)
+    return msgspec.json.decode(files.read_bytes(folder / INDEX), type=Index)
 
 
 def save_index(folder: Path, index: Index) -> None:
-    write_atomically(folder / INDEX, msgspec.json.encode(index))
+    files.write_bytes(folder / INDEX, msgspec.json.encode(index))

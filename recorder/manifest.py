@@ -11,6 +11,8 @@ from typing import Literal
 
 import msgspec
 
+from recorder.sealing import files
+
 VERSION = 1
 MANIFEST = "recording.json"
 _ID = re.compile(r"[A-Za-z0-9][A-Za-z0-9_-]{0,63}")
@@ -177,11 +179,12 @@ class Manifest(Struct, kw_only=True, frozen=True):
 
 @dataclass(frozen=True, slots=True)
 class MediaFile:
-    """A file that may be served, byte ranges included."""
+    """A file that may be served, byte ranges included; `sealed`: not as it lies there (`recorder.sealing`)."""
 
     path: Path
     content_type: str
     size: int
+    sealed: bool = False
 
 
 def cues_of(manifest: Manifest) -> list[Cue]:
@@ -234,13 +237,13 @@ def write_atomically(path: Path, data: bytes) -> None:
 
 
 def save(path: Path, manifest: Manifest) -> None:
-    write_atomically(path / MANIFEST, msgspec.json.encode(manifest))
+    files.write_bytes(path / MANIFEST, msgspec.json.encode(manifest))
 
 
 def load(root: Path, recording: str) -> Manifest:
     """Raises RecordingNotFound when there is none, or none yet."""
     try:
-        data = (folder(root, recording) / MANIFEST).read_bytes()
+        data = files.read_bytes(folder(root, recording) / MANIFEST)
     except (FileNotFoundError, NotADirectoryError):
         raise RecordingNotFound(recording) from None
     return msgspec.json.decode(data, type=Manifest)
@@ -255,4 +258,4 @@ def media_file(root: Path, recording: str, name: str) -> MediaFile | None:
     path = folder(root, recording) / name
     if kind is None or path.parent != folder(root, recording) or path.is_symlink() or not path.is_file():
         return None
-    return MediaFile(path, kind, path.stat().st_size)
+    return MediaFile(path, kind, files.size_of(path), files.key_for(path) is not None)

@@ -15,6 +15,7 @@ import av
 import numpy as np
 from av.audio.codeccontext import AudioCodecContext
 
+from recorder import parts
 from recorder.bitstream import opus_config
 from recorder.fmp4 import Sample
 from recorder.parts import FragmentFile, Group, MediaFileInfo, scan
@@ -154,9 +155,9 @@ class Mixer:
         self._cut = -1
         path = folder / self.NAME
         self.position = 0
-        if begun and path.is_file() and path.stat().st_size >= begun.head:
+        if begun and parts.begun(path, begun):
             size = begun.head
-            for one in scan(path, begun):
+            for one in scan(path, begun, torn=True):
                 self._index(one.offset, one.size, one.time, one.time + one.duration)
                 self.position = one.time + one.duration
                 size = one.offset + one.size

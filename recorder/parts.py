@@ -9,21 +9,23 @@ from __future__ import annotations
 
 import math
 import mmap
-import os
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import IO
 
 import msgspec
 
 from recorder.bitstream import CodecConfig, opus_duration
 from recorder.depacketise import Frame
 from recorder.fmp4 import FragmentInfo, Sample, fragment, init_segment, read_fragments
-from recorder.journal import write_all
+from recorder.sealing import files
+from recorder.sealing.blocks import SealBroken
 
 PART_MS = 1000
 FILES_AT_ONCE, FILE_EVERY_MS = 30, 2_000
 """A track may change its size or codec parameters so often: simulcast does at its start, a browser when short of time.
 More is not a camera, and would be a file each."""
+_WINDOW = 8 * 1024 * 1024
 CAMERA_HOLD_MS = 2000
 """A camera's last picture stays this long when no frame follows; then the track has a gap until its next key frame."""
 
@@ -106,8 +108,8 @@ class FragmentFile:
         self.info = MediaFileInfo(
             path.name, len(head), config.name, config.codec, config.width, config.height, config.record
         )
-        self._file = os.open(path, os.O_RDWR | os.O_CREAT | os.O_TRUNC | os.O_CLOEXEC, 0o600)
-        write_all(self._file, head)
+        self._file = files.grow(path)
+        self._file.append(head)
         self.size = len(head)
         self._sequence = 0
 
@@ -116,9 +118,7 @@ class FragmentFile:
         """Goes on after the first `size` bytes, which must be the init segment and whole fragments."""
         self = cls.__new__(cls)
         self.info = info
-        self._file = os.open(path, os.O_RDWR | os.O_CLOEXEC)
-        os.ftruncate(self._file, size)
-        os.lseek(self._file, 0, os.SEEK_END)
+        self._file = files.grow(path, size)
         self.size = size
         self._sequence = size  # any number that grows
         return self
@@ -128,28 +128,33 @@ class FragmentFile:
         return fragment(self._sequence, samples)
 
     def append(self, data: bytes | bytearray) -> None:
-        try:
-            write_all(self._file, data)
-        except OSError:
-            os.ftruncate(self._file, self.size)
-            os.lseek(self._file, 0, os.SEEK_END)
-            raise
+        self._file.append(data)
         self.size += len(data)
 
     def sync(self) -> None:
-        os.fdatasync(self._file)
+        self._file.sync()
 
     def close(self) -> None:
         """On disk when this returns."""
-        try:
-            os.fsync(self._file)
-        finally:
-            os.close(self._file)
+        self._file.close()
 
 
-def scan(path: Path, info: MediaFileInfo) -> list[FragmentInfo]:
-    """The whole fragments of a file that a crash may have torn."""
-    if not path.is_file() or path.stat().st_size <= info.head:
+def begun(path: Path, info: MediaFileInfo) -> bool:
+    """Whether a file that a crash may have torn has its init segment."""
+    try:
+        return len(files.read_range(path, 0, info.head, torn=True)) == info.head
+    except (FileNotFoundError, SealBroken):
+        return False
+
+
+def scan(path: Path, info: MediaFileInfo, torn: bool = False) -> list[FragmentInfo]:
+    """The whole fragments of a file; `torn`: of one that a crash may have torn. Raises OSError."""
+    if not begun(path, info):
+        return []
+    if files.key_for(path) is not None:
+        with files.opened(path, torn) as opened:
+            return list(_scan_windows(opened, info.head))
+    if path.stat().st_size <= info.head:
         return []
     with (
         path.open("rb") as opened,
@@ -158,6 +163,24 @@ def scan(path: Path, info: MediaFileInfo) -> list[FragmentInfo]:
         whole[info.head :] as rest,
     ):
         return list(read_fragments(rest, info.head))
+
+
+def _scan_windows(opened: IO[bytes], offset: int) -> Iterator[FragmentInfo]:
+    """As `read_fragments`, of a file that cannot be mapped into memory."""
+    window = _WINDOW
+    while True:
+        opened.seek(offset)
+        data = opened.read(window)
+        before = offset
+        for one in read_fragments(data, offset):
+            yield one
+            offset = one.offset + one.size
+        if offset > before:
+            window = _WINDOW
+        elif len(data) < window:
+            return
+        else:
+            window *= 2
 
 
 class VideoParts:
@@ -267,11 +290,11 @@ class VideoParts:
         last: FragmentInfo | None = None
         for number, info in enumerate(files):
             path = self._folder / info.name
-            if not path.is_file() or path.stat().st_size < info.head:
+            if not begun(path, info):
                 break
             self.files.append(info)
             first: FragmentInfo | None = None
-            for one in scan(path, info):
+            for one in scan(path, info, torn=True):
                 if first and last and (one.key or one.time != last.time + last.duration):
                     self._adopt(number, first, last)
                     first = None
@@ -342,8 +365,8 @@ class AudioParts:
         """Takes over what a crash left. Returns where to go on, in ms."""
         for info in files[:1]:
             path = self._folder / info.name
-            if path.is_file() and path.stat().st_size >= info.head:
-                found = scan(path, info)
+            if begun(path, info):
+                found = scan(path, info, torn=True)
                 size = found[-1].offset + found[-1].size if found else info.head
                 self.end = found[-1].time + found[-1].duration if found else 0
                 self.files = [info]

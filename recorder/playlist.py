@@ -14,7 +14,6 @@ from __future__ import annotations
 
 import functools
 import itertools
-import os
 import struct
 from bisect import bisect_left
 from collections.abc import Mapping, Sequence
@@ -30,9 +29,9 @@ from av.video.codeccontext import VideoCodecContext
 from recorder.bitstream import CodecConfig, vp9_config
 from recorder.fmp4 import DURATION_OFFSET, Sample, read_fragments
 from recorder.index import Trim
-from recorder.manifest import write_atomically
 from recorder.parts import FragmentFile, Group, MediaFileInfo
 from recorder.programme import Shot
+from recorder.sealing import files
 
 MASTER, VIDEO, AUDIO = "master.m3u8", "video.m3u8", "audio.m3u8"
 FILLER = "filler-"
@@ -83,6 +82,7 @@ def write(
     files. A filler that is there stays: somebody may be playing it. Raises OSError."""
     segments: list[Segment] = []
     trims: list[Trim] = []
+    changed: dict[str, list[tuple[int, bytes]]] = {}
     filler: FragmentFile | None = None
     for shot in shots:
         if shot.track is None:
@@ -90,16 +90,18 @@ def write(
             filler = filler or FragmentFile(_free(folder), config)
             segments += _fill(filler, data, shot)
         else:
-            segments += _shot(folder, tracks[shot.track], shot, trims)
+            segments += _shot(folder, tracks[shot.track], shot, trims, changed)
     if filler:
         filler.close()
     sound = [
         Segment(mix.files[0], part[0].offset, sum(one.size for one in part), part[0].start, part[-1].end)
         for part in (mix.groups[at : at + _AUDIO_FRAGMENTS] for at in range(0, len(mix.groups), _AUDIO_FRAGMENTS))
     ]
-    write_atomically(folder / VIDEO, media_playlist(segments).encode())
-    write_atomically(folder / AUDIO, media_playlist(sound).encode())
-    write_atomically(folder / MASTER, master_playlist(segments, sound).encode())
+    for name, changes in changed.items():
+        files.patch(folder / name, changes)
+    files.write_bytes(folder / VIDEO, media_playlist(segments).encode())
+    files.write_bytes(folder / AUDIO, media_playlist(sound).encode())
+    files.write_bytes(folder / MASTER, master_playlist(segments, sound).encode())
     return [MASTER, VIDEO, AUDIO, *dict.fromkeys(segment.file.name for segment in (*segments, *sound))], trims
 
 
@@ -110,12 +112,8 @@ def _free(folder: Path) -> Path:
 
 def restore(folder: Path, trims: Sequence[Trim]) -> None:
     """Undoes what `write` changed in files. Raises OSError."""
-    for trim in trims:
-        file = os.open(folder / trim.name, os.O_WRONLY | os.O_CLOEXEC)
-        try:
-            os.pwrite(file, struct.pack(">I", trim.duration), trim.offset)
-        finally:
-            os.close(file)
+    for name in dict.fromkeys(trim.name for trim in trims):
+        files.patch(folder / name, [(one.offset, struct.pack(">I", one.duration)) for one in trims if one.name == name])
 
 
 def _fill(filler: FragmentFile, data: bytes, shot: Shot) -> list[Segment]:
@@ -128,27 +126,28 @@ def _fill(filler: FragmentFile, data: bytes, shot: Shot) -> list[Segment]:
     return segments
 
 
-def _shot(folder: Path, track: TrackIndex, shot: Shot, trims: list[Trim]) -> list[Segment]:
+def _shot(
+    folder: Path, track: TrackIndex, shot: Shot, trims: list[Trim], changed: dict[str, list[tuple[int, bytes]]]
+) -> list[Segment]:
     first = bisect_left(track.groups, shot.start, key=attrgetter("start"))
     groups = track.groups[first : bisect_left(track.groups, shot.end, lo=first, key=attrgetter("start"))]
     segments = [Segment(track.files[one.file], one.offset, one.size, one.start, one.end) for one in groups]
     if segments and segments[-1].end != shot.end:
-        segments[-1], trim = _trim(folder, segments[-1], shot.end)
+        segments[-1], trim, duration = _trim(folder, segments[-1], shot.end)
         trims.append(trim)
+        changed.setdefault(trim.name, []).append((trim.offset, duration))
     return segments
 
 
-def _trim(folder: Path, segment: Segment, end: int) -> tuple[Segment, Trim]:
-    """The segment ended at `end`: frames after it left out, the last one's duration set to match."""
-    file = os.open(folder / segment.file.name, os.O_RDWR | os.O_CLOEXEC)
-    try:
-        fragments = list(read_fragments(os.pread(file, segment.size, segment.offset), segment.offset))
-        last = [one for one in fragments if one.time < end][-1]
-        trim = Trim(segment.file.name, last.offset + DURATION_OFFSET, last.duration)
-        os.pwrite(file, struct.pack(">I", end - last.time), trim.offset)
-    finally:
-        os.close(file)
-    return Segment(segment.file, segment.offset, last.offset + last.size - segment.offset, segment.start, end), trim
+def _trim(folder: Path, segment: Segment, end: int) -> tuple[Segment, Trim, bytes]:
+    """The segment ended at `end`: frames after it left out, and the last one's duration that matches."""
+    path = folder / segment.file.name
+    data = files.read_range(path, segment.offset, segment.offset + segment.size)
+    fragments = list(read_fragments(data, segment.offset))
+    last = [one for one in fragments if one.time < end][-1]
+    trim = Trim(segment.file.name, last.offset + DURATION_OFFSET, last.duration)
+    shorter = Segment(segment.file, segment.offset, last.offset + last.size - segment.offset, segment.start, end)
+    return shorter, trim, struct.pack(">I", end - last.time)
 
 
 def media_playlist(segments: Sequence[Segment]) -> str:

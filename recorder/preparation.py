@@ -13,6 +13,7 @@ from typing import Literal
 from recorder import child
 from recorder.manifest import folder
 from recorder.publish import PENDING, attempts, mark
+from recorder.sealing import keys
 
 ATTEMPTS = 3
 """A recording that fails, or takes the server down with it, is not tried for ever."""
@@ -93,7 +94,12 @@ class Preparations:
             mark(path, tried + 1)
             try:
                 status, words = await child.run(
-                    "recorder.convert", str(self._root), recording, tell=tell, limit_s=LIMIT_S
+                    "recorder.convert",
+                    str(self._root),
+                    recording,
+                    tell=tell,
+                    limit_s=LIMIT_S,
+                    secret=keys.hand_over(path),
                 )
             except asyncio.CancelledError:
                 with contextlib.suppress(OSError):  # a stop of the server says nothing against the recording

@@ -14,6 +14,7 @@ from recorder.mix import mixed
 from recorder.parts import Group
 from recorder.playlist import TrackIndex
 from recorder.programme import Shot, Source, Span, changes, edit
+from recorder.sealing import files
 
 PENDING = "pending"
 """Marks a folder whose recording has tracks to convert; holds how often that was tried."""
@@ -74,12 +75,12 @@ def converted(root: Path, recording: str, made: IndexedTrack) -> Manifest:
         msgspec.structs.replace(track, files=names) if track.index == made.index else track for track in manifest.tracks
     ]
     led = publish(folder, index, mixed(folder, index.mix), tracks, manifest.speakers, int(manifest.duration))
-    files = manifest.files | {name: content_type(name) for name in [*names, *led]}
+    served = manifest.files | {name: content_type(name) for name in [*names, *led]}
     manifest = msgspec.structs.replace(
         manifest,
         tracks=tracks,
-        files=files,
-        bytes=sum((folder / name).stat().st_size for name in files),
+        files=served,
+        bytes=sum(files.size_of(folder / name) for name in served),
         pending=[one for one in manifest.pending if one != made.index],
     )
     save(folder, manifest)

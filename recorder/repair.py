@@ -78,6 +78,9 @@ def repair(folder: Path) -> Manifest | None:
     end = last.at if clean else max(origin + mixed, *ends.values(), *(event.at for event in log))
     pipeline.finish(end)
     journal.close()
+    for index in pipeline.tracks:
+        if journal_path(folder, index).exists():
+            JournalFile(journal_path(folder, index)).close()  # a sealed one has its end from now on
     return conclude(folder, pipeline, [*log, *added], pipeline.duration, state, problem)
 
 

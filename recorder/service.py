@@ -38,6 +38,7 @@ from recorder.manifest import (
 from recorder.preparation import Preparations
 from recorder.publish import PENDING
 from recorder.repair import needs_repair, repair
+from recorder.sealing import keys
 from recorder.storage.shelf import Shelf
 from recorder.writer import RESERVE_BYTES, Item, Writer
 from sfu.taps import RoomClock, TapPacket, TrackInfo
@@ -417,6 +418,7 @@ class Recorder:
             if shutil.disk_usage(self.root).free < MIN_FREE_BYTES + RESERVE_BYTES:
                 raise OSError(errno.ENOSPC, "too little disk space left to begin a recording")
             path.mkdir(mode=0o700)
+            keys.create(path, recording)
             return Writer(path, began, clock.now, failed, low, MIN_FREE_BYTES)
 
         writer = await asyncio.to_thread(create)
@@ -437,6 +439,7 @@ class Recorder:
             free = shutil.disk_usage(self.root).free - MIN_FREE_BYTES - RESERVE_BYTES
             new.mkdir(mode=0o700, parents=True)
             try:
+                keys.create(new, recording)
                 manifest = archive.unpack(file, new, recording, max(0, free))
                 new.rename(path)
             except BaseException:

@@ -16,6 +16,7 @@ from recorder.index import IndexedTrack, load_index
 from recorder.manifest import Manifest, Track
 from recorder.parts import CAMERA_HOLD_MS, Timeline
 from recorder.programme import Span
+from recorder.sealing import files
 from recorder.writer import journal_path
 from sfu.taps import Codec
 
@@ -70,9 +71,7 @@ class FileTrack(StoredTrack):
                 continue
             path, config = self.sources[group.file]
             assert path
-            with path.open("rb") as opened:
-                opened.seek(group.offset)
-                data = opened.read(group.size)
+            data = files.read_range(path, group.offset, group.offset + group.size)
             for one in read_fragments(data):
                 if one.time < end:
                     yield Frame(one.time, one.duration, one.key, config, data[one.data_offset : one.offset + one.size])
@@ -114,7 +113,7 @@ class JournalTrack(StoredTrack):
         timeline = Timeline(self._origin)
         config: CodecConfig | None = None
         pending: tuple[int, bool, bytes] | None = None
-        for packet in journal.packets(self._path, ""):
+        for packet in journal.packets(self._path, "", whole=True):
             for frame in reader.push(packet):
                 time = timeline.place(frame.media_ms, packet.room_ms)
                 if pending and config:

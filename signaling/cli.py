@@ -177,11 +177,16 @@ def export(
 ) -> None:
     """Write a recording as one file with every caption language inside. Video is not transcoded."""
     from recorder import service
+    from signaling.shelves import shelf
 
     settings = settings_of(config)
     target = output or Path(f"{recording}.{format}")
+    kept = shelf(settings)
     try:
-        typer.echo(asyncio.run(service.export(settings.recordings_dir, recording, format, target)))
+        kept.words(recording)
+        with kept.whole(recording):
+            made = asyncio.run(service.export(settings.recordings_dir, recording, format, target, sealed=False))
+        typer.echo(made)
     except service.RecordingNotFound:
         fail(f"there is no finished recording {recording} in {settings.recordings_dir}", 1)
     except (ValueError, OSError) as error:

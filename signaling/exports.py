@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import asyncio
+import builtins
 import contextlib
+import os
 import secrets
 from collections import OrderedDict
 from collections.abc import AsyncIterator
@@ -15,6 +17,10 @@ import structlog
 
 from recorder import archive
 from recorder import service as recorder
+from recorder.manifest import folder
+from recorder.sealing import keys
+from recorder.sealing.blocks import Reader, plain_size
+from recorder.storage.shelf import Source
 
 log = structlog.get_logger("exports")
 
@@ -39,6 +45,28 @@ class Job:
     state: Literal["queued", "running", "done", "failed"] = "queued"
     problem: str | None = None
     progress: float = 0.0
+    key: builtins.bytes | None = None
+    """What the file is sealed with."""
+
+    @property
+    def bytes(self) -> int:
+        """How long the file is. Raises OSError."""
+        size = self.path.stat().st_size
+        return size if self.key is None else plain_size(size)
+
+    def source(self, content_type: str) -> Source:
+        """The file, to be sent. Raises OSError."""
+        path, key = self.path, self.key
+        if key is None:
+            return Source(content_type, self.bytes, lambda start, end: b"", path)
+
+        def read(start: int, end: int) -> builtins.bytes:
+            with path.open("rb") as file:
+                size = os.fstat(file.fileno()).st_size
+                whole = Reader(lambda a, b: os.pread(file.fileno(), b - a, a), size, key, path.name)
+                return whole.read(start, end)
+
+        return Source(content_type, self.bytes, read)
 
     def tell(self, part: float) -> None:
         """How far it is, 0 to 1."""
@@ -68,7 +96,11 @@ class Exports:
             if usable and (job.recording, job.format) == (recording, format):
                 return job
         path = self._folder / f"{recording}.{format}"
-        job = Job(secrets.token_urlsafe(9), recording, format, path)
+        try:
+            key = keys.key_of(folder(self._recordings, recording))
+        except OSError:
+            key = None
+        job = Job(secrets.token_urlsafe(9), recording, format, path, key=key)
         if path.is_file():
             job.state = "done"
         elif len(self._tasks) >= WAITING:
@@ -89,6 +121,7 @@ class Exports:
                 job.state = "running"
                 self._folder.mkdir(parents=True, exist_ok=True)
                 async with self._whole(job.recording):
+                    job.key = await asyncio.to_thread(keys.key_of, folder(self._recordings, job.recording))
                     if job.format == "zip":
                         await archive.export(self._recordings, job.recording, job.path, job.tell)
                     else:

@@ -256,7 +256,7 @@ def _export(call: Call, job: Job) -> ExportState:
         state=job.state,
         progress=job.progress,
         url=f"/api/recordings/{job.recording}/exports/{job.id}/file" if done else None,
-        bytes=job.path.stat().st_size if done else None,
+        bytes=job.bytes if done else None,
         problem=job.problem,
     )
 
@@ -333,7 +333,7 @@ async def get_export_file(call: Call) -> web.StreamResponse:
         "Content-Disposition": f"attachment; filename=\"{plain}\"; filename*=UTF-8''{quote(name)}",
         "Cache-Control": "private, no-store",
     }
-    return web.FileResponse(job.path, headers=headers)
+    return await send(call, job.source(CHOSEN[job.format]), headers)
 
 
 @table.add(

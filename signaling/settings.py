@@ -137,6 +137,24 @@ class Recordings(Table, frozen=True, kw_only=True):
             "before they agree."
         ),
     ] = "tell"
+    encrypt: Annotated[
+        bool,
+        _text("Whether new recordings are encrypted where they are stored: AES-256-GCM, a key for each."),
+    ] = False
+    key: Annotated[
+        str,
+        _text(
+            "Wraps the recordings' keys: 32 bytes in base64 (`openssl rand -base64 32`). Empty: `key_file`. Keep a "
+            "copy elsewhere: without it no encrypted recording can be read."
+        ),
+    ] = ""
+    key_file: Annotated[
+        str,
+        _text(
+            "File of such keys, one a line; the first wraps, all unwrap, so that a new one can be put before the old. "
+            "Empty: `recordings.keys` in the data folder, made once."
+        ),
+    ] = ""
     min_free_mb: Annotated[int, _text("No recording starts with less free disk, MB.", ge=0, le=1_000_000)] = 500
 
 

@@ -18,6 +18,7 @@ from recorder.live.playlist import PARTS_FOR_MS, Entry, PartEntry, Report, Subti
 from recorder.live.segmenter import Part, Segment, patch
 from recorder.parts import MediaFileInfo
 from recorder.playlist import FILLER
+from recorder.sealing import files
 
 KEPT_MS = PARTS_FOR_MS + 8_000
 """Media so far from the end is kept in memory: everything that has parts in a playlist, and a margin."""
@@ -230,9 +231,7 @@ class Stream:
 
     # Once the recording is finished the edit of the replay may have changed the length of a frame here and there.
     def _read(self, body: Body) -> bytes:
-        with (self._folder / body.file).open("rb") as opened:
-            opened.seek(body.offset)
-            data = opened.read(body.size)
+        data = files.read_range(self._folder / body.file, body.offset, body.offset + body.size, torn=True)
         if len(data) != body.size:
             raise OSError("the file is shorter than the programme")
         return patch(data, body.patches)

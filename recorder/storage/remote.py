@@ -21,6 +21,7 @@ import msgspec
 from recorder import manifest
 from recorder.manifest import MANIFEST, RecordingNotFound, folder
 from recorder.publish import PENDING
+from recorder.sealing import files, keys
 from recorder.storage.bucket import Bucket
 from recorder.storage.ledger import STORED, Ledger, Stored, Upload, load_ledger, media, note, save_ledger, settle
 from recorder.storage.shelf import Shelf, Source, Standing
@@ -135,6 +136,10 @@ class BucketShelf(Shelf):
         if kind is None or known is None or not known.done:
             return None
         key = f"{recording}/{name}"
+        secret = keys.key_of(folder(self.root, recording))
+        if secret is not None:
+            reader = files.reader(lambda start, end: self._bucket.get(key, start, end), known.size, secret, name)
+            return Source(kind, reader.size, reader.read)
         return Source(
             kind,
             known.size,
@@ -147,9 +152,12 @@ class BucketShelf(Shelf):
         self._uploads.forget(recording)
         here = path.is_dir()
         if here:
+            keys.shred(path)
             shutil.rmtree(path)
+        # First what it cannot be read without.
+        found = self._bucket.clear(f"{recording}/{keys.KEY}")
         # The slash: no other recording's name may begin like this one's.
-        if not self._bucket.clear(f"{recording}/") and not here:
+        if not found + self._bucket.clear(f"{recording}/") and not here:
             raise RecordingNotFound(recording)
 
     def _sweep(self) -> None:

@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from recorder.manifest import RecordingNotFound, folder, media_file
+from recorder.sealing import files, keys
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,13 +38,6 @@ class Standing:
     waiting: int = 0
     uploaded: int = 0
     failures: int = 0
-
-
-def read_file(path: Path, start: int, end: int) -> bytes:
-    """Bytes [start, end) of a file. Raises OSError."""
-    with path.open("rb") as opened:
-        opened.seek(start)
-        return opened.read(end - start)
 
 
 class Shelf:
@@ -82,13 +76,19 @@ class Shelf:
         file = media_file(self.root, recording, name)
         if file is None:
             return None
-        return Source(file.content_type, file.size, lambda start, end: read_file(file.path, start, end), file.path)
+        return Source(
+            file.content_type,
+            file.size,
+            lambda start, end: files.read_range(file.path, start, end),
+            None if file.sealed else file.path,
+        )
 
     def delete(self, recording: str) -> None:
         """Everything of it, wherever it is. Raises RecordingNotFound, OSError; then try again."""
         path = folder(self.root, recording)
         if not path.is_dir():
             raise RecordingNotFound(recording)
+        keys.shred(path)
         shutil.rmtree(path)
 
     def standing(self) -> Standing:

@@ -13,6 +13,7 @@ import pytest
 from kit import BLUE, START, clip, looped, meeting, microphone, sound, track, video
 
 from recorder.manifest import RecordingNotFound
+from recorder.sealing import files, keys
 from recorder.service import Recorder, export, load
 from recorder.storage import remote, uploads
 from recorder.storage.ledger import load_ledger
@@ -109,22 +110,29 @@ async def test_a_recording_goes_up_while_it_runs_and_is_read_from_there(server: 
     await recorder.stop()
 
 
-async def test_media_leaves_this_disk_and_comes_back_for_work(
+async def test_sealed_media_leaves_this_disk_and_comes_back_for_work(
     server: S3, root: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(remote, "SWEEP_S", 0.0)
-    shelf = shelf_on(server, root, keep_s=0)
+    keys.use(root, (bytes(32),))
+    shelf = shelf_on(server, root, keep_s=0, sign=True)
     recorder = await recorded(root, shelf, "leaves")
     await until(lambda: not list((root / "leaves").glob("*.mp4")))
     assert (root / "leaves" / "recording.json").is_file()
     source = shelf.source("leaves", "mix.mp4")
-    assert source is not None and source.path is None
+    assert source is not None and source.path is None and source.link is None, "what is sealed nobody else can give"
+    there = server.objects()
+    assert not [key for key, data in there.items() if "leaves/" in key and (b"moof" in data or b"EXTM3U" in data)]
     with shelf.whole("leaves"):
-        assert (root / "leaves" / "mix.mp4").stat().st_size == source.size
+        here = files.read_bytes(root / "leaves" / "mix.mp4")
+        assert len(here) == source.size and source.read(70, 900) == here[70:900] and b"moof" in here
         await asyncio.sleep(0.3)
         assert (root / "leaves" / "mix.mp4").is_file(), "not while somebody works on it"
     await until(lambda: not list((root / "leaves").glob("*.mp4")))
+    await recorder.delete("leaves")
+    assert not [key for key in server.objects() if "leaves/" in key]
     await recorder.stop()
+    keys.use(root, ())
 
 
 async def test_while_the_bucket_is_away_all_stays_here_and_goes_later(server: S3, root: Path) -> None:
