@@ -115,6 +115,8 @@ class Supervisor:
 
     def open(self, stream: str, room: str, language: str | None, among: Sequence[str] = ()) -> None:
         feed = self._feeds[stream] = Feed(stream, room, language, list(among))
+        if (readers := self._readers.get(room)) is not None:
+            self._tell(SetReaders(room, readers))  # a worker forgets them with the last voice of a room
         self._tell(OpenStream(stream, room, language, feed.utterance, feed.among))
 
     def packets(self, stream: str, packets: Sequence[Packet]) -> None:

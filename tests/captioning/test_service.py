@@ -112,6 +112,7 @@ async def test_lost_packets_and_pauses_in_transmission_are_silence(service: Capt
 
 async def test_who_does_not_want_captions_is_not_heard_and_may_come_back(service: CaptionService) -> None:
     room = Room(service)
+    room.room.set_readers(frozenset({"pt"}))
     room.room.set_spoken("p", "en")
     room.open("p", "t")
     packets = clip("en-dose.opus")
@@ -122,6 +123,7 @@ async def test_who_does_not_want_captions_is_not_heard_and_may_come_back(service
     room.send("t", clip("en-round.opus"))
     room.open("p", "second")
     assert "second" not in service._owners, "no worker is told of them"
+    await eventually(lambda: "t" not in service._owners)
     room.room.set_heard("p", True)
     room.send("t", packets)
     await room.room.close()
@@ -130,6 +132,8 @@ async def test_who_does_not_want_captions_is_not_heard_and_may_come_back(service
     assert len(missing(CLIPS["en-round.opus"], text)) > 5, text
     assert text.lower().count("morphine") == 2 and {c.track for c in finals} == {"t"}, text
     assert len({c.segment for c in finals}) == len(finals)
+    # The worker had nobody of this room to listen to meanwhile; it knows its readers again.
+    assert room.text("pt").lower().count("morfina") == 2, room.text("pt")
 
 
 async def test_a_person_corrects_a_final_and_its_translations_follow(service: CaptionService) -> None:
