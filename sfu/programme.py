@@ -94,7 +94,7 @@ class Programme:
         """Ends a viewer's connection; unknown ones are ignored."""
         spectator = self._spectators.pop(viewer, None)
         if spectator is not None:
-            self._wanted.subtract(spectator.wants)
+            self._no_more(spectator.wants)
             spectator.close()
 
     def tick(self) -> None:
@@ -108,8 +108,14 @@ class Programme:
         for spectator in list(spectators):
             before = spectator.wants
             if spectator.update(self._scene, wishes, now):
-                self._wanted.subtract(before)
+                self._no_more(before)
                 self._wanted.update(spectator.wants)
+
+    def _no_more(self, sources: frozenset[str]) -> None:
+        self._wanted.subtract(sources)
+        for source in sources:
+            if not self._wanted[source]:
+                del self._wanted[source]
 
     def close(self) -> None:
         """Ends every viewer's connection."""

@@ -82,6 +82,7 @@ def test_check_is_answered_and_validates_the_route(ice: IceLite) -> None:
         (check(controlled=True), 487),
         (check(unknown=True), 420),
     ],
+    ids=("nobody", "password", "peer", "bare", "unsigned", "controlled", "unknown"),
 )
 def test_wrong_checks_get_an_error_and_no_route(ice: IceLite, datagram: bytes, code: int) -> None:
     reaction = ice.receive("r1", ADDRESS, datagram, 1.0)
