@@ -126,7 +126,7 @@ def cut(text: str, limits: Limits) -> Cut:
             lines.append(line)
         else:
             if limits.shows(at, at + length):
-                lines += _gaps(skipped, target)
+                lines += gaps(skipped, target)
                 skipped = 0.0
                 if head and head != shown_head:
                     lines.append(head)
@@ -140,7 +140,8 @@ def cut(text: str, limits: Limits) -> Cut:
     return Cut("\n".join([*lines, "#EXT-X-ENDLIST", ""]), allowed)
 
 
-def _gaps(length: float, target: int) -> list[str]:
+def gaps(length: float, target: int) -> list[str]:
+    """Nothing for `length` ms, in segments of at most `target` ms."""
     lines: list[str] = []
     while length > 0:
         part = min(length, target)

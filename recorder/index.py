@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 from pathlib import Path
 
 import msgspec
@@ -43,6 +44,16 @@ class Index(Struct, kw_only=True, frozen=True):
 
 def load_index(folder: Path) -> Index:
     return msgspec.json.decode(files.read_bytes(folder / INDEX), type=Index)
+
+
+@functools.lru_cache(maxsize=8)
+def _loaded(folder: Path, changed: int) -> Index:
+    return load_index(folder)
+
+
+def known_index(folder: Path) -> Index:
+    """`load_index`, kept in memory until the file changes: for what is asked with every byte range."""
+    return _loaded(folder, (folder / INDEX).stat().st_mtime_ns)
 
 
 def save_index(folder: Path, index: Index) -> None:

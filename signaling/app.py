@@ -21,6 +21,7 @@ from signaling.check import table as check_table
 from signaling.editing import table as editing_table
 from signaling.endpoint import ApiError, Endpoint, read_body
 from signaling.glossaries import table as glossary_table
+from signaling.grid import table as grid_table
 from signaling.imports import table as imports_table
 from signaling.live import table as live_table
 from signaling.loopback import Checks
@@ -62,6 +63,7 @@ FRAME = web.RequestKey("frame", str)
 ENDPOINTS = [
     *api_table.endpoints,
     *replay_table.endpoints,
+    *grid_table.endpoints,
     *editing_table.endpoints,
     *imports_table.endpoints,
     *cards_table.endpoints,

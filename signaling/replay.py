@@ -9,6 +9,7 @@ from __future__ import annotations
 import asyncio
 import re
 from datetime import UTC, datetime, timedelta
+from pathlib import Path
 from typing import Annotated, Literal
 from urllib.parse import quote
 
@@ -16,9 +17,10 @@ from aiohttp import web
 from msgspec import Meta
 
 from community.models import RecordingRow
-from recorder import clip, playlist
+from recorder import clip, grid, playlist
 from recorder import service as recorder
 from recorder.clip import Limits
+from recorder.index import known_index
 from recorder.storage.shelf import Source
 from signaling.api import Done
 from signaling.call import Call
@@ -223,11 +225,18 @@ async def _limited(
     if wanted is None:
         raise ApiError(416, "range", "not all of this may be seen: ask for its bytes")
     start, end = int(wanted[1]), int(wanted[2]) + 1
-    if end - start > MOST_BYTES or not await asyncio.to_thread(clip.may_read, folder, name, start, end, limits):
+    if end - start > MOST_BYTES or not await asyncio.to_thread(_may_read, folder, name, start, end, limits):
         raise ApiError(404, "not-found", "these bytes may not be seen")
     body = await read(file, start, end)
     headers |= {"Content-Range": f"bytes {start}-{end - 1}/*", "Accept-Ranges": "bytes"}
     return web.Response(status=206, body=body, headers=headers)
+
+
+def _may_read(folder: Path, name: str, start: int, end: int, limits: Limits) -> bool:
+    """Whether bytes may be seen: in the programme, or side by side."""
+    if clip.may_read(folder, name, start, end, limits):
+        return True
+    return limits.passage is None and grid.may_read(known_index(folder), name, start, end, limits)
 
 
 @table.add(

@@ -387,3 +387,73 @@ async def test_the_page_is_used_by_keyboard_alone_on_a_phones_width(recorded: Re
         await page.keyboard.press("/")
         await expect(page.get_by_test_id("transcript-search")).to_be_focused()
         assert (await Axe().run(page)).response["violations"] == []
+
+
+TILES = """() => [...document.querySelectorAll('[data-testid=grid-video]')].map((video) => {
+  const canvas = document.createElement('canvas');
+  canvas.width = 16; canvas.height = 9;
+  const context = canvas.getContext('2d');
+  if (video.readyState >= 2) context.drawImage(video, 0, 0, 16, 9);
+  const tile = video.closest('[data-testid=grid-tile]').dataset;
+  return [tile.person + ' ' + tile.source, ...context.getImageData(8, 4, 1, 1).data].slice(0, 4);
+})"""
+SETTLED = """() => [...document.querySelectorAll('[data-testid=grid-video]')].every(
+  (video) => video.readyState >= 2 && !video.seeking)"""
+DRIFT = """async (seconds) => {
+  const clock = document.querySelector('[data-testid=replay-video]'), from = clock.currentTime, seen = [];
+  while (clock.currentTime < from + seconds) {
+    await new Promise((next) => setTimeout(next, 50));
+    for (const video of document.querySelectorAll('[data-testid=grid-video]'))
+      if (video.readyState >= 2 && !video.seeking) seen.push(Math.abs(video.currentTime - clock.currentTime));
+  }
+  return seen.sort((a, b) => a - b);
+}"""
+
+
+def faces(tiles: list[list[object]]) -> dict[object, str]:
+    """Which tile shows which colour."""
+    names = {0: "red", 1: "green", 2: "blue"}
+    return {who: names[max(range(3), key=lambda one: int(str(rgb[one])))] for who, *rgb in tiles}
+
+
+async def test_everybody_side_by_side_keeps_to_the_sound(recorded: Recorded) -> None:
+    async with browser(recorded) as (page, stranger):
+        asked: list[str] = []
+        page.on("request", lambda request: asked.append(request.url))
+        await page.goto(f"{recorded.url}/replay/{recorded.id}")
+        await page.get_by_test_id("replay-layout").click()
+        await expect(page.get_by_test_id("grid-tile")).to_have_count(2)
+        await page.wait_for_function(SETTLED)
+        assert faces(await page.evaluate(TILES)) == {"ann camera": "red", "bob camera": "blue"}
+        asked.clear()
+        await page.get_by_test_id("replay-play").click()
+        await page.wait_for_function("() => document.querySelector('video').currentTime > 2")
+        drift = await page.evaluate(DRIFT, 3)
+        assert len(drift) > 50 and drift[len(drift) * 9 // 10] < 0.08, drift[-5:]
+        await page.get_by_test_id("replay-seek").fill("52")
+        await expect(page.get_by_test_id("grid-tile")).to_have_count(3)
+        await page.wait_for_function(SETTLED)
+        shown = faces(await page.evaluate(TILES))
+        assert shown == {"bob screen": "green", "ann camera": "red", "bob camera": "blue"}
+        await expect(page.get_by_test_id("replay-captions")).to_contain_text("Sentence 5")
+        assert not any(url.endswith(("/video.m3u8", "/master.m3u8")) for url in asked), (
+            "the programme is not fetched too"
+        )
+        assert (await Axe().run(page)).response["violations"] == []
+        await page.set_viewport_size({"width": 360, "height": 740})
+        await expect(page.get_by_test_id("grid-tile")).to_have_count(2)
+        await expect(page.get_by_test_id("grid-more")).to_be_visible()
+        await page.get_by_test_id("replay-layout").click()
+        await expect(page.get_by_test_id("replay-grid")).to_have_count(0)
+        await page.wait_for_function("() => document.querySelector('video').videoWidth > 0")
+        made = await share(recorded, audience="link", passage={"start": 45_000, "end": 60_000})
+        visitor = await stranger.new_page()
+        await visitor.goto(recorded.url + made["path"])
+        await expect(visitor.get_by_test_id("replay-time")).to_have_text("0:00 / 0:15")
+        assert await visitor.get_by_test_id("replay-layout").count() == 0
+        tried = (
+            "(path) => fetch(location.pathname.replace('/replay/', '/api/recordings/') + path).then((a) => a.status)"
+        )
+        for path in ("/grid", "/grid/0.m3u8", "/grid/2.m3u8"):
+            assert await visitor.evaluate(tried, path) == 404
+        assert await page.evaluate(tried, "/grid/..%2Frecording.m3u8") == 404

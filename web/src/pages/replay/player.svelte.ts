@@ -7,7 +7,7 @@ export type Trouble = 'network' | 'access' | 'media' | 'unsupported';
 export const RATES = [0.75, 1, 1.25, 1.5, 1.75, 2] as const;
 
 /** Playlists are short and whole; media comes in small parts from a near server. No worker: it would need a blob: script. */
-const CONFIG: Partial<HlsConfig> = {
+export const CONFIG: Partial<HlsConfig> = {
   enableWorker: false,
   lowLatencyMode: false,
   maxBufferLength: 30,
@@ -25,6 +25,8 @@ export interface Source {
   duration: number;
   timeline: Timeline;
   token: string | null;
+  /** Played where `url` cannot be: Firefox plays no sound alone on a machine without a sound card, but sound with a picture. */
+  instead?: string;
 }
 
 export class Player {
@@ -129,6 +131,10 @@ export class Player {
     if (!data.fatal) return;
     if (data.type === Hls.ErrorTypes.NETWORK_ERROR) {
       this.trouble = status === 401 || status === 403 ? 'access' : 'network';
+    } else if (data.type === Hls.ErrorTypes.MEDIA_ERROR && this.source.instead) {
+      this.source = { ...this.source, url: this.source.instead, instead: undefined };
+      void this.load();
+      return;
     } else if (data.type === Hls.ErrorTypes.MEDIA_ERROR && this.repair()) {
       this.hls?.recoverMediaError();
       return;

@@ -6,6 +6,7 @@ interface Kept {
   original: boolean;
   size: number;
   top: boolean;
+  grid: boolean;
 }
 
 export const SIZES = [16, 20, 24, 28, 32, 36, 40] as const;
@@ -18,6 +19,8 @@ export class View {
   original = $state(false);
   size = $state<number>(innerWidth < 600 ? 20 : 24);
   top = $state(false);
+  /** Everybody side by side, rather than who speaks. */
+  grid = $state(false);
   transcript = $state<string | null>(null);
 
   constructor(languages: readonly string[], wanted: readonly string[]) {
@@ -25,6 +28,7 @@ export class View {
     if (typeof kept.on === 'boolean') this.on = kept.on;
     if (typeof kept.original === 'boolean') this.original = kept.original;
     if (typeof kept.top === 'boolean') this.top = kept.top;
+    if (typeof kept.grid === 'boolean') this.grid = kept.grid;
     if (SIZES.some((size) => size === kept.size)) this.size = kept.size!;
     this.language = pick(languages, [...(kept.language ? [kept.language] : []), ...wanted]);
     this.transcript = this.language;
@@ -42,9 +46,9 @@ export class View {
   }
 
   private keep(): void {
-    const { language, on, original, size, top } = this;
+    const { language, on, original, size, top, grid } = this;
     try {
-      localStorage.setItem(KEY, JSON.stringify({ language, on, original, size, top } satisfies Kept));
+      localStorage.setItem(KEY, JSON.stringify({ language, on, original, size, top, grid } satisfies Kept));
     } catch {
       // Storage may be refused; the choice then lasts as long as the page.
     }
