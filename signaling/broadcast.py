@@ -304,8 +304,14 @@ class RoomBroadcast:
         if self._state is None or now - self._counted_at < COUNT_EVERY:
             return
         self._counted_at = now
-        if self._state.viewers != len(self.audience):
-            self._state = msgspec.structs.replace(self._state, viewers=len(self.audience))
+        state = msgspec.structs.replace(
+            self._state,
+            viewers=len(self.audience),
+            realtime=len(self.programme),
+            hidden=self.programme.hidden if self._state.state == "live" else [],
+        )
+        if state != self._state:
+            self._state = state
             self._room.room_changed()
 
     def close(self) -> None:

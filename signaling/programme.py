@@ -45,6 +45,11 @@ class RoomProgramme:
         """Of the pictures that may be shown now."""
         return sorted({track.codec.name for track, _ in self._pictures()})
 
+    @property
+    def hidden(self) -> list[str]:
+        """Whose picture HLS cannot show: MP4 holds no VP8."""
+        return sorted({track.participant for track, _ in self._pictures() if track.codec.name == "VP8"})
+
     def takes(self, viewer: str) -> tuple[str, ...]:
         """Of pictures, the codecs that a viewer decodes; empty where it wants none."""
         return self._room.media.programme.codecs(viewer)

@@ -186,7 +186,9 @@ class IceServer(Value, kw_only=True, frozen=True):
 class BroadcastState(Value, kw_only=True, frozen=True):
     """A broadcast out of this room. `state` is ``scheduled`` while everybody is back stage. `starts_at` is when it is
     planned, in ms since 1970; `at` is the room time at which it goes live (``countdown``) or went. `link` is the path
-    of the viewers' page with its code. `spotlight` is shown to viewers whoever speaks."""
+    of the viewers' page with its code. `spotlight` is shown to viewers whoever speaks. `viewers` is how many pages
+    follow it, `realtime` how many are sent WebRTC; `hidden` are the people whose picture all others cannot see, for it
+    is VP8, which HLS has no room for."""
 
     id: str
     title: str
@@ -197,6 +199,8 @@ class BroadcastState(Value, kw_only=True, frozen=True):
     at: float | None = None
     viewers: int = 0
     spotlight: str | None = None
+    realtime: int = 0
+    hidden: list[str] = []
 
 
 class RoomInfo(Value, kw_only=True, frozen=True):

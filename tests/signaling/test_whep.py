@@ -15,7 +15,7 @@ from aiortc.mediastreams import MediaStreamTrack, VideoStreamTrack
 from signaling import protocol
 from signaling.whip import FRAGMENT
 from tests.signaling.conftest import House, Open
-from tests.signaling.test_broadcast import Viewer, live
+from tests.signaling.test_broadcast import Viewer, live, state_of
 from tests.signaling.test_whip import Peers, peers
 
 __all__ = ["peers"]
@@ -159,6 +159,10 @@ async def test_one_picture_and_one_sound_whoever_is_shown_in_whatever_codec(
     await player.until(lambda: player.sees(BLUE), "the spotlight is on blue")
     await host.ask(protocol.Spotlight(participant=red))
     await player.until(lambda: player.sees(RED), "and on red again")
+
+    if not state_of(host)["hidden"]:
+        await host.wait("room-changed", lambda m: bool(m["room"]["broadcast"]["hidden"]))
+    assert state_of(host)["hidden"] == [blue], "HLS has no room for VP8"
 
     # A player without the cookie has the link's code; it shares the mix, and the picture.
     other = Player(peers())

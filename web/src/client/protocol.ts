@@ -58,7 +58,9 @@ export interface Caption {
 /**
  * A broadcast out of this room. `state` is ``scheduled`` while everybody is back stage. `starts_at` is when it is
  * planned, in ms since 1970; `at` is the room time at which it goes live (``countdown``) or went. `link` is the path
- * of the viewers' page with its code. `spotlight` is shown to viewers whoever speaks.
+ * of the viewers' page with its code. `spotlight` is shown to viewers whoever speaks. `viewers` is how many pages
+ * follow it, `realtime` how many are sent WebRTC; `hidden` are the people whose picture all others cannot see, for it
+ * is VP8, which HLS has no room for.
  */
 export interface BroadcastState {
   id: string;
@@ -70,6 +72,8 @@ export interface BroadcastState {
   at: number | null;
   viewers: number;
   spotlight: string | null;
+  realtime: number;
+  hidden: string[];
 }
 
 /** Whether words can be had now, and in which languages they can be read. `problem` says why not. */
