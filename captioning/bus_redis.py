@@ -6,6 +6,9 @@ claims the job. Beside the job, a voice has its packets (a stream, bounded, cut 
 where to begin. So whoever takes a voice over reads both at once and goes on. The job is acknowledged when the voice has
 ended. The server keeps the audio too, so that Redis may lose everything: a new session then begins from there.
 
+What is written (chat, corrections, captions typed by a person) waits in the stream `TEXTS` for whichever worker asks
+first. A worker that dies over it, or is slower than `STALE`, leaves it without a translation.
+
 What workers say goes into one stream per session, each entry with the claim it was said under; the server believes
 only the newest claim of a voice, so that a worker which was only slow cannot speak for one that has taken over.
 """
@@ -17,10 +20,11 @@ from urllib.parse import urlsplit
 
 import msgspec
 
-from captioning.messages import Beat, OpenStream, Ready
+from captioning.messages import Beat, OpenStream, Ready, Retranslate
 
 PREFIX = "consilium:captions:1"
 JOBS, GROUP, WORKERS = f"{PREFIX}:jobs", "workers", f"{PREFIX}:workers"
+TEXTS = f"{PREFIX}:texts"
 
 LEASE = 5.0
 """Seconds of silence after which a worker's voices go to others."""
@@ -30,7 +34,9 @@ TERMS_KEPT = 86_400
 """Seconds that a room's glossary outlives its last change; without it words are recognised all the same."""
 KEPT = 60
 """Seconds that keys outlive a server that vanished."""
-ENTRIES_IN, ENTRIES_OUT, ENTRIES_JOBS = 4_000, 20_000, 10_000
+STALE = 60
+"""Seconds after which nobody waits for a translation any more."""
+ENTRIES_IN, ENTRIES_OUT, ENTRIES_JOBS, ENTRIES_TEXTS = 4_000, 20_000, 10_000, 2_000
 """Bounds of the streams. Packets come in entries of 60 ms: two minutes and more."""
 LARGEST_ENTRY = 1 << 20
 CONNECT_WITHIN, ANSWER_WITHIN = 3.0, 5.0
@@ -55,6 +61,13 @@ class Job(msgspec.Struct, array_like=True, frozen=True):
     stream: str
 
 
+class Text(msgspec.Struct, array_like=True, frozen=True):
+    """Something written, of one session of a server."""
+
+    session: str
+    request: Retranslate
+
+
 class Sign(msgspec.Struct, array_like=True, frozen=True):
     """A worker's sign of life: `number` changes with each, so that no clocks need to agree."""
 
@@ -66,6 +79,7 @@ class Sign(msgspec.Struct, array_like=True, frozen=True):
 encode = msgspec.msgpack.Encoder().encode
 heads: msgspec.msgpack.Decoder[Head] = msgspec.msgpack.Decoder(Head)
 jobs: msgspec.msgpack.Decoder[Job] = msgspec.msgpack.Decoder(Job)
+texts: msgspec.msgpack.Decoder[Text] = msgspec.msgpack.Decoder(Text)
 signs: msgspec.msgpack.Decoder[Sign] = msgspec.msgpack.Decoder(Sign)
 
 T = TypeVar("T")

@@ -7,7 +7,7 @@ import contextlib
 import logging
 import secrets
 import time
-from collections import Counter, deque
+from collections import Counter, OrderedDict, deque
 from collections.abc import Callable, Coroutine
 from dataclasses import dataclass, field
 from typing import Any, TypeVar
@@ -16,7 +16,7 @@ import redis.asyncio
 from redis.exceptions import RedisError, ResponseError
 
 from captioning import bus_redis as bus
-from captioning.bus_redis import Head, Job, Sign
+from captioning.bus_redis import Head, Job, Sign, Text
 from captioning.messages import (
     Audio,
     Beat,
@@ -28,6 +28,8 @@ from captioning.messages import (
     Flush,
     OpenStream,
     Ready,
+    Retranslate,
+    Retranslated,
     SetGlossary,
     SetLanguage,
     SetReaders,
@@ -47,6 +49,8 @@ T = TypeVar("T")
 LOOK_EVERY = 0.5
 KEEP_EVERY = 10.0
 FORGET_AFTER = 60.0
+ASKED = 2_000
+"""Texts whose translations are waited for at once."""
 BATCH = 200
 
 
@@ -87,6 +91,8 @@ class RedisTransport:
         self._rooms: set[str] = set()
         """Those that have a glossary there."""
         self._seen: dict[bytes, tuple[int, float]] = {}
+        self._asked: OrderedDict[tuple[str, str, int], frozenset[str]] = OrderedDict()
+        """Texts, and the languages that each is wanted in."""
         self.refused: Counter[str] = Counter()
 
     async def start(self, receive: Callable[[ToServer], None], lost: Callable[[str], None]) -> None:
@@ -99,6 +105,7 @@ class RedisTransport:
         self._readers.clear()
         self._rooms.clear()
         self._seen.clear()
+        self._asked.clear()
         self._client = redis.asyncio.Redis.from_url(
             self._url, socket_connect_timeout=bus.CONNECT_WITHIN, socket_timeout=bus.ANSWER_WITHIN
         )
@@ -115,8 +122,9 @@ class RedisTransport:
         """Makes what must be there; returns the place to read from."""
         last: bytes = await client.xadd(out, {b"m": b""})
         await client.expire(out, bus.KEPT)
-        with contextlib.suppress(ResponseError):  # it is there
-            await client.xgroup_create(bus.JOBS, bus.GROUP, id="0", mkstream=True)
+        for stream in (bus.JOBS, bus.TEXTS):
+            with contextlib.suppress(ResponseError):  # it is there
+                await client.xgroup_create(stream, bus.GROUP, id="0", mkstream=True)
         return last
 
     def _reason(self, error: BaseException) -> str:
@@ -244,6 +252,12 @@ class RedisTransport:
                 if gone is not None:
                     milliseconds, _, number = gone.partition(b"-")
                     pipe.xtrim(bus.voice(found.job), minid=milliseconds + b"-%d" % (int(number) + 1), approximate=False)
+            case Retranslate():
+                self._asked[item.room, item.segment, item.correction] = frozenset(item.readers)
+                if len(self._asked) > ASKED:
+                    self._asked.popitem(last=False)
+                body = bus.encode(Text(self._session, item))
+                pipe.xadd(bus.TEXTS, {b"m": body}, maxlen=bus.ENTRIES_TEXTS, approximate=True)
             case Stop() | Drop() | _:
                 pass
 
@@ -276,6 +290,12 @@ class RedisTransport:
                 voice.owner = claim
             return
         message = bus.read(to_server, fields)
+        if isinstance(message, Retranslated):
+            if message.language in self._asked.get((message.room, message.segment, message.correction), ()):
+                self._receive(message)
+            else:
+                self.refused["not asked"] += 1
+            return
         if not isinstance(message, Words | Translation | Done | Closed):
             self.refused["malformed"] += 1
             return

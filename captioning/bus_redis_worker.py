@@ -8,6 +8,7 @@ import secrets
 import socket
 import threading
 import time
+from collections import OrderedDict
 from dataclasses import dataclass
 from typing import Any
 
@@ -16,7 +17,7 @@ import redis
 from redis.exceptions import RedisError, ResponseError
 
 from captioning import bus_redis as bus
-from captioning.bus_redis import Job, Sign
+from captioning.bus_redis import Job, Sign, Text
 from captioning.messages import (
     Audio,
     Beat,
@@ -26,6 +27,7 @@ from captioning.messages import (
     Failed,
     OpenStream,
     Ready,
+    Retranslated,
     SetGlossary,
     SetReaders,
     ToServer,
@@ -47,6 +49,10 @@ RETRY = 0.5
 ASK_EVERY = 0.05
 """Seconds between two looks for new voices, times one more than the voices one has: the idlest worker asks most."""
 ENTRIES = 200
+TEXTS_EVERY = 0.1
+TEXTS_AT_ONCE = 4
+TERMS_BORROWED = 50
+"""Rooms whose glossary is kept though we have no voice of theirs."""
 
 # Keeps the leases of jobs that are still ours and says which; with RETRYCOUNT 1 for those that got on.
 KEEP = """
@@ -74,6 +80,7 @@ class _Claim:
     job: Job
     name: str
     last: bytes
+    room: str = ""
     got_on: bool = False
 
 
@@ -94,6 +101,8 @@ class RedisDuplex:
         self._signs = 0
         self._taken = 0
         self._ask_at = 0.0
+        self._texts_at = 0.0
+        self._borrowed: OrderedDict[str, None] = OrderedDict()
         self._takeover_at = 0.0
         self._broken = True
         self._told = False
@@ -115,6 +124,8 @@ class RedisDuplex:
                 self._beat(message)
             case Words() | Translation() | Done() | Closed():
                 self._say(message)
+            case Retranslated():
+                self._answer(message)
 
     def _say(self, message: Words | Translation | Done | Closed) -> None:
         with self._lock:
@@ -131,6 +142,18 @@ class RedisDuplex:
                 elif isinstance(message, Done):
                     claim.got_on = True
                 pipe.execute()
+            except (RedisError, OSError) as error:
+                self._break(error)
+
+    def _answer(self, message: Retranslated) -> None:
+        """What was written, in another language: to the session whose room it is of."""
+        session, _, room = message.room.partition("/")
+        fields = {b"w": b"", b"m": encoder.encode(msgspec.structs.replace(message, room=room))}
+        with self._lock:
+            if self._broken:
+                return
+            try:
+                self._client.xadd(bus.words(session), fields, maxlen=bus.ENTRIES_OUT, approximate=True, nomkstream=True)
             except (RedisError, OSError) as error:
                 self._break(error)
 
@@ -245,14 +268,54 @@ class RedisDuplex:
             for _, entries in self._client.xreadgroup(bus.GROUP, self.name, {bus.JOBS: ">"}, count=1) or ():
                 for number, fields in entries:
                     messages += self._take(number, fields, fresh=True)
+        if now >= self._texts_at:
+            self._texts_at = now + TEXTS_EVERY * (1 + len(self._claims))
+            messages += self._texts()
         return messages
 
+    def _texts(self) -> list[ToWorker]:
+        """What was written. It is ours alone from here on: should we die over it, it stays as it was written."""
+        asked = self._client.xreadgroup(bus.GROUP, self.name, {bus.TEXTS: ">"}, count=TEXTS_AT_ONCE)
+        entries = [entry for _, found in asked or () for entry in found]
+        if not entries:
+            return []
+        seconds, _ = self._client.time()
+        numbers = [number for number, _ in entries]
+        self._client.xack(bus.TEXTS, bus.GROUP, *numbers)
+        self._client.xdel(bus.TEXTS, *numbers)
+        messages: list[ToWorker] = []
+        for number, fields in entries:
+            text = bus.read(bus.texts, fields)
+            if text is None:
+                self.refused += 1
+            elif int(number.partition(b"-")[0]) / 1000 > seconds - bus.STALE:
+                room = f"{text.session}/{text.request.room}"
+                messages += self._borrow(room, text)
+                messages.append(msgspec.structs.replace(text.request, room=room))
+        return messages
+
+    def _borrow(self, room: str, text: Text) -> list[ToWorker]:
+        """The glossary of a room that we may have no voice of."""
+        ours = {f"{claim.job.session}/{claim.room}" for claim in self._claims.values()}
+        if room in ours:
+            return []
+        known = bus.read(to_worker, self._client.get(bus.terms(text.session, text.request.room)))
+        changes: list[ToWorker] = []
+        if isinstance(known, SetGlossary):
+            changes.append(SetGlossary(room, known.terms))
+            self._borrowed[room] = None
+            if len(self._borrowed) > TERMS_BORROWED:
+                back, _ = self._borrowed.popitem(last=False)
+                changes += [SetGlossary(back, [])] if back not in ours else []
+        return changes
+
     def _connect(self) -> None:
-        try:
-            self._client.xgroup_create(bus.JOBS, bus.GROUP, id="0", mkstream=True)
-        except ResponseError as error:
-            if not str(error).startswith("BUSYGROUP"):
-                raise
+        for stream in (bus.JOBS, bus.TEXTS):
+            try:
+                self._client.xgroup_create(stream, bus.GROUP, id="0", mkstream=True)
+            except ResponseError as error:
+                if not str(error).startswith("BUSYGROUP"):
+                    raise
         if self._told:
             log.warning("Redis at %s answers again", self._shown)
         self._broken = self._told = False
@@ -288,6 +351,7 @@ class RedisDuplex:
         if head is None:  # the server has gone, or has said this anew under another session
             self._acknowledge(claim)
             return []
+        claim.room = head.open.room
         abandoned = False
         if not fresh:
             log.warning("taking over a voice from a worker that fell silent")

@@ -23,6 +23,7 @@ from captioning import bus_redis as bus
 from captioning.bus_redis_server import RedisTransport
 from captioning.bus_redis_worker import RedisDuplex
 from captioning.config import CaptionConfig
+from captioning.glossary import Term
 from captioning.messages import (
     Audio,
     Beat,
@@ -33,6 +34,9 @@ from captioning.messages import (
     OpenStream,
     Packet,
     Ready,
+    Retranslate,
+    Retranslated,
+    SetGlossary,
     SetLanguage,
     SetReaders,
     ToServer,
@@ -203,6 +207,43 @@ async def test_a_voice_goes_through_and_its_end_leaves_nothing(server: Server) -
         assert client.xlen(bus.JOBS) == 0 and client.xpending(bus.JOBS, bus.GROUP)["pending"] == 0
         assert [key for key in client.scan_iter() if b":in:" in key or b":head:" in key] == []
     worker.die()
+
+
+async def test_what_is_written_is_translated_by_one_worker_and_only_what_was_asked_is_believed(
+    server: Server, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    workers = [Worker(server.url, name) for name in ("one", "two")]
+
+    def asked() -> list[Retranslate]:
+        return [text for worker in workers for text in worker.of(Retranslate)]
+
+    async with house(server.url) as made:
+        await made.ready()
+        made.supervisor.set_glossary("room", [Term("metformin", "en", "drug", [], {"pt": "metformina"})])
+        for number in range(6):
+            made.supervisor.retranslate(Retranslate("room", f"text:{number}", 0, "en", "Take metformin.", ["pt"]))
+        await made.until(lambda: len(asked()) == 6)
+        assert sorted(text.segment for text in asked()) == [f"text:{number}" for number in range(6)], "each once"
+        (known,) = {terms.room for worker in workers for terms in worker.of(SetGlossary)}
+        assert known == asked()[0].room != "room", "with the terms of a room that the worker has no voice of"
+        ours = workers[0].duplex
+        ours.send(Retranslated(known, "text:3", 0, "pt", "Tome metformina.", "firefox", None))
+        await made.until(lambda: [one for one in made.said if isinstance(one, Retranslated)])
+        (said,) = [one for one in made.said if isinstance(one, Retranslated)]
+        assert (said.room, said.segment, said.text) == ("room", "text:3", "Tome metformina.")
+        for unasked in (("text:3", "de"), ("text:9", "pt")):
+            ours.send(Retranslated(known, unasked[0], 0, unasked[1], "x", "firefox", None))
+        ours.send(Retranslated("no-session/room", "text:3", 0, "pt", "x", "firefox", None))
+        await made.until(lambda: made.transport.refused["not asked"] == 2)
+        assert len([one for one in made.said if isinstance(one, Retranslated)]) == 1
+        # Nobody reads any more what has waited for long.
+        monkeypatch.setattr(bus, "STALE", -5)
+        made.supervisor.retranslate(Retranslate("room", "text:old", 0, "en", "Take metformin.", ["pt"]))
+        client = server.client()
+        await made.until(lambda: client.xlen(bus.TEXTS) == 0)
+        assert len(asked()) == 6
+    for worker in workers:
+        worker.die()
 
 
 async def test_another_takes_over_from_the_dead_at_what_is_not_dealt_with(server: Server) -> None:
@@ -395,6 +436,14 @@ async def test_no_word_is_lost_when_a_worker_and_then_redis_die(model_folder: Pa
             room.send("t", packets[half:])
             await room.until(lambda: len(missing(CLIPS["en-round.opus"], room.text("en"))) <= 2, 60)
             await room.until(lambda: bool(room.finals("pt")))
+            # What is written, and what is written anew, by the worker that is left.
+            written: list[Retranslated] = []
+            room.room.on_text = lambda key, said: (written.append(said), room.news.set())[1]
+            room.room.translate("k", "en", "Take five tablets.", "pt")
+            await room.until(lambda: bool(written) and "cinco" in written[0].text)
+            final = room.finals("en")[-1]
+            room.room.correct(final.segment, final.revision, "Every nurse should bring the morphine.", "host")
+            await room.until(lambda: any("morfina" in caption.stable for caption in room.finals("pt")))
 
             await server.kill()
             await eventually(lambda: service.status().state != "ready", 10)
@@ -402,7 +451,7 @@ async def test_no_word_is_lost_when_a_worker_and_then_redis_die(model_folder: Pa
             await server.start()
             await room.until(lambda: "morphine" in room.text("en").lower(), 60)
             await room.room.close()
-            segments = [caption.segment for caption in room.finals("en")]
+            segments = [caption.segment for caption in room.finals("en") if caption.corrected_by is None]
             assert len(segments) == len(set(segments))
         finally:
             await service.stop()
