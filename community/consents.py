@@ -35,6 +35,14 @@ class Consents:
                 )
             )
 
+    async def latest(self, limit: int, before: int | None = None) -> list[ConsentRow]:
+        """Of all recordings, newest first; with `before` those that are older than this one."""
+        query = select(ConsentRow).order_by(ConsentRow.id.desc()).limit(limit)
+        if before is not None:
+            query = query.where(ConsentRow.id < before)
+        async with self._database.begin() as session:
+            return list((await session.execute(query)).scalars())
+
     async def of(self, recording: str) -> list[ConsentRow]:
         """Everything of one recording, oldest first."""
         query = select(ConsentRow).where(ConsentRow.recording_id == recording).order_by(ConsentRow.id)

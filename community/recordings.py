@@ -28,6 +28,12 @@ class Recordings:
             row = await session.get(RecordingRow, recording)
             return row if row is not None and row.state != "deleting" else None
 
+    async def there(self, recordings: set[str]) -> set[str]:
+        """Which of these are not deleted."""
+        query = select(RecordingRow.id).where(RecordingRow.id.in_(recordings), RecordingRow.state != "deleting")
+        async with self._database.begin() as session:
+            return set((await session.execute(query)).scalars())
+
     async def ended(self, recording: str, state: str, problem: str | None = None) -> None:
         """It is ``ready`` or ``failed``."""
         values = {"state": state, "problem": problem, "ended_at": datetime.now(UTC)}

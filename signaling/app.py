@@ -18,6 +18,7 @@ from signaling.cards import table as cards_table
 from signaling.cards import tags
 from signaling.check import install as install_checks
 from signaling.check import table as check_table
+from signaling.consents import table as consents_table
 from signaling.editing import table as editing_table
 from signaling.endpoint import ApiError, Endpoint, read_body
 from signaling.glossaries import table as glossary_table
@@ -65,6 +66,7 @@ ENDPOINTS = [
     *replay_table.endpoints,
     *grid_table.endpoints,
     *editing_table.endpoints,
+    *consents_table.endpoints,
     *imports_table.endpoints,
     *cards_table.endpoints,
     *shares_table.endpoints,

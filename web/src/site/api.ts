@@ -40,6 +40,17 @@ export interface AuditRow {
   act: string;
   subject: string | null;
 }
+export interface ConsentRow {
+  id: number;
+  at: string;
+  recording: string;
+  title: string;
+  purpose: string;
+  started_by: string;
+  name: string;
+  answer: 'told' | 'agreed' | 'refused';
+  kept: boolean;
+}
 export interface Room {
   id: string;
   name: string;
@@ -112,4 +123,6 @@ export const revokeLink = (room: string, code: string) => post(`/api/rooms/${at(
 
 export const recordings = () => get<RecordingRow[]>('/api/recordings');
 export const deleteRecording = (id: string) => remove(`/api/recordings/${at(id)}`);
+export const consents = (before?: number) =>
+  get<{ answers: ConsentRow[]; more: number | null }>(`/api/consents${before === undefined ? '' : `?before=${before}`}`);
 export const audit = () => get<AuditRow[]>('/api/audit');
