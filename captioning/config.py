@@ -32,6 +32,21 @@ class CaptionConfig:
     redis_url: str = ""
     """Where workers on other machines listen; then none is started here."""
 
+    def for_worker(self) -> dict[str, object]:
+        """What a worker on this machine is told (`captioning.worker.Settings`)."""
+        return {
+            "models": str(self.models),
+            "model": self.model,
+            "device": self.device,
+            "compute_type": self.compute_type,
+            "spoken": list(self.spoken),
+            "translators": list(self.translators),
+            "translators_first": self.translators_first,
+            "beam": self.beam,
+            "threads": self.threads,
+            "niceness": self.niceness,
+        }
+
     def __post_init__(self) -> None:
         if not 1 <= self.threads <= 64:
             raise ValueError(f"captions threads must be 1 to 64, not {self.threads}")

@@ -138,19 +138,7 @@ class CaptionService:
             from captioning.bus_redis_server import RedisTransport
 
             return [RedisTransport(config.redis_url)]
-        settings = {
-            "models": str(config.models),
-            "model": config.model,
-            "device": config.device,
-            "compute_type": config.compute_type,
-            "spoken": config.spoken,
-            "translators": config.translators,
-            "translators_first": config.translators_first,
-            "beam": config.beam,
-            "threads": config.threads,
-            "niceness": config.niceness,
-        }
-        return [PipeTransport(msgspec.json.encode(settings), config.threads) for _ in range(config.workers)]
+        return [PipeTransport(msgspec.json.encode(config.for_worker()), config.threads) for _ in range(config.workers)]
 
     def _receive(self, message: ToServer) -> None:
         if isinstance(message, Retranslated):

@@ -14,6 +14,7 @@ import sys
 import threading
 import time
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import msgspec
 
@@ -24,6 +25,10 @@ from captioning.language import base
 from captioning.messages import Beat, Failed, Ready, Stop
 from captioning.models import ModelError
 from captioning.recogniser import Recogniser
+
+if TYPE_CHECKING:
+    from captioning.translate import Translator
+    from captioning.whisper import WhisperEngine
 
 BEAT = 0.5
 PATIENCE = 0.05
@@ -51,7 +56,7 @@ def stay_offline() -> None:
         os.environ[name] = "1"
 
 
-def load(settings: Settings, duplex: Duplex) -> Recogniser:
+def models_for(settings: Settings) -> tuple[WhisperEngine, Translator]:
     """Install what is embedded, check every byte, load. Raises ModelError with a text for the operator."""
     from captioning.multilingual import Multilingual, parse_entry
     from captioning.pairs import Pairs
@@ -85,7 +90,12 @@ def load(settings: Settings, duplex: Duplex) -> Recogniser:
         )
         for entry in settings.translators
     ]
-    translator = Translator(Pairs(folder), engine.multilingual, many, settings.translators_first)
+    return engine, Translator(Pairs(folder), engine.multilingual, many, settings.translators_first)
+
+
+def load(settings: Settings, duplex: Duplex) -> Recogniser:
+    """All that a worker needs; tells the server what it can do. Raises ModelError."""
+    engine, translator = models_for(settings)
     recogniser = Recogniser(engine, translator, duplex.send)
     duplex.send(Ready(list(engine.languages), translator.readable()))
     return recogniser

@@ -91,6 +91,7 @@ def conclude(
         files=served,
         bytes=sum(files.size_of(folder / name) for name in served),
         questions=questions,
+        unheard=unheard(log, origin, duration),
     )
     save(folder, manifest)
     if manifest.pending:
@@ -115,6 +116,22 @@ def answered(log: Sequence[AnyEvent], origin: float) -> list[Question]:
         if event.shown
     ]
     return sorted(found, key=lambda question: question.at)
+
+
+def unheard(log: Sequence[AnyEvent], origin: float, duration: float) -> list[Speech]:
+    """When no machine may hear somebody: from when they said so until they took it back, or the end."""
+    found: list[Speech] = []
+    since: dict[str, float] = {}
+    for event in log:
+        if not isinstance(event, events.Unheard):
+            continue
+        at = min(max(0.0, event.at - origin), duration)
+        if event.on:
+            since.setdefault(event.participant, at)
+        elif (start := since.pop(event.participant, None)) is not None:
+            found.append(Speech(participant=event.participant, start=start, end=at))
+    found += [Speech(participant=who, start=start, end=duration) for who, start in since.items()]
+    return sorted(found, key=lambda one: (one.start, one.participant))
 
 
 def speeches(spoke: Sequence[tuple[float, str | None]], duration: float) -> list[Speech]:

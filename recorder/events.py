@@ -66,6 +66,13 @@ class Named(Event, frozen=True, kw_only=True):
     name: str
 
 
+class Unheard(Event, frozen=True, kw_only=True):
+    """From now on no machine may hear what `participant` says, or put their name to it; or it may again."""
+
+    participant: str
+    on: bool
+
+
 class Spoke(Event, frozen=True, kw_only=True):
     """`participant` is the active speaker from now on; None: nobody."""
 
@@ -120,7 +127,21 @@ class Ended(Event, frozen=True, kw_only=True):
 
 
 AnyEvent = (
-    Began | Opened | Filed | Muted | Closed | Named | Spoke | Spotlit | Aired | Said | Wrote | Asked | Failed | Ended
+    Began
+    | Opened
+    | Filed
+    | Muted
+    | Closed
+    | Named
+    | Unheard
+    | Spoke
+    | Spotlit
+    | Aired
+    | Said
+    | Wrote
+    | Asked
+    | Failed
+    | Ended
 )
 
 encode = msgspec.json.Encoder().encode

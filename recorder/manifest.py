@@ -147,7 +147,8 @@ class Manifest(Struct, kw_only=True, frozen=True):
     `captions` maps a language to its WebVTT file; `master` is the playlist to play. `pending` are the tracks whose
     pictures browsers cannot play as they came (VP8): they show as dark until they are converted.
     `kept` is set where only that much of it may be seen (`recorder.clip`), in order; `shared` where whoever asks may
-    not have all of it to take away: of a passage, or without the room's chat.
+    not have all of it to take away: of a passage, or without the room's chat. `unheard` is when somebody did not want
+    the machine to hear what they say, or their name beside it; None where that was not kept.
     """
 
     version: int
@@ -175,6 +176,7 @@ class Manifest(Struct, kw_only=True, frozen=True):
     kept: list[Passage] = []
     shared: bool = False
     questions: list[Question] = []
+    unheard: list[Speech] | None = None
 
 
 @dataclass(frozen=True, slots=True)

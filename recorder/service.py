@@ -93,6 +93,7 @@ class Recording:
         """Every track that is in the room, also of those who are left out."""
         self._muted: set[str] = set()
         self._left_out: set[str] = set()
+        self._unheard: set[str] = set()
         self._speaker: str | None = None
         self._tracks: dict[str, tuple[int, TrackInfo]] = {}
         self._wishes: dict[str, KeyframeWish] = {}
@@ -196,6 +197,7 @@ class Recording:
                 self._put(events.Spoke(at=now, participant=None))
             return
         self._left_out.discard(participant)
+        self._put(events.Unheard(at=now, participant=participant, on=participant in self._unheard))
         for track in tracks:
             self._open(track, now)
             if track.id in self._muted:
@@ -208,6 +210,14 @@ class Recording:
         if participant in self._left_out:
             return
         self._put(events.Named(at=self._clock.now(), participant=participant, name=name))
+
+    def unheard(self, participant: str, on: bool) -> None:
+        """Somebody does not want a machine to hear them, or their name beside their words; or does again."""
+        if on == (participant in self._unheard):
+            return
+        (self._unheard.add if on else self._unheard.discard)(participant)
+        if participant not in self._left_out:
+            self._put(events.Unheard(at=self._clock.now(), participant=participant, on=on))
 
     def speaker(self, participant: str | None) -> None:
         """The active speaker now; asks their video for a key frame to cut on."""

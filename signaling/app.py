@@ -40,6 +40,7 @@ from signaling.whep import table as whep_table
 from signaling.whip import WhipSessions
 from signaling.whip import install as install_whip
 from signaling.whip import table as whip_table
+from signaling.wordings import table as wordings_table
 
 log = structlog.get_logger("http")
 
@@ -67,6 +68,7 @@ ENDPOINTS = [
     *grid_table.endpoints,
     *editing_table.endpoints,
     *consents_table.endpoints,
+    *wordings_table.endpoints,
     *imports_table.endpoints,
     *cards_table.endpoints,
     *shares_table.endpoints,

@@ -22,6 +22,7 @@ if TYPE_CHECKING:
     from signaling.exports import Exports
     from signaling.hub import Hub
     from signaling.library import Library
+    from signaling.retranscriptions import Retranscriptions
 
 SESSION_COOKIE = "consilium_session"
 REPLAY_COOKIE = "consilium_replay"
@@ -72,6 +73,7 @@ class Services:
     throttles: Throttles
     setup_code: str
     library: Library
+    retranscriptions: Retranscriptions
     secret: str
 
 

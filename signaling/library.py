@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
@@ -18,9 +18,11 @@ from community.store import Store
 from recorder import clip
 from recorder import edits as editing
 from recorder import service as recorder
+from recorder import wordings as wording
 from recorder.clip import Limits
 from recorder.edits import Edits
-from recorder.manifest import Passage, folder
+from recorder.manifest import Line, Passage, folder
+from recorder.wordings import Wordings
 from signaling.exports import Exports
 
 log = structlog.get_logger("library")
@@ -154,6 +156,35 @@ class Library:
             await self._exports.forget(recording)
             await self.index((await self.seen(recording)).manifest)
             return saved
+
+    async def wordings(self, recording: str) -> Wordings:
+        """The versions of its words. Raises RecordingNotFound."""
+        return await asyncio.to_thread(wording.load_wordings, self._recordings.root, recording)
+
+    async def reword(self, recording: str, model: str, lines: Sequence[Line]) -> None:
+        """A new version of its words, which counts from now on. Raises RecordingNotFound, OSError."""
+        async with self._editing:
+            known = await self.wordings(recording)
+            await self._count(recording, wording.with_another(known, model, datetime.now(UTC), lines))
+
+    async def choose(self, recording: str, version: int) -> None:
+        """Another version of its words counts. Raises RecordingNotFound, OSError, KeyError."""
+        async with self._editing:
+            known = await self.wordings(recording)
+            if version != known.current:
+                await self._count(recording, msgspec.structs.replace(known, current=version))
+
+    async def _count(self, recording: str, chosen: Wordings) -> None:
+        """People's corrections are of one version, and go and come back with it."""
+        root, edits = self._recordings.root, await self.edits(recording)
+        await asyncio.to_thread(wording.choose, root, recording, chosen, edits.words)
+        version = chosen.version(chosen.current)
+        assert version is not None
+        if edits.words or version.words:
+            edits = msgspec.structs.replace(edits, words=version.words, revision=edits.revision + 1)
+            await asyncio.to_thread(editing.save_edits, root, recording, edits)
+        await self._exports.forget(recording)
+        await self.index((await self.seen(recording)).manifest)
 
     async def index(self, manifest: recorder.Manifest) -> None:
         """What was said in it is found from now on."""

@@ -229,6 +229,7 @@ class RoomRecording:
         """In it, or left out, as they answered."""
         running.leave_out(person.id, _left_out(person, ask))
         running.participant(person.id, person.name)
+        running.unheard(person.id, not (person.captioned and person.named))
 
     def _on_low(self, low: bool) -> None:
         """The disk will not do much longer, or will again: everybody is told while it runs."""
@@ -272,6 +273,11 @@ class RoomRecording:
             self._include(self._recording, person, self.state.ask)
             store = self._room.parts.store
             self._later(store.consents.write(self.state.recording, person.id, person.name, person.member, "told"))
+
+    def captioned(self, person: Participant) -> None:
+        """Somebody wants the machine to hear them, and their name beside it; or does not any more."""
+        if self._recording is not None:
+            self._recording.unheard(person.id, not (person.captioned and person.named))
 
     def speaker(self, participant: str | None) -> None:
         """Who speaks now."""

@@ -372,6 +372,7 @@ async def delete_recording(call: Call) -> Done:
     member, row = await owned(call)
     if row.state == "recording":
         raise ApiError(409, "not-yet", "stop it first")
+    await call.services.retranscriptions.forget(row.id)
     try:
         await call.services.library.delete(row, f"member:{member.id}")
     except OSError:

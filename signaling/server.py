@@ -29,6 +29,7 @@ from signaling.library import Library
 from signaling.loopback import Checks
 from signaling.metrics import Metrics
 from signaling.origin import Origins
+from signaling.retranscriptions import Retranscriptions
 from signaling.room import Parts
 from signaling.settings import Settings
 from signaling.shell import Shell
@@ -100,6 +101,9 @@ class Server:
         self.metrics.watch(self.sfu.stats, self.captions.status, self.hub.counts, self.shelf.standing)
         self.exports = Exports(self.shelf, settings.data / "exports")
         self.library = Library(self.store, self.recorder, self.exports, settings.questions.keep_days)
+        self.retranscriptions = Retranscriptions(
+            settings.recordings_dir, self.captions.config, self.library, self.store
+        )
         self.sockets = Sockets(self.hub, settings.limits.sockets_per_address, settings.limits.message_bytes)
         services = Services(
             settings=settings,
@@ -112,6 +116,7 @@ class Server:
             throttles=Throttles.standard(),
             setup_code=demo_room.code(self.secret, "setup"),
             library=self.library,
+            retranscriptions=self.retranscriptions,
             secret=self.secret,
         )
         self.checks = Checks(self.sfu.open_room, settings.turn)
@@ -138,6 +143,7 @@ class Server:
             self._stack.push_async_callback(self.exports.stop)
             self.library.start()
             self._stack.push_async_callback(self.library.stop)
+            self._stack.push_async_callback(self.retranscriptions.stop)
             self.hub.start()
             self._stack.push_async_callback(self.hub.stop)
             self._runner = web.AppRunner(self.app, access_log=None, shutdown_timeout=3.0, keepalive_timeout=30.0)

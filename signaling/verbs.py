@@ -89,6 +89,7 @@ async def set_captioned(room: Room, me: Participant, message: protocol.SetCaptio
         me.captioned, me.named = message.captioned, message.named
         room.listen(me)
         room.words.unnamed.hide(me.id, not me.named)
+        room.recording.captioned(me)
         room.changed(me)
 
 
