@@ -40,6 +40,7 @@ def options(parser: argparse.ArgumentParser) -> None:
     """What can be asked for."""
     count = int(os.environ.get("CONSILIUM_CLIPS", "24"))
     parser.add_argument("--clips", type=int, default=count, help="how many clips (CONSILIUM_CLIPS)")
+    parser.add_argument("--threads", type=int, default=1, help="of the worker; more than one only with --clock wall")
     parser.add_argument("--clock", choices=("wall", "processor"), default="wall", help="see above")
 
 
@@ -76,8 +77,8 @@ async def play(service: CaptionService, clip: Clip, index: int) -> tuple[Shown, 
     return shown, translated, sum(not caption.final for caption in newest.values())
 
 
-async def through_service(clips: list[Clip], folder: Path) -> tuple[list[Shown], dict[str, Any]]:
-    service = CaptionService(CaptionConfig(models=folder, model=MODEL))
+async def through_service(clips: list[Clip], folder: Path, threads: int) -> tuple[list[Shown], dict[str, Any]]:
+    service = CaptionService(CaptionConfig(models=folder, model=MODEL, threads=threads))
     await service.start()
     while service.status().state == "loading":  # noqa: ASYNC110
         await asyncio.sleep(0.05)
@@ -141,14 +142,17 @@ def errors(screens: list[Shown], heard: list[Offline]) -> dict[str, float]:
     }
 
 
-def run(clips: int = 24, clock: Literal["wall", "processor"] = "wall") -> dict[str, Any]:
+def run(clips: int = 24, clock: Literal["wall", "processor"] = "wall", threads: int = 1) -> dict[str, Any]:
+    """Raises ValueError for threads on the processor's clock, which counts all of them together."""
+    if threads != 1 and clock == "processor":
+        raise ValueError("threads need --clock wall")
     before = os.getloadavg()[0]
     chosen, kind = load_clips(clips)
     with tempfile.TemporaryDirectory() as temporary:
         folder = Path(os.environ.get("CONSILIUM_MODELS", temporary))
         models.install_embedded(folder)
         if clock == "wall":
-            screens, live = asyncio.run(through_service(chosen, folder))
+            screens, live = asyncio.run(through_service(chosen, folder, threads))
         else:
             screens, live = by_processor(chosen, folder)
         offline = listen_offline(chosen, folder / MODEL)
@@ -175,7 +179,7 @@ def run(clips: int = 24, clock: Literal["wall", "processor"] = "wall") -> dict[s
         },
         "clips": len(chosen),
         "audio": kind,
-        "model": f"{MODEL}, int8, one thread",
+        "model": f"{MODEL}, int8, {threads} threads",
         "clock": clock,
         "load_average": [round(before, 2), round(os.getloadavg()[0], 2)],
         "words_dated": sum(len(heard.words) for heard in offline),

@@ -37,6 +37,7 @@ from captioning.messages import (
     encoder,
     to_worker,
 )
+from captioning.stall import Stall
 
 log = logging.getLogger("captioning.worker")
 
@@ -44,7 +45,6 @@ MOST_VOICES = 32
 """Of one worker: what it does not take stays for others."""
 TRIES = 3
 """Workers that may die over a voice before its audio is left out."""
-STUCK = 15.0
 RETRY = 0.5
 ASK_EVERY = 0.05
 """Seconds between two looks for new voices, times one more than the voices one has: the idlest worker asks most."""
@@ -108,6 +108,7 @@ class RedisDuplex:
         self._told = False
         self.leaving = threading.Event()
         self.refused = 0
+        self._stall = Stall()
 
     # --- what the recogniser says ---
 
@@ -119,8 +120,8 @@ class RedisDuplex:
             case Failed(problem):
                 log.error("%s", problem)
             case Beat():
-                if message.busy > STUCK:
-                    raise RuntimeError(f"one decode has taken {message.busy:.0f} s")
+                if (reason := self._stall.feed(message)) is not None:
+                    raise RuntimeError(reason)
                 self._beat(message)
             case Words() | Translation() | Done() | Closed():
                 self._say(message)

@@ -9,6 +9,7 @@ stand as they were heard until a full pass, which hears everything, says better.
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import NamedTuple
 
 import numpy as np
 
@@ -25,8 +26,23 @@ FRESH = 1.2
 """Seconds before now in which words may still change much: nothing is cut there, and what is unsure waits."""
 UNSURE = 0.25
 """Probability under which a fresh word that only one draft heard is not shown yet, nor what follows it."""
+CUT, UNSURE_CUT = 0.2, 0.7
+"""The same for a word that ended less than CUT seconds ago: it may have been cut off. docs/measured.md has the curve of
+delay against words taken back that these were chosen from."""
 AROUND = (-0.1, 0.25)
 """Seconds around the end of a word, as aligned, in which the quietest moment is looked for."""
+
+
+def _needed(age: float) -> float:
+    return UNSURE_CUT if age < CUT else UNSURE
+
+
+class _Shown(NamedTuple):
+    """A word on the screen, how sure the draft was of it, and whether another contradicted it since."""
+
+    word: str
+    probability: float
+    contradicted: bool = False
 
 
 class Draft:
@@ -38,6 +54,7 @@ class Draft:
         self._kept: list[str] = []
         self._agreement = Agreement()
         self._cut = False
+        self._screen: list[_Shown] = []
 
     @property
     def kept(self) -> list[str]:
@@ -55,15 +72,35 @@ class Draft:
         if sure and len(sure) == len(words):
             least, seconds = len(words) - len(tail), len(samples) / RATE
             fresh = (at for at in range(least, len(words)) if sure[at].end > seconds - FRESH)
-            limit = next((at for at in fresh if sure[at].probability < UNSURE), len(words))
+            limit = next((at for at in fresh if sure[at].probability < _needed(seconds - sure[at].end)), len(words))
             shown = tail[: limit - least]
+            screen = self._screen
             if seconds > LONGEST and (cut := self._end_within(words, sure, samples)):
-                return list(self._kept), list(words[cut : max(limit, least)])
+                self._screen = screen
+                return list(self._kept), self._hold(self._kept, words[cut : max(limit, least)], sure[cut:])
+            return [*self._kept, *stable], self._hold([*self._kept, *stable], shown, sure[least:])
+        self._screen = []
         return [*self._kept, *stable], shown
+
+    def _hold(self, stable: Sequence[str], tail: Sequence[str], sure: Sequence[Sure]) -> list[str]:
+        """What is shown behind the stable words: what stands there goes for a word that is surer, or when a second
+        draft in a row contradicts it."""
+        shown: list[_Shown] = []
+        for at, word in enumerate(tail):
+            before = self._screen[len(stable) + at :]
+            probability = sure[at].probability
+            contradicts = bool(before) and plain(before[0].word) != plain(word)
+            if contradicts and not before[0].contradicted and before[0].probability > probability:
+                shown += [one._replace(contradicted=True) for one in before]
+                break
+            shown.append(_Shown(word, probability))
+        self._screen = [*(_Shown(word, 1.0) for word in stable), *shown]
+        return [one.word for one in shown]
 
     def breathe(self, words: Sequence[str], end: int) -> tuple[list[str], list[str]]:
         """A draft of a piece that ends in silence since frame `end`: no word of it was cut off."""
         stable = self._agreement.settle(words)
+        self._screen = []
         if end - self.anchor < PIECE:
             return [*self._kept, *stable], []
         self._kept += stable
@@ -77,6 +114,7 @@ class Draft:
         return list(self._kept), []
 
     def _begin(self, frame: int) -> None:
+        self._screen = []
         self.anchor, self._agreement, self._cut = frame, Agreement(), False
 
     def _end_within(self, words: Sequence[str], sure: Sequence[Sure], samples: Samples) -> int:

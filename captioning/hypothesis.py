@@ -48,6 +48,42 @@ class Hypothesis:
         return math.exp(min(0.0, self.log_probability))
 
 
+def together(pieces: Sequence[Hypothesis]) -> Hypothesis:
+    """One utterance of pieces that were heard one by one, all in one language. A full stop that the next piece, which
+    begins with a small letter, contradicts is left out."""
+    language = pieces[0].language
+    words: list[str] = []
+    for piece in pieces:
+        fresh = piece.words
+        if words and fresh and fresh[0][:1].islower() and words[-1].endswith(".") and not words[-1].endswith(".."):
+            words[-1] = words[-1][:-1] or words[-1]
+        words += fresh
+    weights = [max(1, len(piece.words)) for piece in pieces]
+    mean = sum(one.log_probability * weight for one, weight in zip(pieces, weights, strict=True)) / sum(weights)
+
+    def judge() -> list[Sure] | None:
+        found: list[Sure] = []
+        for piece in pieces:
+            sure = piece.judge()
+            if sure is None:
+                return None
+            found += sure
+        return found
+
+    longest = max(pieces, key=lambda piece: len(piece.words))
+    return Hypothesis(
+        text=join(words, language),
+        language=language,
+        detected=longest.detected,
+        detected_probability=longest.detected_probability,
+        log_probability=mean,
+        no_speech=max(piece.no_speech for piece in pieces),
+        guard=next((piece.guard for piece in pieces if piece.guard is not None), None),
+        fell_back=any(piece.fell_back for piece in pieces),
+        judge=judge,
+    )
+
+
 def split(text: str, language: str) -> list[str]:
     """Words as agreement sees them."""
     return list(text) if language in UNSPACED else text.split()

@@ -15,7 +15,7 @@ from captioning.decode import RATE, Samples
 from captioning.draft import PIECE, Draft
 from captioning.engine import Engine, Request
 from captioning.glossary import Glossary
-from captioning.hypothesis import Hypothesis, join
+from captioning.hypothesis import Hypothesis, join, together
 from captioning.interpreter import Interpreter
 from captioning.language import SpokenLanguage
 from captioning.messages import (
@@ -37,7 +37,7 @@ from captioning.messages import (
 from captioning.scheduler import Job, Scheduler
 from captioning.stream import Began, Change, Finished, Grew, Stream, Utterance
 from captioning.translate import Translator
-from captioning.vad import FRAME_MS
+from captioning.vad import FRAME, FRAME_MS
 
 IDLE = 0.25
 """Seconds without a packet after which a speaker counts as silent."""
@@ -59,6 +59,10 @@ LEAST = 0.6
 """Seconds that a draft needs in any case."""
 HURRY = 1.0
 """Seconds a final has waited after which it gets a narrower search and no marks of doubt: others wait behind it."""
+REST = 3
+"""Frames of silence that go with a piece which ends at a breath; the next one begins behind them."""
+LEAST_REST = 8
+"""Frames of speech behind the last piece that count: in less there is no word, and Whisper would find one."""
 QUIET = 150.0
 """Milliseconds of silence behind the last word after which it is whole."""
 
@@ -66,7 +70,7 @@ QUIET = 150.0
 @dataclass(frozen=True, slots=True)
 class _Task:
     """A job and all it needs. `known` is the answer where there is one already; `whole` says that nobody speaks at the
-    end of the samples, `speech_end` is the frame up to which somebody did."""
+    end of the samples, `speech_end` is the frame up to which somebody did. With `piece` what comes of it stays."""
 
     job: Job
     stream: Stream
@@ -78,6 +82,7 @@ class _Task:
     known: Hypothesis | None = None
     speech_end: int = 0
     whole: bool = True
+    piece: bool = False
 
 
 class Recogniser:
@@ -167,7 +172,7 @@ class Recogniser:
                     self._work.notify()
                 case Grew(utterance, breath, lull):
                     more = stream.piece_ms >= SHORTEST and stream.speech_end > utterance.offered
-                    if utterance is stream.open and (more or lull or (breath and stream.piece_ms >= PIECE_MS)):
+                    if utterance is stream.open and (more or lull or (breath and stream.rest_ms >= PIECE_MS)):
                         utterance.offered = stream.speech_end
                         self._scheduler.offer_interim(name, utterance.number, now, full=lull, urgent=breath)
                         self._work.notify()
@@ -229,7 +234,7 @@ class Recogniser:
             self._counters["decodes_batched"] += len(group) if len(group) > 1 else 0
             for task, hypothesis in zip(group, answers, strict=True):
                 if task.job.final:
-                    self._final(task, hypothesis, clock)
+                    self._final(task, self._whole(task, hypothesis), clock)
                 else:
                     self._interim(task, hypothesis, began, clock)
 
@@ -251,8 +256,9 @@ class Recogniser:
             if stream.open is None or stream.open.number != job.utterance:
                 return None
             utterance, whole = stream.open, stream.quiet_ms >= QUIET
-            full = job.full and whole  # who has gone on meanwhile had not finished
-            samples, speech_end = stream.sound(utterance.start if full else utterance.draft.anchor)
+            piece = whole and self._commits(stream, utterance, readers)
+            full = piece or (job.full and whole)  # who has gone on meanwhile had not finished
+            samples, speech_end = stream.sound(utterance.rest if full else utterance.draft.anchor)
             if not full and len(samples) < LEAST * RATE:
                 return None  # a new piece has just begun
             if full:
@@ -260,7 +266,15 @@ class Recogniser:
             else:
                 spoken = stream.language.current or (utterance.language if utterance.draft.kept else None)
                 request = Request(samples, stream.language.choose, spoken, stream.language.among)
-            return _Task(job, stream, utterance, request, readers, glossary, stream.now_ms, None, speech_end, whole)
+            end_ms = stream.now_ms
+            return _Task(job, stream, utterance, request, readers, glossary, end_ms, None, speech_end, whole, piece)
+
+    def _commits(self, stream: Stream, utterance: Utterance, readers: list[str]) -> bool:
+        """Whether a breath ends a piece of the utterance, which is then heard in full and stays. Whisper's own
+        translation needs the whole utterance."""
+        language = stream.language.current
+        known = language is not None and not self._interpreter.wants_english(language, readers)
+        return known and stream.rest_ms >= PIECE_MS
 
     def _full(
         self,
@@ -289,18 +303,41 @@ class Recogniser:
         duration = utterance.end_ms - utterance.start_ms
         spoken = stream.language
         assert utterance.samples is not None
+        pieces = utterance.pieces
 
         def conclude(detected: str, probability: float) -> str:
             return spoken.conclude(detected, probability, duration)
 
-        request = self._full(utterance.samples, conclude, stream, utterance, readers, glossary)
-        if utterance.heard is not None and utterance.heard[1] >= utterance.speech_end:
-            heard = utterance.heard[0]
+        rest = utterance.samples[(utterance.rest - utterance.start) * FRAME :]
+        request = self._full(rest, conclude, stream, utterance, readers, glossary)
+        heard = utterance.heard[0] if utterance.heard and utterance.heard[1] >= utterance.speech_end else None
+        known: Hypothesis | None = None
+        if pieces:
+            conclude(pieces[0].detected, pieces[0].detected_probability)
+            request = replace(request, declared=pieces[0].language)
+            if utterance.speech_end - utterance.rest < LEAST_REST:
+                known = together(pieces)
+            elif heard is not None and heard.language == pieces[0].language:
+                known = together([*pieces, heard])
+        elif heard is not None:
             concluded = conclude(heard.detected, heard.detected_probability)
-            if heard.language in (concluded, heard.detected):
-                self._counters["finals_reused"] += 1
-                return heard, request
-        return None, request
+            known = heard if heard.language in (concluded, heard.detected) else None
+        self._counters["finals_reused"] += known is not None
+        return known, request
+
+    def _whole(self, task: _Task, rest: Hypothesis | None) -> Hypothesis | None:
+        """The utterance, of its pieces and what lies behind them. Where that is in another language after all,
+        everything is heard once more."""
+        pieces, samples = task.utterance.pieces, task.utterance.samples
+        if not pieces or samples is None:
+            return rest
+        if rest is None or not rest.text or rest.guard is not None:  # what was said stands; of the rest nobody knows
+            if rest is not None and rest.guard is not None:
+                self._counters[f"guard_{rest.guard}"] += 1
+            return together(pieces)
+        if rest.language == pieces[0].language:
+            return together([*pieces, rest])
+        return self._engine.recognise([replace(task.request, samples=samples)])[0]
 
     def _interim(self, task: _Task, hypothesis: Hypothesis | None, began: float, clock: Callable[[], float]) -> None:
         utterance, full = task.utterance, task.request.full
@@ -309,7 +346,12 @@ class Recogniser:
             return
         sure = None if full or task.whole or hypothesis.guard is not None else hypothesis.judge()
         with self._lock:
-            if full:
+            pieces = [*utterance.pieces, hypothesis]
+            if task.piece and hypothesis.text and hypothesis.guard is None:
+                if hypothesis.language == pieces[0].language:
+                    utterance.pieces, utterance.rest, utterance.heard = pieces, task.speech_end + REST, None
+                    self._counters["pieces"] += 1
+            elif full:
                 utterance.heard = (hypothesis, task.speech_end)
             if hypothesis.guard is not None:
                 self._counters[f"guard_{hypothesis.guard}"] += 1
@@ -321,7 +363,8 @@ class Recogniser:
                 utterance.draft = Draft(utterance.start)
             utterance.language = language
             if full:
-                stable_words, tail_words = utterance.draft.settle(hypothesis.words, task.speech_end)
+                words = together(pieces).words if hypothesis.language == pieces[0].language else hypothesis.words
+                stable_words, tail_words = utterance.draft.settle(words, task.speech_end)
             elif task.whole:
                 stable_words, tail_words = utterance.draft.breathe(hypothesis.words, task.speech_end)
             else:

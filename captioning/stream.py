@@ -23,17 +23,20 @@ KEEP = RATE * 2
 @dataclass(slots=True)
 class Utterance:
     """`samples` is None while it is open. `offered` is the speech (as a frame) that an interim was last asked for.
-    `heard` is the newest full result and the speech that it covers."""
+    `heard` is the newest full result of what lies behind the `pieces`, and the speech that it covers. Pieces ended at a
+    breath, were heard in full and stay; what lies behind them begins at frame `rest`."""
 
     number: int
     start: int
     start_ms: float
     draft: Draft
+    rest: int
     end_ms: float = 0.0
     speech_end: int = 0
     offered: int = 0
     samples: Samples | None = None
     heard: tuple[Hypothesis, int] | None = None
+    pieces: list[Hypothesis] = field(default_factory=list)
     language: str | None = None
     shown: tuple[str, str] | None = None
     translated_at: float = 0.0
@@ -109,6 +112,11 @@ class Stream:
         return 0.0 if self.open is None else (self._segmenter.position - self.open.draft.anchor) * FRAME_MS
 
     @property
+    def rest_ms(self) -> float:
+        """How much there is of the open utterance behind its pieces."""
+        return 0.0 if self.open is None else (self._segmenter.position - self.open.rest) * FRAME_MS
+
+    @property
     def quiet_ms(self) -> float:
         """How long nobody has spoken."""
         return (self._segmenter.position - self._segmenter.speech_end) * FRAME_MS
@@ -170,7 +178,7 @@ class Stream:
     def _change(self, event: Event) -> list[Change]:
         match event:
             case Opened(start):
-                self.open = Utterance(self._number, start, self._ms(self._at(start)), Draft(start))
+                self.open = Utterance(self._number, start, self._ms(self._at(start)), Draft(start), start)
                 self._number += 1
                 return [Began(self.open)]
             case Breath() if self.open is not None:

@@ -33,6 +33,7 @@ from captioning.messages import (
     ToServer,
     ToWorker,
 )
+from captioning.stall import Stall
 
 log = logging.getLogger("captioning")
 
@@ -43,7 +44,7 @@ KEPT_PACKETS = 6_000
 BACKLOG = 8 << 20
 """Bytes unsent at which a worker counts as stuck."""
 SILENT = 15.0
-"""Seconds without a heartbeat, or on one decode, after which a worker is ended."""
+"""Seconds without a heartbeat after which a worker is ended."""
 LOADING = 180.0
 FIRST_DELAY, LAST_DELAY = 0.25, 30.0
 LAST_DELAY_SHARED = 5.0
@@ -85,6 +86,7 @@ class Supervisor:
         self.ready: Ready | None = None
         self.problem: str | None = None
         self.beat: Beat | None = None
+        self._stall = Stall()
 
     @property
     def pid(self) -> int | None:
@@ -218,6 +220,7 @@ class Supervisor:
             case Ready():
                 self.ready, self.problem = message, None
                 self._running = True
+                self._stall = Stall()
                 self._replay()
                 self._changed()
             case Failed(problem):
@@ -225,8 +228,8 @@ class Supervisor:
                 self._end(problem)
             case Beat():
                 self.beat = message
-                if message.busy > SILENT:
-                    self._end(f"one decode has taken {message.busy:.0f} s")
+                if (reason := self._stall.feed(message)) is not None:
+                    self._end(reason)
                 self._changed()
             case Done(stream, utterance, until):
                 self._done(stream, utterance, until)

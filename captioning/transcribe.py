@@ -1,17 +1,13 @@
-"""Recorded sound into words again, with time to spare: ``python -m captioning.transcribe REQUEST ANSWER``.
+"""Recorded sound into words again, with time to spare.
 
 The same recogniser as live, without drafts: utterances are cut as they were, but nobody waits, so the model may be a
-larger one. Sound is Opus in files whose packets carry the recording's time, as the recorder writes them. The progress,
-0 to 1, is printed a line at a time. One process per job, at the lowest priority.
+larger one. Sound is Opus in files whose packets carry the recording's time, as the recorder writes them.
 """
 
 from __future__ import annotations
 
-import contextlib
-import os
-import sys
 from collections.abc import Callable, Iterable, Iterator
-from pathlib import Path
+from typing import IO
 
 import msgspec
 
@@ -28,7 +24,6 @@ from captioning.messages import (
     Translation,
     Words,
 )
-from captioning.models import ModelError
 from captioning.recogniser import Recogniser
 from captioning.scheduler import Scheduler, SchedulerSettings
 from captioning.translate import Translator
@@ -76,9 +71,14 @@ class Said(msgspec.Struct, frozen=True):
 
 
 def transcribe(
-    engine: Engine, translator: Translator, request: Request, tell: Callable[[float], None] = lambda part: None
+    engine: Engine,
+    translator: Translator,
+    request: Request,
+    opened: Callable[[str], IO[bytes]],
+    tell: Callable[[float], None] = lambda part: None,
 ) -> list[Said]:
-    """Every final of every voice. Raises OSError for sound that cannot be read."""
+    """Every final of every voice; `opened` opens its files, `tell` is given the progress, 0 to 1. Raises OSError for
+    sound that cannot be read."""
     found: list[Said] = []
 
     def hear(message: ToServer) -> None:
@@ -96,7 +96,7 @@ def transcribe(
         recogniser.handle(SetGlossary("", request.terms), 0.0)
         recogniser.handle(OpenStream(str(number), "", None, 0, voice.among), 0.0)
         now = 0.0
-        for packets in _gathered(_allowed(packets_of(voice.files), voice.unheard)):
+        for packets in _gathered(_allowed(packets_of(voice.files, opened), voice.unheard)):
             now = max(now, packets[-1].media_ms / 1000)
             recogniser.handle(Audio(str(number), packets), now)
             _work(recogniser, now)
@@ -111,19 +111,19 @@ def _work(recogniser: Recogniser, now: float) -> None:
         recogniser.work(work, lambda: now)
 
 
-def packets_of(files: Iterable[str]) -> Iterator[Packet]:
+def packets_of(files: Iterable[str], opened: Callable[[str], IO[bytes]]) -> Iterator[Packet]:
     """The Opus packets of a voice's files, on the recording's time. Raises OSError."""
     import av
 
     for file in files:
         try:
-            with av.open(file) as container:
+            with opened(file) as source, av.open(source, "r") as container:
                 for packet in container.demux(container.streams.audio[0]):
                     if packet.pts is not None and packet.time_base is not None and 0 < packet.size <= MOST_BYTES:
                         seconds = float(packet.pts * packet.time_base)
                         yield Packet(round(seconds * OPUS_RATE), seconds * 1000, bytes(packet))
         except (av.FFmpegError, IndexError) as error:
-            raise OSError(f"{Path(file).name} cannot be read: {error}") from error
+            raise OSError(f"{file} cannot be read: {error}") from error
 
 
 def _allowed(packets: Iterable[Packet], unheard: list[tuple[float, float]]) -> Iterator[Packet]:
@@ -140,24 +140,3 @@ def _gathered(packets: Iterable[Packet]) -> Iterator[list[Packet]]:
             gathered = []
     if gathered:
         yield gathered
-
-
-def main(arguments: list[str]) -> int:
-    from captioning import worker
-
-    request = msgspec.json.decode(Path(arguments[0]).read_bytes(), type=Request)
-    with contextlib.suppress(OSError):
-        os.nice(19)
-    worker.stay_offline()
-    try:
-        engine, translator = worker.models_for(msgspec.convert(request.settings, worker.Settings))
-    except ModelError as error:
-        print(error, file=sys.stderr)
-        return 2
-    said = transcribe(engine, translator, request, lambda part: print(f"{part:.4f}", flush=True))
-    Path(arguments[1]).write_bytes(msgspec.json.encode(said))
-    return 0
-
-
-if __name__ == "__main__":
-    sys.exit(main(sys.argv[1:]))

@@ -11,7 +11,7 @@ from pathlib import Path
 import msgspec
 
 from recorder.clip import without
-from recorder.manifest import Line, Manifest, Passage, Struct, folder, write_atomically
+from recorder.manifest import Line, Manifest, Passage, Struct, folder
 from recorder.sealing import files
 
 EDITS = "edits.json"
@@ -58,7 +58,7 @@ def load_edits(root: Path, recording: str) -> Edits:
 
 def save_edits(root: Path, recording: str, edits: Edits) -> None:
     """Raises OSError."""
-    write_atomically(folder(root, recording) / EDITS, msgspec.json.encode(edits))
+    files.write_bytes(folder(root, recording) / EDITS, msgspec.json.encode(edits))
 
 
 def checked(edits: Edits, manifest: Manifest) -> Edits:

@@ -6,7 +6,7 @@ One version counts: the manifest's transcript and caption files are its. All of 
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from datetime import datetime
 from pathlib import Path
 
@@ -14,7 +14,8 @@ import msgspec
 
 from recorder import vtt
 from recorder.edits import Correction
-from recorder.manifest import Cue, Line, Manifest, Struct, content_type, cues_of, folder, load, save, write_atomically
+from recorder.manifest import Cue, Line, Manifest, Struct, content_type, cues_of, folder, load, save
+from recorder.sealing import files
 
 WORDINGS = "wordings.json"
 KEPT = 4
@@ -46,7 +47,7 @@ class Wordings(Struct, kw_only=True, frozen=True):
 def load_wordings(root: Path, recording: str) -> Wordings:
     """Never transcribed again: one version, what was heard live. Raises RecordingNotFound, ValueError, OSError."""
     try:
-        return msgspec.json.decode((folder(root, recording) / WORDINGS).read_bytes(), type=Wordings)
+        return msgspec.json.decode(files.read_bytes(folder(root, recording) / WORDINGS), type=Wordings)
     except FileNotFoundError:
         manifest = load(root, recording)
         live = Wording(id=0, model=None, made_at=manifest.started_at, transcript=manifest.transcript)
@@ -77,23 +78,25 @@ def choose(root: Path, recording: str, wordings: Wordings, words: Sequence[Corre
     captions: dict[str, str] = {}
     for language, shown in sorted(vtt.captions(vtt.latest(cues_of(made)), people, 0.0, manifest.duration).items()):
         name = f"captions-{chosen.id}.{language}.vtt" if chosen.id else f"captions.{language}.vtt"
-        write_atomically(path / name, vtt.document(shown, language).encode())
+        files.write_bytes(path / name, vtt.document(shown, language).encode())
         captions[language] = name
-    files = {name: kind for name, kind in manifest.files.items() if name not in manifest.captions.values()}
-    files |= {name: content_type(name) for name in captions.values()}
+    served = {name: kind for name, kind in manifest.files.items() if name not in manifest.captions.values()}
+    served |= {name: content_type(name) for name in captions.values()}
     # First what is kept, then what counts: after a crash between them the version can be chosen again.
-    write_atomically(path / WORDINGS, msgspec.json.encode(msgspec.structs.replace(wordings, versions=put_aside)))
+    files.write_bytes(path / WORDINGS, msgspec.json.encode(msgspec.structs.replace(wordings, versions=put_aside)))
     made = msgspec.structs.replace(
         made,
         languages=sorted(captions),
         captions=captions,
-        files=files,
-        bytes=sum((path / name).stat().st_size for name in files),
+        files=served,
+        bytes=manifest.bytes + _sizes(path, captions.values()) - _sizes(path, manifest.captions.values()),
     )
     save(path, made)
-    for name in set(manifest.captions.values()) - set(captions.values()):
-        (path / name).unlink(missing_ok=True)
     return made
+
+
+def _sizes(path: Path, names: Iterable[str]) -> int:
+    return sum(files.size_of(path / name) for name in names)
 
 
 def lines_of(cues: Sequence[Cue], manifest: Manifest) -> list[Line]:

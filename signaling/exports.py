@@ -34,6 +34,17 @@ class ExportsBusy(Exception):
     """Too many wait already."""
 
 
+@contextlib.asynccontextmanager
+async def whole(shelf: recorder.Shelf, recording: str) -> AsyncIterator[None]:
+    """All files of a recording are here for as long as this is open. Raises OSError."""
+    opened = shelf.whole(recording)
+    await asyncio.to_thread(opened.__enter__)
+    try:
+        yield
+    finally:
+        opened.__exit__(None, None, None)
+
+
 @dataclass
 class Job:
     """One file being made. `state` goes queued, running, done or failed."""
@@ -120,7 +131,7 @@ class Exports:
             async with self._one:
                 job.state = "running"
                 self._folder.mkdir(parents=True, exist_ok=True)
-                async with self._whole(job.recording):
+                async with whole(self._shelf, job.recording):
                     job.key = await asyncio.to_thread(keys.key_of, folder(self._recordings, job.recording))
                     if job.format == "zip":
                         await archive.export(self._recordings, job.recording, job.path, job.tell)
@@ -137,15 +148,6 @@ class Exports:
             job.state, job.problem = "failed", "no space left" if getattr(error, "errno", 0) == 28 else "it failed"
         finally:
             self._tasks.pop(job.id, None)
-
-    @contextlib.asynccontextmanager
-    async def _whole(self, recording: str) -> AsyncIterator[None]:
-        opened = self._shelf.whole(recording)
-        await asyncio.to_thread(opened.__enter__)
-        try:
-            yield
-        finally:
-            opened.__exit__(None, None, None)
 
     async def forget(self, recording: str) -> None:
         """The recording goes: its files too."""

@@ -159,7 +159,7 @@ class Library:
 
     async def wordings(self, recording: str) -> Wordings:
         """The versions of its words. Raises RecordingNotFound."""
-        return await asyncio.to_thread(wording.load_wordings, self._recordings.root, recording)
+        return await self._here(recording, wording.load_wordings)
 
     async def reword(self, recording: str, model: str, lines: Sequence[Line]) -> None:
         """A new version of its words, which counts from now on. Raises RecordingNotFound, OSError."""
@@ -183,6 +183,7 @@ class Library:
         if edits.words or version.words:
             edits = msgspec.structs.replace(edits, words=version.words, revision=edits.revision + 1)
             await asyncio.to_thread(editing.save_edits, root, recording, edits)
+        self.shelf.changed(recording)
         await self._exports.forget(recording)
         await self.index((await self.seen(recording)).manifest)
 

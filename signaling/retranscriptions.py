@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import secrets
-import tempfile
 from collections import OrderedDict
 from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
@@ -23,9 +22,12 @@ from community.store import Store
 from recorder import child
 from recorder import service as recorder
 from recorder.manifest import Cue, Line, Manifest, folder
+from recorder.sealing import files, keys
 from recorder.wordings import lines_of, load_wordings
 from signaling.captions import terms_for
+from signaling.exports import whole
 from signaling.library import Library
+from signaling.transcribing import answer_file, request_file
 
 log = structlog.get_logger("retranscriptions")
 
@@ -65,16 +67,16 @@ class Retranscription:
         return self.state in ("queued", "running")
 
 
-def request_for(manifest: Manifest, live: Sequence[Line], root: Path, config: CaptionConfig) -> transcribe.Request:
+def request_for(manifest: Manifest, live: Sequence[Line], config: CaptionConfig) -> transcribe.Request:
     """What is heard: every microphone of those who did not refuse it, each for the languages that they were heard in
-    live, or that anybody was. Raises NothingToHear. Pure but for the paths."""
+    live, or that anybody was. Raises NothingToHear. Pure."""
     sources: dict[str, set[str]] = {}
     for line in live:
         sources.setdefault(line.participant, set()).add(base(line.source))
     everything = set().union(*sources.values()) if sources else set()
     voices = [
         transcribe.Voice(
-            files=[str(folder(root, manifest.id) / name) for name in track.files],
+            files=track.files,
             among=sorted(sources.get(track.participant, everything)),
             unheard=[(one.start, one.end) for one in manifest.unheard or () if one.participant == track.participant],
         )
@@ -219,14 +221,24 @@ class Retranscriptions:
         live = wordings.versions[0].transcript
         terms = await terms_for(self._store, job.room)
         config = replace(self._config, model=job.model)
-        request = msgspec.structs.replace(request_for(manifest, live, self._root, config), terms=terms)
-        with tempfile.TemporaryDirectory(prefix="consilium-words-") as temporary:
-            asked, answer = Path(temporary) / "request.json", Path(temporary) / "answer.json"
-            asked.write_bytes(msgspec.json.encode(request))
-            arguments = str(asked), str(answer)
-            status, words = await child.run("captioning.transcribe", *arguments, tell=job.tell, limit_s=LIMIT_S)
-            if status != 0:
-                raise NothingToHear(words or "the transcription failed")
-            said = msgspec.json.decode(answer.read_bytes(), type=list[transcribe.Said])
+        request = msgspec.structs.replace(request_for(manifest, live, config), terms=terms)
+        async with whole(self._library.shelf, job.recording):
+            said = await self._run(job, request)
         lines = lines_of(cues_of(said, manifest, live, job.id), manifest)
         await self._library.reword(job.recording, job.model, lines)
+
+    async def _run(self, job: Retranscription, request: transcribe.Request) -> list[transcribe.Said]:
+        path = folder(self._root, job.recording)
+        asked, answer = request_file(path, job.id), answer_file(path, job.id)
+        try:
+            await asyncio.to_thread(files.write_bytes, asked, msgspec.json.encode(request))
+            status, words = await child.run(
+                "signaling.transcribing", str(self._root), job.recording, job.id, tell=job.tell, limit_s=LIMIT_S,
+                secret=keys.hand_over(path),
+            )  # fmt: skip
+            if status != 0:
+                raise NothingToHear(words or "the transcription failed")
+            return msgspec.json.decode(await asyncio.to_thread(files.read_bytes, answer), type=list[transcribe.Said])
+        finally:
+            asked.unlink(missing_ok=True)
+            answer.unlink(missing_ok=True)

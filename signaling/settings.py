@@ -96,7 +96,10 @@ class Captions(Table, frozen=True, kw_only=True):
     ] = ""
     spoken: Annotated[
         list[str],
-        _text("Only these are detected in whoever does not say what they speak: `en, pt`. Empty: all the model hears."),
+        _text(
+            "Only these are detected in whoever does not say what they speak, where their room says nothing: `en, pt`. "
+            "Empty: all the model hears."
+        ),
     ] = []
     translators: Annotated[
         list[str],

@@ -71,7 +71,14 @@ class Room:
         """Nothing is sent for so long, as by discontinuous transmission."""
         self._sent[track] += int(seconds * 48_000 / FRAME)
 
-    async def until(self, true: Callable[[], bool], seconds: float = 30.0) -> None:
+    async def finish(self) -> None:
+        """Everybody stops; waits for all that was said, however busy the machine is, and closes the room."""
+        for track in self._sent:
+            self.room.track_closed(track, self.clock.now())
+        await eventually(lambda: not self.room._voices, 120)
+        await self.room.close()
+
+    async def until(self, true: Callable[[], bool], seconds: float = 90.0) -> None:
         async with asyncio.timeout(seconds):
             while not true():
                 self.news.clear()

@@ -29,6 +29,25 @@ def test_an_unsure_word_that_is_old_is_shown_and_so_is_all_where_nothing_is_know
     assert Draft(0).update(["of", "Sintra"], None, SOUND) == ([], ["of", "Sintra"])
 
 
+def test_a_word_that_may_have_been_cut_off_must_be_surer() -> None:
+    heard = sure((0.9, 0.9), (0.6, 1.9))
+    assert Draft(0).update(["begin", "character"], heard, SOUND) == ([], ["begin"])
+    assert Draft(0).update(["begin", "character"], sure((0.9, 0.9), (0.6, 1.7)), SOUND) == ([], ["begin", "character"])
+
+
+def test_what_stands_there_goes_for_a_surer_word_or_at_the_second_contradiction() -> None:
+    draft = Draft(0)
+    assert draft.update(["a", "count", "of"], sure((0.9, 0.5), (0.6, 1.0), (0.9, 1.4)), SOUND)[1] == [
+        "a",
+        "count",
+        "of",
+    ]
+    doubted = draft.update(["a", "town", "in"], sure((0.9, 0.5), (0.5, 1.0), (0.9, 1.4)), SOUND)
+    assert doubted == (["a"], ["count", "of"]), "less sure: what stands there stays"
+    assert draft.update(["a", "crown", "in"], sure((0.9, 0.5), (0.5, 1.0), (0.9, 1.4)), SOUND)[1] == ["crown", "in"]
+    assert draft.update(["a", "frown", "in"], sure((0.9, 0.5), (0.8, 1.0), (0.9, 1.4)), SOUND)[1] == ["frown", "in"]
+
+
 def test_at_a_breath_all_is_stable_and_a_piece_that_is_long_enough_ends() -> None:
     draft = Draft(10)
     assert draft.breathe(["However,"], 10 + PIECE - 1) == (["However,"], [])

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+from captioning.decode import RATE
 from captioning.engine import Request
 from captioning.glossary import Term
 from captioning.hypothesis import Hypothesis, Sure
@@ -14,6 +15,7 @@ from captioning.translate import Translator
 from .speech import clip
 
 SAID = "She takes met forming twice a day."
+RIGHT = "She takes metformin twice a day."
 SURE = [Sure(p, 0.3 * at) for at, p in enumerate([0.99, 0.99, 0.3, 0.5, 0.99, 0.2, 0.99])]
 
 
@@ -26,11 +28,14 @@ class Engine:
 
     def __init__(self) -> None:
         self.hinted: list[str] = []
+        self.full: list[float] = []
+        """Seconds that the full passes heard."""
 
     def recognise(self, requests: Sequence[Request]) -> list[Hypothesis | None]:
         for request in requests:
             if request.full:
                 self.hinted = request.hints("en") if request.hints else []
+                self.full.append(len(request.samples) / RATE)
         return [Hypothesis(SAID, "en", "en", 1.0, -0.2, judge=lambda: SURE) for _ in requests]
 
 
@@ -65,17 +70,26 @@ def hear(terms: list[Term]) -> tuple[list[Words], list[Translation], Recogniser,
     return finals, [m for m in sent if isinstance(m, Translation) and m.final], recogniser, engine
 
 
+def test_what_was_said_before_a_breath_stays_and_is_not_heard_again() -> None:
+    finals, _, recogniser, engine = hear([])
+    counters = recogniser.figures(0.0)[4]
+    assert counters["pieces"] == 1 and len(finals) == 1, counters
+    whole = len(clip("en-dose.opus")) / 50
+    assert len(engine.full) >= 2 and max(engine.full) < whole - 1, "each full pass hears its own piece only"
+
+
 def test_an_unsure_word_becomes_the_term_and_what_was_heard_goes_along() -> None:
     term = Term("metformin", "en", "drug", ["met forming"], {"pt": "metformina"})
     finals, translations, recogniser, engine = hear([term])
-    assert finals and {(f.stable, f.heard) for f in finals} == {("She takes metformin twice a day.", SAID)}
-    assert finals[0].doubtful == [4], "counted in the corrected text; what was put right is not doubted"
+    (final,) = finals
+    assert (final.stable, final.heard) == (f"{RIGHT} {RIGHT}", f"{SAID} {SAID}")
+    assert final.doubtful == [4, 10], "counted in the corrected text; what was put right is not doubted"
     assert engine.hinted == ["metformin"]
     assert translations and all(t.guard == ["drug"] for t in translations), "a drug of the glossary is missing"
-    assert recogniser.figures(0.0)[4]["glossary_corrections"] == len(finals)
+    assert recogniser.figures(0.0)[4]["glossary_corrections"] == 2
 
 
 def test_without_a_glossary_the_words_stay_and_the_unsure_ones_are_named() -> None:
     finals, _, _, engine = hear([])
-    assert finals[0].stable == SAID and finals[0].heard is None and finals[0].doubtful == [2, 5]
+    assert finals[0].stable == f"{SAID} {SAID}" and finals[0].heard is None and finals[0].doubtful == [2, 5, 9, 12]
     assert engine.hinted == []

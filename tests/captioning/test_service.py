@@ -40,7 +40,7 @@ async def test_words_are_attributed_to_who_said_them_and_read_in_portuguese(serv
     room.open("ana", "track-a")
     room.send("track-h", clip("en-dose.opus"))
     room.send("track-a", clip("pt-consulta.opus"))
-    await room.room.close()
+    await room.finish()
     said, consulta = CLIPS["en-dose.opus"], CLIPS["pt-consulta.opus"]
     assert len(missing(said, room.text("en", "helen"))) <= 1, room.text("en", "helen")
     assert len(missing(consulta, room.text("pt", "ana"))) <= 2, room.text("pt", "ana")
@@ -58,10 +58,13 @@ async def test_revisions_only_grow_and_end_in_one_final(service: CaptionService)
     room.room.set_readers(frozenset({"pt"}))
     room.open("p", "t")
     packets = clip("en-round.opus")
-    for begin in range(0, len(packets), 10):  # about three times as fast as speech, so that interims are made
-        room.send("t", packets[begin : begin + 10])
-        await asyncio.sleep(0.07)
-    await room.room.close()
+    for _ in range(5):  # a worker that gets nothing of a busy machine makes no interims the first time
+        for begin in range(0, len(packets), 10):  # about three times as fast as speech
+            room.send("t", packets[begin : begin + 10])
+            await asyncio.sleep(0.07)
+        if any(not c.final for c in room.captions):
+            break
+    await room.finish()
     newest: dict[tuple[str, str], tuple[int, bool, str]] = {}
     for c in room.captions:
         revision, final, stable = newest.get((c.segment, c.language), (-1, False, ""))
@@ -86,7 +89,7 @@ async def test_who_speaks_another_language_than_they_said_is_not_translated(serv
     for track in ("a", "r"):
         room.send(track, clip("pt-consulta.opus"))
     room.room.set_among(["en", "pt"])
-    await room.room.close()
+    await room.finish()
     for who in ("ana", "rui"):
         finals = [c for c in room.captions if c.final and c.stable and c.participant == who]
         assert {(c.source, c.language) for c in finals} == {("pt", "pt")}, finals
@@ -101,7 +104,7 @@ async def test_lost_packets_and_pauses_in_transmission_are_silence(service: Capt
     room.send("t", packets, loss=lambda index: index % 40 == 7)
     room.pause("t", 30)
     room.send("t", packets)
-    await room.room.close()
+    await room.finish()
     finals = room.finals("en")
     assert len(missing(CLIPS["en-dose.opus"], finals[0].stable + " " + finals[1].stable)) <= 3
     late = [c for c in finals if c.start > 30_000]
@@ -126,7 +129,7 @@ async def test_who_does_not_want_captions_is_not_heard_and_may_come_back(service
     await eventually(lambda: "t" not in service._owners)
     room.room.set_heard("p", True)
     room.send("t", packets)
-    await room.room.close()
+    await room.finish()
     finals = room.finals("en")
     text = " ".join(c.stable for c in finals)
     assert len(missing(CLIPS["en-round.opus"], text)) > 5, text
@@ -162,7 +165,7 @@ async def test_a_person_corrects_a_final_and_its_translations_follow(service: Ca
         room.room.correct(wrong.segment, wrong.revision, "Something else.", "other")
     room.room.correct(wrong.segment, now.revision, wrong.stable, "host")
     assert room.finals("en")[-1].heard is None, "it can be taken back"
-    await room.room.close()
+    await room.finish()
 
 
 async def test_mute_and_leaving_finish_what_was_said(service: CaptionService) -> None:
@@ -177,7 +180,7 @@ async def test_mute_and_leaving_finish_what_was_said(service: CaptionService) ->
     room.send("t", packets)
     room.room.track_closed("t", room.clock.now())
     await room.until(lambda: room.text("en").lower().count("morphine") == 2)
-    await room.room.close()
+    await room.finish()
 
 
 async def test_ten_minutes_of_silence_and_noise_give_no_words(service: CaptionService) -> None:
@@ -212,7 +215,7 @@ async def test_what_is_not_a_microphone_is_not_heard_and_garbage_harms_nobody(se
     room.send("e", [generator.bytes(int(generator.integers(0, 1_400))) for _ in range(400)] + [b"x" * 60_000])
     room.send("t", clip("en-dose.opus"))
     await room.until(lambda: "morphine" in room.text("en", "p").lower())
-    await room.room.close()
+    await room.finish()
     assert service.status().counters.get("worker_restarts", 0) == 0
 
 
@@ -224,13 +227,14 @@ async def test_a_killed_worker_comes_back_and_what_was_said_is_not_lost(service:
     half = len(packets) // 2
     room.send("t", packets[:half])
     (pid,) = service.worker_pids()
+    before = service.status().counters.get("worker_restarts", 0)
     os.kill(pid, signal.SIGKILL)
     await state(service, "loading", "failed")
     room.send("t", packets[half:])
     await room.until(lambda: len(missing(CLIPS["en-round.opus"], room.text("en"))) <= 2)
-    await room.room.close()
+    await room.finish()
     assert service.worker_pids() != [pid]
-    assert service.status().counters["worker_restarts"] == 1
+    assert service.status().counters["worker_restarts"] == before + 1
     segments = [c.segment for c in room.finals("en")]
     assert len(segments) == len(set(segments))
 
@@ -247,7 +251,7 @@ async def test_many_voices_at_once_lose_no_final(service: CaptionService) -> Non
             room.send(f"t-{voice}", packets[begin : begin + 25])
         await asyncio.sleep(0.1)
     await room.until(lambda: all("morphine" in room.text("en", voice).lower() for voice in voices))
-    await room.room.close()
+    await room.finish()
     assert service.status().queue == 0
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Literal
 
 import numpy as np
@@ -15,10 +16,12 @@ from captioning.caption import Caption
 from captioning.decode import OpusDecoder
 from captioning.glossary import Wanted
 from captioning.guards import compression_ratio, doubtful, looping
+from captioning.hypothesis import Hypothesis, Sure, together
 from captioning.language import SpokenLanguage, base
-from captioning.messages import Done, Packet, to_server
+from captioning.messages import Beat, Done, Packet, to_server
 from captioning.retry import ungrouped, ways
 from captioning.segment import Segments
+from captioning.stall import Stall
 from captioning.translate import LONGEST, Route, Translated, Translator
 from captioning.whisper import DRAFT_WINDOWS, FULL_WINDOWS, likeliest, window_for
 
@@ -80,6 +83,33 @@ def test_what_a_room_declares_bounds_what_is_kept() -> None:
     assert language.choose("en", 0.2) == "fr", "there is no other"
     language.declare("de-AT", ["fr"])
     assert language.current == "de", "what somebody says they speak counts"
+
+
+def test_pieces_of_an_utterance_become_one() -> None:
+    sure = [Sure(0.9, 0.5), Sure(0.2, 0.8)]
+    pieces = [
+        Hypothesis("It was famous.", "en", "en", 0.9, -0.1, judge=lambda: [*sure, sure[0]]),
+        Hypothesis("to foreigners.", "en", "pt", 0.6, -0.4, 0.2, judge=lambda: sure),
+        Hypothesis("Then more", "en", "en", 0.7, -0.2, judge=lambda: sure),
+    ]
+    whole = together(pieces)
+    assert whole.text == "It was famous to foreigners. Then more", "a sentence does not go on after its full stop"
+    assert (whole.detected, whole.detected_probability, whole.no_speech, whole.guard) == ("en", 0.9, 0.2, None)
+    assert whole.log_probability == pytest.approx((-0.3 - 0.8 - 0.4) / 7)
+    assert [word.probability for word in whole.judge() or []] == [0.9, 0.2, 0.9, 0.9, 0.2, 0.9, 0.2]
+    assert together([pieces[0], replace(pieces[1], judge=lambda: None)]).judge() is None
+
+
+def test_only_a_decode_that_gets_nowhere_is_ended() -> None:
+    def beat(busy: float, cpu: float) -> Beat:
+        return Beat(0.0, 0, 1, False, busy, cpu, {})
+
+    starved = Stall()
+    assert [starved.feed(beat(busy, 10 + busy / 8)) for busy in (0.0, 5.0, 20.0, 60.0, 110.0)] == [None] * 5
+    assert starved.feed(beat(121.0, 25.0)) is not None, "that is long, however busy the machine is"
+    hung = Stall()
+    assert [hung.feed(beat(busy, 100 + busy)) for busy in (3.0, 14.0, 2.0, 12.0, 16.0)] == [None] * 5
+    assert hung.feed(beat(18.0, 118.0)) is not None
 
 
 def test_a_declared_language_is_never_overruled() -> None:

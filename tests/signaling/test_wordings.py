@@ -26,7 +26,7 @@ LIVE = "Give twenty milligrams in the left arm."
 @pytest.fixture
 async def spoken(open_house: Open, model_folder: Path) -> Recorded:
     """Helen and Rui speak English and Portuguese, misheard live; Eve does not want the machine to hear her."""
-    house: House = await open_house(models=str(model_folder))
+    house: House = await open_house(models=str(model_folder), recordings={"encrypt": True, "min_free_mb": 0})
     store, parts = house.server.store, house.server.hub.parts
     await store.members.first_administrator("ana@example.org", "Ana", PASSWORD)
     member = await store.members.authenticate("ana@example.org", PASSWORD)
@@ -134,5 +134,4 @@ async def test_of_older_recordings_only_who_was_captioned_is_heard(spoken: Recor
     older = msgspec.structs.replace(manifest, unheard=None)
     assert [track.participant for track in retranscriptions.heard(older, live)] == ["helen", "rui"]
     with pytest.raises(retranscriptions.NothingToHear):
-        config = spoken.house.server.captions.config
-        retranscriptions.request_for(older, [], spoken.house.server.settings.recordings_dir, config)
+        retranscriptions.request_for(older, [], spoken.house.server.captions.config)
