@@ -11,6 +11,7 @@ from pathlib import Path
 
 import jsonschema
 import pytest
+import webvtt
 from kit import RED, START, clip, decode_errors, looped, meeting, microphone, sound, track, video
 
 from recorder import archive
@@ -76,6 +77,16 @@ async def test_an_archive_comes_in_on_another_server_and_plays(packed: Path, tmp
     jsonschema.validate(json.loads(entries["recording.json"]), definitions | {"$ref": "#/$defs/Manifest"})
     jsonschema.validate(json.loads(entries["archive.json"]), definitions | {"$ref": "#/$defs/Listing"})
     assert entries["transcripts/pt.txt"].decode().rstrip().endswith("Tome.")
+    captions = [name for name in entries if name.endswith(".vtt")]
+    assert sorted(captions) == ["captions.en.vtt", "captions.pt.vtt"]
+    for name in captions:
+        [shown] = webvtt.from_string(entries[name].decode())
+        assert (shown.start, shown.voice) == ("00:00:00.500", "Ann")
+    tracks = [name for name in entries if name.endswith(".mp4")]
+    assert {"mix.mp4", "audio-002.mp4", "video-000-0.mp4"} <= set(tracks)
+    for name in tracks:
+        (tmp_path / name).write_bytes(entries[name])
+        assert decode_errors(tmp_path / name) == "", f"{name} is a file of its own"
     recorder = Recorder(tmp_path / "there")
     await recorder.start()
     taken = await recorder.take_in(packed, "new1")

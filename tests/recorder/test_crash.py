@@ -3,16 +3,19 @@
 from __future__ import annotations
 
 import asyncio
+import json
 import os
 import random
 import shutil
 from pathlib import Path
 
+import jsonschema
 import pytest
+import webvtt
 from kit import START, clip, decode_errors, looped, meeting, microphone, sound, track, video
 
 from benchmarks._kills import kill_while_recording
-from recorder.service import Recorder, load
+from recorder.service import Recorder, export, load
 
 
 @pytest.mark.parametrize("seconds", [0.4, 2.3])
@@ -27,6 +30,13 @@ async def test_kill_9_loses_less_than_a_second(root: Path, seconds: float) -> No
     assert [line.texts for line in manifest.transcript] == [{"en": "Hello."}]
     assert manifest.people[0].name == "Ann"
     assert decode_errors(root / "rec1" / "master.m3u8") == ""
+    schema = json.loads((Path(__file__).parents[2] / "docs" / "archive.schema.json").read_text())
+    told = json.loads((root / "rec1" / "recording.json").read_text())
+    jsonschema.validate(told, {"$defs": schema["$defs"], "$ref": "#/$defs/Manifest"})
+    [shown] = webvtt.read(root / "rec1" / "captions.en.vtt")
+    assert shown.text == "Hello."
+    assert decode_errors(await export(root, "rec1", "mkv", root / "out.mkv")) == ""
+    (root / "out.mkv").unlink()
     assert await recorder.start() == []
 
 

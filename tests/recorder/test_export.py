@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 import json
+import re
 import subprocess
 from itertools import pairwise
 from pathlib import Path
@@ -43,7 +44,7 @@ async def record(root: Path, ann: str, bob: str | None, convert: bool = False) -
     def said(language: str, text: str, at: float) -> None:
         recording.cue(
             Cue(segment=f"s{at}", revision=1, participant="ann", source="en", language=language, start=START + at,
-                end=START + at + 1500, text=text)
+                end=START + at + 1500, text=text, doubtful=[1, 4] if language == "en" else [])
         )  # fmt: skip
 
     for at in (1_000, 2_000, 5_000):
@@ -84,7 +85,15 @@ async def test_every_language_is_a_subtitle_stream_and_everything_decodes(
         text=True,
         check=True,
     ).stdout
-    assert text.count("descanse") == 3 and "00:00:05,000 -->" in text
+    assert text.count("descanse") == 3 and "00:00:05,000 -->" in text and "<u>" not in text
+    marked = subprocess.run(
+        ["ffmpeg", "-v", "error", "-i", str(path), "-map", "0:s:0", "-f", "srt", "-"],
+        capture_output=True,
+        text=True,
+        check=True,
+    ).stdout
+    marked = re.sub("</?font[^>]*>", "", marked)
+    assert marked.count("<u>") == 6 and marked.count("<u>rest.</u>") == 3, "doubtful words are marked in every format"
     assert list(tmp_path.glob("*.part")) == []
     told = [(float(one["start_time"]), one["tags"]["title"]) for one in found["chapters"]]
     assert told == ([] if format == "webm" else [(0.0, "Case 7"), (4.5, "Ann: Which dose?")])
