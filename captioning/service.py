@@ -18,6 +18,7 @@ from captioning.bus import PipeTransport, Transport
 from captioning.caption import Caption
 from captioning.config import CaptionConfig, CaptionStatus, State
 from captioning.glossary import Term, bounded
+from captioning.language import base
 from captioning.messages import Closed, Done, Packet, Retranslate, Retranslated, ToServer, Translation, Words
 from captioning.segment import Segments
 from captioning.steady import Steady
@@ -32,6 +33,9 @@ CLOSE_WITHIN = 8.0
 LARGEST_PAYLOAD = 1_500
 OPEN_TRANSLATIONS = 500
 """Utterances times languages whose translation is not final yet."""
+ANSWER_WITHIN = 20.0
+"""Seconds between two languages of a text of no room, for as long as more are waited for."""
+NO_ROOM = ""
 _TEXT = "text:"
 """Begins the segment of a text that nobody spoke; a track's id, with which others begin, has no colon."""
 
@@ -46,6 +50,9 @@ class CaptionService:
         self._rooms: set[RoomCaptions] = set()
         self._counters: Counter[str] = Counter()
         self._opened = 0
+        self._asked: dict[str, asyncio.Queue[Retranslated]] = {}
+        """Texts of no room, by segment."""
+        self._texts = 0
 
     async def start(self) -> None:
         """Returns at once; models load in the worker processes. What goes wrong there is in `status`."""
@@ -104,6 +111,24 @@ class CaptionService:
         self._rooms.add(captions)
         return captions
 
+    async def translate(self, source: str, text: str, languages: Sequence[str]) -> list[Retranslated]:
+        """A text of no room in these languages (BCP 47), as far as there is a way to each and a worker now."""
+        reached = {base(tag) for tag in self.status().read}
+        wanted = [tag for tag in dict.fromkeys(languages) if base(tag) in reached and base(tag) != base(source)]
+        self._texts += 1
+        segment = f"{_TEXT}{self._texts}"
+        answers = self._asked[segment] = asyncio.Queue()
+        said: list[Retranslated] = []
+        try:
+            self._retranslate(Retranslate(NO_ROOM, segment, 0, source, text, wanted))
+            while len(said) < len(wanted):
+                said.append(await asyncio.wait_for(answers.get(), ANSWER_WITHIN))
+        except TimeoutError:
+            log.info("a text has no translation in %d of %d languages", len(wanted) - len(said), len(wanted))
+        finally:
+            del self._asked[segment]
+        return said
+
     # --- for RoomCaptions ---
 
     def _adopt(self, room: RoomCaptions, stream: str, language: str | None, among: list[str]) -> Supervisor | None:
@@ -141,6 +166,10 @@ class CaptionService:
         return [PipeTransport(msgspec.json.encode(config.for_worker()), config.threads) for _ in range(config.workers)]
 
     def _receive(self, message: ToServer) -> None:
+        if isinstance(message, Retranslated) and message.room == NO_ROOM:
+            if (answers := self._asked.get(message.segment)) is not None:
+                answers.put_nowait(message)
+            return
         if isinstance(message, Retranslated):
             for room in self._rooms:
                 if room.key == message.room:

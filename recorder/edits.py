@@ -6,6 +6,7 @@ recorded, and take every instruction back.
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from pathlib import Path
 
 import msgspec
@@ -29,14 +30,26 @@ class Correction(Struct, kw_only=True, frozen=True):
     text: str
 
 
+class Rendering(Struct, kw_only=True, frozen=True):
+    """What the machine made in `language` of a line whose original was put right and now says `of`; `guard` is what may
+    be wrong with it (`captioning.guard.Doubt`)."""
+
+    segment: str
+    language: str
+    of: str
+    text: str
+    guard: list[str] = msgspec.field(default_factory=list)
+
+
 class Edits(Struct, kw_only=True, frozen=True):
     """`revision` counts changes: who saves says which one they started from. `cuts` in ms of the recording, `names` by
-    participant."""
+    participant. `translations` are the server's; what is sent of them counts for nothing."""
 
     revision: int = 0
     cuts: list[Passage] = msgspec.field(default_factory=list)
     names: dict[str, str] = msgspec.field(default_factory=dict)
     words: list[Correction] = msgspec.field(default_factory=list)
+    translations: list[Rendering] = msgspec.field(default_factory=list)
 
     def __bool__(self) -> bool:
         return bool(self.cuts or self.names or self.words)
@@ -94,7 +107,43 @@ def checked(edits: Edits, manifest: Manifest) -> Edits:
         if text != line.texts.get(word.language):
             words[word.segment, word.language] = Correction(segment=word.segment, language=word.language, text=text)
     changed = {who: name for who, name in names.items() if name != people[who]}
-    return Edits(revision=edits.revision, cuts=cuts, names=changed, words=[words[key] for key in sorted(words)])
+    made = {
+        (one.segment, one.language): one
+        for one in edits.translations
+        if one.text and len(one.text) <= LONGEST_TEXT and one.segment in lines
+        if (original := words.get((one.segment, lines[one.segment].source))) is not None and original.text == one.of
+        if one.language in lines[one.segment].texts and one.language != original.language
+    }
+    return Edits(
+        revision=edits.revision,
+        cuts=cuts,
+        names=changed,
+        words=[words[key] for key in sorted(words)],
+        translations=[made[key] for key in sorted(made)],
+    )
+
+
+@dataclass(frozen=True, slots=True)
+class Untranslated:
+    """A line whose original was put right, and the languages that it was there in."""
+
+    segment: str
+    source: str
+    text: str
+    languages: list[str]
+
+
+def untranslated(manifest: Manifest, edits: Edits) -> list[Untranslated]:
+    """What `edited` would leave out: translations of other words, neither corrected nor made again yet."""
+    words = {(one.segment, one.language): one.text for one in edits.words}
+    there = words.keys() | {(one.segment, one.language) for one in edits.translations}
+    found = []
+    for line in manifest.transcript:
+        if text := words.get((line.segment, line.source)):
+            languages = [tag for tag in line.texts if tag != line.source and (line.segment, tag) not in there]
+            if languages:
+                found.append(Untranslated(line.segment, line.source, text, languages))
+    return found
 
 
 def edited(manifest: Manifest, edits: Edits) -> Manifest:
@@ -103,7 +152,12 @@ def edited(manifest: Manifest, edits: Edits) -> Manifest:
     words: dict[str, dict[str, str]] = {}
     for one in edits.words:
         words.setdefault(one.segment, {})[one.language] = one.text
-    transcript = [_corrected(line, words.get(line.segment, {})) for line in manifest.transcript]
+    made: dict[str, list[Rendering]] = {}
+    for rendering in edits.translations:
+        made.setdefault(rendering.segment, []).append(rendering)
+    transcript = [
+        _corrected(line, words.get(line.segment, {}), made.get(line.segment, [])) for line in manifest.transcript
+    ]
     return replace(
         manifest,
         people=[replace(one, name=names.get(one.id, one.name)) for one in manifest.people],
@@ -115,17 +169,19 @@ def edited(manifest: Manifest, edits: Edits) -> Manifest:
     )
 
 
-def _corrected(line: Line, texts: dict[str, str]) -> Line:
-    """Translations of what was not said are worse than none: where the original is put right, those that were not are
-    taken out."""
+def _corrected(line: Line, texts: dict[str, str], made: list[Rendering]) -> Line:
+    """Translations of what was not said are worse than none: where the original is put right, those that were neither
+    put right nor made again are taken out."""
     if not texts:
         return line
-    known = {} if line.source in texts else line.texts
+    known, doubts = line.texts, line.guard
+    if line.source in texts:
+        again = [one for one in made if one.of == texts[line.source]]
+        known = {one.language: one.text for one in again}
+        doubts = {one.language: one.guard for one in again if one.guard}
     return msgspec.structs.replace(
         line,
         texts={language: text for language, text in {**known, **texts}.items() if text},
-        guard={
-            language: marks for language, marks in line.guard.items() if language not in texts and language in known
-        },
+        guard={language: marks for language, marks in doubts.items() if language not in texts and language in known},
         doubtful=[] if line.source in texts else line.doubtful,
     )

@@ -42,7 +42,8 @@ async def put_edits(call: Call, body: Edits) -> Edits:
     """Edit a recording; empty instructions take every edit back. Replays, files, captions, search and passages follow.
 
     What is cut out goes with up to a few seconds on either side, where pictures and sound can be cut. A line whose
-    original is put right loses the translations that are not. 409 when somebody else has edited it since `revision`.
+    original is put right loses the translations that are not, until a caption worker has made them again. 409 when
+    somebody else has edited it since `revision`.
     """
     member, row = await owned(call)
     if row.state == "recording":

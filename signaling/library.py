@@ -20,10 +20,11 @@ from recorder import edits as editing
 from recorder import service as recorder
 from recorder import wordings as wording
 from recorder.clip import Limits
-from recorder.edits import Edits
+from recorder.edits import Edits, Rendering
 from recorder.manifest import Line, Passage, folder
 from recorder.wordings import Wordings
 from signaling.exports import Exports
+from signaling.retranslation import Retranslation, Translate
 
 log = structlog.get_logger("library")
 
@@ -68,13 +69,21 @@ class Stale(Exception):
 class Library:
     """Runs beside the meetings."""
 
-    def __init__(self, store: Store, recordings: recorder.Recorder, exports: Exports, question_days: int) -> None:
+    def __init__(
+        self,
+        store: Store,
+        recordings: recorder.Recorder,
+        exports: Exports,
+        question_days: int,
+        translate: Translate | None = None,
+    ) -> None:
         self._question_days = question_days
         self._store = store
         self._recordings = recordings
         self._exports = exports
         self._task: asyncio.Task[None] | None = None
         self._editing = asyncio.Lock()
+        self._retranslation = Retranslation(self, translate) if translate is not None else None
 
     def start(self) -> None:
         """Looks after what was left undone, then every hour."""
@@ -85,6 +94,8 @@ class Library:
         if self._task is not None:
             self._task.cancel()
             await asyncio.gather(self._task, return_exceptions=True)
+        if self._retranslation is not None:
+            await self._retranslation.stop()
 
     async def _run(self) -> None:
         while True:
@@ -147,15 +158,31 @@ class Library:
         `Stale` unless `edits.revision` is that of the edits there are."""
         async with self._editing:
             manifest = await self.manifest(recording)
-            if (await self.edits(recording)).revision != edits.revision:
+            before = await self.edits(recording)
+            if before.revision != edits.revision:
                 raise Stale
+            edits = msgspec.structs.replace(edits, translations=before.translations)
             checked = await asyncio.to_thread(editing.checked, edits, manifest)
             saved = msgspec.structs.replace(checked, revision=edits.revision + 1)
-            await asyncio.to_thread(editing.save_edits, self._recordings.root, recording, saved)
-            self.shelf.changed(recording)
-            await self._exports.forget(recording)
-            await self.index((await self.seen(recording)).manifest)
-            return saved
+            await self._save(recording, saved)
+        if self._retranslation is not None:
+            self._retranslation.begin(recording)
+        return saved
+
+    async def add_translations(self, recording: str, revision: int, made: list[Rendering]) -> None:
+        """Of lines that were put right; nothing happens where the edits are of another `revision` by now."""
+        async with self._editing:
+            edits = await self.edits(recording)
+            if edits.revision == revision:
+                more = msgspec.structs.replace(edits, translations=[*edits.translations, *made])
+                manifest = await self.manifest(recording)
+                await self._save(recording, await asyncio.to_thread(editing.checked, more, manifest))
+
+    async def _save(self, recording: str, edits: Edits) -> None:
+        await asyncio.to_thread(editing.save_edits, self._recordings.root, recording, edits)
+        self.shelf.changed(recording)
+        await self._exports.forget(recording)
+        await self.index((await self.seen(recording)).manifest)
 
     async def wordings(self, recording: str) -> Wordings:
         """The versions of its words. Raises RecordingNotFound."""
@@ -183,6 +210,8 @@ class Library:
         if edits.words or version.words:
             edits = msgspec.structs.replace(edits, words=version.words, revision=edits.revision + 1)
             await asyncio.to_thread(editing.save_edits, root, recording, edits)
+            if self._retranslation is not None:
+                self._retranslation.begin(recording)
         self.shelf.changed(recording)
         await self._exports.forget(recording)
         await self.index((await self.seen(recording)).manifest)

@@ -100,7 +100,9 @@ class Server:
         self.hub = Hub(parts, grants)
         self.metrics.watch(self.sfu.stats, self.captions.status, self.hub.counts, self.shelf.standing)
         self.exports = Exports(self.shelf, settings.data / "exports")
-        self.library = Library(self.store, self.recorder, self.exports, settings.questions.keep_days)
+        self.library = Library(
+            self.store, self.recorder, self.exports, settings.questions.keep_days, self.captions.translate
+        )
         self.retranscriptions = Retranscriptions(
             settings.recordings_dir, self.captions.config, self.library, self.store
         )

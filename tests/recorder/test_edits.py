@@ -6,12 +6,23 @@ from datetime import UTC, datetime
 from itertools import pairwise
 from pathlib import Path
 
+import msgspec
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from recorder.clip import without
-from recorder.edits import Correction, EditError, Edits, checked, edited, load_edits, save_edits
+from recorder.edits import (
+    Correction,
+    EditError,
+    Edits,
+    Rendering,
+    checked,
+    edited,
+    load_edits,
+    save_edits,
+    untranslated,
+)
 from recorder.manifest import ChatLine, Line, Manifest, Passage, Person, RecordingNotFound
 
 
@@ -122,3 +133,27 @@ def test_what_is_left_and_what_is_missing_make_the_whole(parts: list[tuple[int, 
     left = without(Passage(start=0, end=100_000), made)
     assert {s for one in left for s in range(int(one.start) // 1000, int(one.end) // 1000)} == set(range(100)) - taken
     assert all(a.end < b.start for a, b in pairwise(made))
+
+
+def test_lines_that_were_put_right_are_translated_anew_and_only_as_long_as_they_say_so() -> None:
+    right = Edits(words=[word("1", "en", "Give fifteen")])
+    (missing,) = untranslated(RECORDED, right)
+    assert (missing.segment, missing.source, missing.text, missing.languages) == ("1", "en", "Give fifteen", ["pt"])
+    one = Rendering(segment="1", language="pt", of="Give fifteen", text="Dê quinze", guard=["number"])
+    with_it = checked(msgspec.structs.replace(right, translations=[one]), RECORDED)
+    assert untranslated(RECORDED, with_it) == []
+    line = edited(RECORDED, with_it).transcript[0]
+    assert line.texts == {"en": "Give fifteen", "pt": "Dê quinze"} and line.guard == {"pt": ["number"]}
+    # A person's words come before the machine's, and what is of other words is not kept.
+    both = msgspec.structs.replace(with_it, words=[*right.words, word("1", "pt", "Dê 15")])
+    assert edited(RECORDED, both).transcript[0].texts["pt"] == "Dê 15"
+    assert "number" not in str(edited(RECORDED, both).transcript[0].guard)
+    for other in (
+        msgspec.structs.replace(with_it, words=[word("1", "en", "Give sixteen")]),
+        msgspec.structs.replace(with_it, words=[]),
+        msgspec.structs.replace(right, translations=[msgspec.structs.replace(one, segment="9")]),
+        msgspec.structs.replace(right, translations=[msgspec.structs.replace(one, language="en")]),
+        msgspec.structs.replace(right, translations=[msgspec.structs.replace(one, language="de")]),
+        msgspec.structs.replace(right, translations=[msgspec.structs.replace(one, text="x" * 2_001)]),
+    ):
+        assert checked(other, RECORDED).translations == []

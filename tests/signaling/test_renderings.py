@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import os
 import tempfile
 from collections.abc import AsyncIterator
@@ -13,6 +14,8 @@ import pytest
 import pytest_asyncio
 
 from captioning import models
+from captioning.service import RoomCaptions
+from recorder.edits import Correction, Edits, Rendering
 from signaling import protocol
 from signaling.server import Server
 from tests.captioning.speech import state
@@ -86,3 +89,49 @@ async def test_a_question_is_translated_for_those_who_see_it(house: House) -> No
     assert (await host.ask(settle))["type"] == "ack"
     answer = await rui.wait("rendered", lambda m: m["of"] == "answer")
     assert "crianças" in answer["text"] and answer["about"] == question["about"]
+
+
+async def test_a_line_of_a_replay_that_is_put_right_is_translated_again(house: House) -> None:
+    host = await house.join("host", "Host")
+    eva = await house.join("guest", "Eva", reads="pt")
+    assert (await host.ask(protocol.StartRecording()))["type"] == "ack"
+    begun = await eva.wait("room-changed", lambda m: m["room"]["recording"]["state"] == "recording")
+    recording = begun["room"]["recording"]["recording"]
+    known = {"participant": host.id, "track": "t", "start": 0.0, "end": 60_000.0, "tail": "", "final": True}
+    captions = house.server.hub.rooms["demo"].words._captions
+    assert isinstance(captions, RoomCaptions)
+    for language, text in (("en", "Take nine tablets."), ("pt", "Tome nove comprimidos.")):
+        engine = None if language == "en" else "firefox"
+        captions._publish(
+            captions._segments.revise(
+                segment="t.0", source="en", language=language, stable=text, engine=engine, **known
+            )
+        )
+    assert (await host.ask(protocol.StopRecording()))["type"] == "ack"
+    await eva.wait("room-changed", lambda m: m["room"]["recording"]["replay"] is not None)
+    library = house.server.library
+    put_right = Correction(segment="t.0", language="en", text="Take five tablets.")
+    forged = Rendering(segment="t.0", language="pt", of="Take five tablets.", text="Tome mil.")
+    saved = await library.edit(recording, Edits(words=[put_right], translations=[forged]))
+    assert saved.translations == [], "what is sent of them counts for nothing"
+
+    async def made() -> None:
+        assert library._retranslation is not None
+        async with asyncio.timeout(10):
+            await asyncio.gather(*library._retranslation._tasks.values())
+
+    async def said() -> dict[str, str]:
+        return (await library.seen(recording)).manifest.transcript[0].texts
+
+    await made()
+    texts = await said()
+    assert texts["en"] == "Take five tablets." and "cinco" in texts["pt"]
+    assert (await library.edits(recording)).revision == saved.revision, "the owner may go on"
+    # A change elsewhere keeps it; other words lose it, and get theirs.
+    other = Correction(segment="t.0", language="en", text="Take two tablets.")
+    again = await library.edit(recording, Edits(revision=1, words=[put_right], names={host.id: "Dr. Host"}))
+    assert [one.text for one in again.translations] == [texts["pt"]]
+    await library.edit(recording, Edits(revision=2, words=[other]))
+    await made()
+    assert "dois" in (await said())["pt"]
+    assert (await house.server.library.edits(recording)).translations[0].of == "Take two tablets."
