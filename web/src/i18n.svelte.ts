@@ -11,15 +11,21 @@ type Forms = Partial<Record<Intl.LDMLPluralRule, string>> & { other: string };
 type Messages = Partial<Record<MessageKey, string | Forms>>;
 
 /** The languages of the interface, by their own names. */
-export const languages = { en: 'English', pt: 'Português' } as const;
+export const languages = {
+  en: 'English',
+  es: 'Español',
+  fr: 'Français',
+  it: 'Italiano',
+  pt: 'Português',
+} as const;
 export type UiLanguage = keyof typeof languages;
 
-const loaders: Record<Exclude<UiLanguage, 'en'>, () => Promise<Messages>> = {
-  pt: async () => {
-    const [core, site] = await Promise.all([import('./messages/pt.json'), import('./messages/site.pt.json')]);
-    return { ...core.default, ...site.default };
-  },
-};
+const files = import.meta.glob<Messages>(['./messages/*.json', '!./messages/en.json', '!./messages/site.en.json'], { import: 'default' });
+
+async function load(language: Exclude<UiLanguage, 'en'>): Promise<Messages> {
+  const [core, site] = await Promise.all([files[`./messages/${language}.json`]!(), files[`./messages/site.${language}.json`]!()]);
+  return { ...core, ...site };
+}
 
 const rightToLeft = new Set(['ar', 'fa', 'he', 'ur', 'ps', 'ckb', 'yi', 'ug', 'dv']);
 /** The writing direction of a language, for text in it. */
@@ -34,7 +40,7 @@ class I18n {
 
   /** Loads a language and shows the page in it. */
   async use(language: UiLanguage): Promise<void> {
-    const messages = language === 'en' ? english : await loaders[language]();
+    const messages = language === 'en' ? english : await load(language);
     this.messages = messages;
     this.plural = new Intl.PluralRules(language);
     this.language = language;
