@@ -9,6 +9,7 @@ stand as they were heard until a full pass, which hears everything, says better.
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 from typing import NamedTuple
 
 import numpy as np
@@ -24,17 +25,28 @@ LONGEST = 5.0
 """Seconds of a piece after which it is cut without a breath."""
 FRESH = 1.2
 """Seconds before now in which words may still change much: nothing is cut there, and what is unsure waits."""
-UNSURE = 0.25
-"""Probability under which a fresh word that only one draft heard is not shown yet, nor what follows it."""
-CUT, UNSURE_CUT = 0.2, 0.7
-"""The same for a word that ended less than CUT seconds ago: it may have been cut off. docs/measured.md has the curve of
-delay against words taken back that these were chosen from."""
 AROUND = (-0.1, 0.25)
 """Seconds around the end of a word, as aligned, in which the quietest moment is looked for."""
 
 
-def _needed(age: float) -> float:
-    return UNSURE_CUT if age < CUT else UNSURE
+@dataclass(frozen=True, slots=True)
+class Showing:
+    """What a fresh word that only one draft heard needs to be shown, before which nothing that follows it is either: a
+    probability of `unsure`, of `unsure_cut` when it ended less than `cut` seconds ago, as it may have been cut off.
+    With `hold` what stands there goes for a surer word only, or at the second contradiction. `python -m benchmarks
+    display` has the curve of delay against words taken back that this was chosen from."""
+
+    unsure: float = 0.25
+    cut: float = 0.2
+    unsure_cut: float = 0.7
+    hold: bool = True
+
+    def needed(self, age: float) -> float:
+        """The probability that a word needs which ended so many seconds ago."""
+        return self.unsure_cut if age < self.cut else self.unsure
+
+
+SHOWING = Showing()
 
 
 class _Shown(NamedTuple):
@@ -48,7 +60,8 @@ class _Shown(NamedTuple):
 class Draft:
     """One open utterance that began at frame `start`."""
 
-    def __init__(self, start: int) -> None:
+    def __init__(self, start: int, showing: Showing = SHOWING) -> None:
+        self._showing = showing
         self.anchor = start
         """The frame from which on a draft listens."""
         self._kept: list[str] = []
@@ -72,7 +85,9 @@ class Draft:
         if sure and len(sure) == len(words):
             least, seconds = len(words) - len(tail), len(samples) / RATE
             fresh = (at for at in range(least, len(words)) if sure[at].end > seconds - FRESH)
-            limit = next((at for at in fresh if sure[at].probability < _needed(seconds - sure[at].end)), len(words))
+            limit = next(
+                (at for at in fresh if sure[at].probability < self._showing.needed(seconds - sure[at].end)), len(words)
+            )
             shown = tail[: limit - least]
             screen = self._screen
             if seconds > LONGEST and (cut := self._end_within(words, sure, samples)):
@@ -90,7 +105,12 @@ class Draft:
             before = self._screen[len(stable) + at :]
             probability = sure[at].probability
             contradicts = bool(before) and plain(before[0].word) != plain(word)
-            if contradicts and not before[0].contradicted and before[0].probability > probability:
+            if (
+                self._showing.hold
+                and contradicts
+                and not before[0].contradicted
+                and before[0].probability > probability
+            ):
                 shown += [one._replace(contradicted=True) for one in before]
                 break
             shown.append(_Shown(word, probability))

@@ -63,6 +63,9 @@ REST = 3
 """Frames of silence that go with a piece which ends at a breath; the next one begins behind them."""
 LEAST_REST = 8
 """Frames of speech behind the last piece that count: in less there is no word, and Whisper would find one."""
+PATIENCE, MOST_PATIENCE = 31, 124
+"""Frames more that a draft waits for after each that the guards refused, from the second in a row on, and at most: who
+cannot be understood now (a crowd, music) will hardly be in a moment, and others wait."""
 QUIET = 150.0
 """Milliseconds of silence behind the last word after which it is whole."""
 
@@ -171,7 +174,8 @@ class Recogniser:
                     self._scheduler.offer_final(name, utterance.number, now)
                     self._work.notify()
                 case Grew(utterance, breath, lull):
-                    more = stream.piece_ms >= SHORTEST and stream.speech_end > utterance.offered
+                    patience = min(MOST_PATIENCE, PATIENCE * max(0, utterance.refused - 1))
+                    more = stream.piece_ms >= SHORTEST and stream.speech_end > utterance.offered + patience
                     if utterance is stream.open and (more or lull or (breath and stream.rest_ms >= PIECE_MS)):
                         utterance.offered = stream.speech_end
                         self._scheduler.offer_interim(name, utterance.number, now, full=lull, urgent=breath)
@@ -353,6 +357,7 @@ class Recogniser:
                     self._counters["pieces"] += 1
             elif full:
                 utterance.heard = (hypothesis, task.speech_end)
+            utterance.refused = 0 if hypothesis.guard is None else utterance.refused + 1
             if hypothesis.guard is not None:
                 self._counters[f"guard_{hypothesis.guard}"] += 1
                 return

@@ -24,7 +24,8 @@ KEEP = RATE * 2
 class Utterance:
     """`samples` is None while it is open. `offered` is the speech (as a frame) that an interim was last asked for.
     `heard` is the newest full result of what lies behind the `pieces`, and the speech that it covers. Pieces ended at a
-    breath, were heard in full and stay; what lies behind them begins at frame `rest`."""
+    breath, were heard in full and stay; what lies behind them begins at frame `rest`. `refused` are the drafts in a row
+    that the guards kept off the screen."""
 
     number: int
     start: int
@@ -39,6 +40,7 @@ class Utterance:
     pieces: list[Hypothesis] = field(default_factory=list)
     language: str | None = None
     shown: tuple[str, str] | None = None
+    refused: int = 0
     translated_at: float = 0.0
     translated: set[str] = field(default_factory=set)
 

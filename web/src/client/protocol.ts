@@ -24,7 +24,8 @@ export type Written = "chat" | "question" | "answer";
 /**
  * Idempotent by (`segment`, `language`, `revision`): a receiver keeps the highest revision and drops the rest.
  *
- * `stable` will not change any more, `tail` may, until `final`. Times are room time in milliseconds.
+ * `stable` has settled: until `final` only a pause may change it, when what was said up to there is heard in full;
+ * `tail` changes with every draft. Times are room time in milliseconds.
  * `source` is the language spoken, `language` that of the text; they are equal in an original.
  * `engine` names what translated (``firefox``, ``nllb``, ``m2m100``, ``madlad``, ``opus``, ``whisper``), None in an
  * original; `pivot` is the language it went through, if any. `confidence` is 0 to 1. BCP 47 tags throughout. `guard`
