@@ -29,7 +29,7 @@ from signaling.loopback import Checks
 from signaling.metrics import Metrics
 from signaling.openapi import document
 from signaling.replay import table as replay_table
-from signaling.shares import ancestors
+from signaling.shares import ancestors, check_sites
 from signaling.shares import table as shares_table
 from signaling.shell import Shell
 from signaling.socket import Sockets
@@ -186,6 +186,10 @@ def make_app(services: Services, shell: Shell, metrics: Metrics, sockets: Socket
         request[FRAME] = await ancestors(Call(request, services))
         return shell.page(request)
 
+    async def embed_live(request: web.Request) -> web.StreamResponse:
+        request[FRAME] = " ".join(check_sites(settings.broadcast.sites)) or "'none'"
+        return shell.page(request)
+
     async def replay(request: web.Request) -> web.StreamResponse:
         return shell.page(request, await tags(Call(request, services), request.match_info["id"]))
 
@@ -217,7 +221,9 @@ def make_app(services: Services, shell: Shell, metrics: Metrics, sockets: Socket
         app.router.add_route(found.method, found.path, endpoint(found))
     for path in PAGES:
         app.router.add_get(path, page)
+    check_sites(settings.broadcast.sites)
     app.router.add_get("/embed/{share}", embed)
+    app.router.add_get("/embed/live/{id}", embed_live)
     app.router.add_get("/replay/{id}", replay)
     app.router.add_get("/ws/{room}", socket)
     app.router.add_get("/metrics", read_metrics)

@@ -17,6 +17,7 @@ import time
 from datetime import datetime
 from typing import Annotated, Literal
 
+import msgspec
 import structlog
 from aiohttp import BasicAuth, web
 from msgspec import Meta
@@ -53,8 +54,10 @@ M3U8 = "application/vnd.apple.mpegurl"
 
 
 class Ticket(Body, kw_only=True, frozen=True):
-    """The code of a broadcast's link: what follows ``#k=``."""
+    """The code of a broadcast's link: what follows ``#k=``. `embed`: a token instead of a cookie, for frames in the
+    pages of the sites that the settings name."""
 
+    embed: bool = False
     code: Annotated[str, Meta(min_length=1, max_length=64)]
 
 
@@ -85,7 +88,7 @@ class LiveView(Body, kw_only=True, frozen=True):
     """A broadcast as viewers see it. Times in ms since 1970, `now` is the server's clock; `at` is when it goes live
     (``countdown``) or went. `epoch` is the wall clock at the programme's time 0, of which captions and
     EXT-X-PROGRAM-DATE-TIME tell. `playlist` is its HLS, `whep` where it can be had by WebRTC. `languages` are those
-    that captions can be read in."""
+    that captions can be read in. `token` is for embeds, which get no cookie: ``Authorization: Bearer``."""
 
     id: str
     title: str
@@ -100,6 +103,7 @@ class LiveView(Body, kw_only=True, frozen=True):
     languages: list[str]
     questions: QuestionRules
     replay: Replay | None = None
+    token: str | None = None
 
 
 def missing() -> ApiError:
@@ -217,6 +221,10 @@ async def open_live(call: Call, body: Ticket) -> LiveView:
     with contextlib.suppress(GrantRefused):  # who comes back stays who they were: their questions and votes are theirs
         known = call.services.grants.check_live(_token(call), broadcast, time.time())[1]
     cookie = call.services.grants.mint_live(broadcast, row.ticket, known, time.time(), COOKIE_SECONDS)
+    if body.embed:
+        if not call.services.settings.broadcast.sites:
+            raise missing()
+        return msgspec.structs.replace(_view(call, row), token=cookie)
     call.set_cookie(LIVE_COOKIE, cookie, path=f"/api/live/{broadcast}", age=COOKIE_SECONDS)
     return _view(call, row)
 

@@ -220,6 +220,10 @@ class Broadcast(Table, frozen=True, kw_only=True):
     """Live broadcasts."""
 
     viewers: Annotated[int, _text("Pages that may follow one broadcast at a time.", ge=1, le=1_000_000)] = 5000
+    sites: Annotated[
+        list[str],
+        _text("Sites whose pages may show a broadcast's player (docs/embedding.md): `https://example.org`."),
+    ] = []
     aac: Annotated[
         bool,
         _text(

@@ -13,8 +13,9 @@ from sfu.taps import TapPacket
 
 LAG, MOST_LAG, STEP = 40.0, 240.0, 20.0
 """Milliseconds behind the clock: at first and at least, at most, and how much more for a late packet."""
-SPARE, CALM = 30.0, 10_000.0
-"""Where all packets of so many milliseconds came earlier than was needed by more than `SPARE`, it comes nearer."""
+SPARE, CALM = 30.0, 2_000.0
+"""Where all packets of so many milliseconds came earlier than was needed by more than `SPARE`, it comes nearer by half
+of what is too much, at most `STEP`."""
 FRAME_MS = FRAME * 1000 / RATE
 MOST_BEHIND = 1_000.0
 """Milliseconds: after a standstill, older frames are not made up for."""
@@ -49,7 +50,9 @@ class Sound:
         if talker is None:
             talker = self._talkers[packet.track] = _Talker()
         position = talker.clock.place(packet.timestamp, packet.media_ms, packet.room_ms)
-        self._least = min(self._least, (position - self._sum.position) / 48)
+        early = (position - self._sum.position) / 48
+        if early > -MOST_LAG:  # later than that is a standstill: no waiting would have helped
+            self._least = min(self._least, early)
         self._sum.add(position, talker.voice.decode(packet.payload))
 
     def due(self, room_ms: float) -> float:
@@ -67,7 +70,7 @@ class Sound:
             self._least, self._since = float("inf"), room_ms
         elif room_ms - self._since >= CALM:
             if SPARE < self._least < float("inf"):
-                self.lag = max(LAG, self.lag - STEP / 2)
+                self.lag = max(LAG, self.lag - min(STEP, (self._least - SPARE) / 2))
             self._least, self._since = float("inf"), room_ms
         until = int((room_ms - self.lag) * 48)
         if until - self._sum.position > MOST_BEHIND * 48:

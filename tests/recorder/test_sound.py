@@ -43,6 +43,8 @@ def test_late_packets_make_it_wait_longer_and_are_heard_then() -> None:
     feed(sound, [voice], late=90)
     assert LAG < sound.lag <= 160
     assert 0 < sound.late < 10
+    feed(sound, [list(audio_packets("a", opus_clip(9), 4_200.0, 9))])
+    assert sound.lag < 90, "and comes nearer again"
 
 
 def test_after_a_standstill_it_goes_on_with_what_is_now() -> None:

@@ -16,6 +16,7 @@ const table: [pattern: string, page: string][] = [
   ['/replay/:id/edit', 'edit'],
   ['/embed/:share', 'embed'],
   ['/live/:id', 'live'],
+  ['/embed/live/:id', 'embedlive'],
   ['/setup/:code', 'setup'],
   ['/login', 'login'],
   ['/admin', 'admin'],

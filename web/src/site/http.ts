@@ -67,7 +67,7 @@ export async function request<T>(method: string, path: string, body?: unknown, s
 }
 
 export const get = <T>(path: string, headers?: Record<string, string>) => request<T>('GET', path, undefined, 20, headers);
-export const post = <T>(path: string, body: unknown = {}) => request<T>('POST', path, body);
+export const post = <T>(path: string, body: unknown = {}, headers?: Record<string, string>) => request<T>('POST', path, body, 20, headers);
 export const remove = <T = unknown>(path: string) => request<T>('DELETE', path);
 
 function parse(text: string): unknown {

@@ -3,6 +3,7 @@ import type { Question, QuestionRules } from '../../client/protocol';
 import { i18n } from '../../i18n.svelte';
 import { get, HttpError, post, type Failure } from '../../site/http';
 import { codeIn, keepCode, keptCode } from '../replay/access';
+import { follow } from './stream';
 import { Words, type Caption } from './words';
 
 export interface View {
@@ -20,6 +21,7 @@ export interface View {
   languages: string[];
   questions: QuestionRules;
   replay: { recording: string; code: string } | null;
+  token: string | null;
 }
 
 /** All questions at the beginning, then what changes. */
@@ -46,36 +48,46 @@ export class Broadcast {
   /** What to add to this computer's clock to have the server's. */
   skew = 0;
 
-  private events: EventSource | null = null;
+  /** Stands for the cookie inside another site's page. */
+  token: string | null = null;
+
+  private events: { close(): void } | null = null;
   private timer: ReturnType<typeof setTimeout> | undefined;
   private language: string | null = null;
   private over = false;
   private readonly path: string;
+  private code: string | null = null;
 
-  constructor(readonly id: string) {
+  constructor(
+    readonly id: string,
+    private readonly embedded = false,
+  ) {
     this.path = `/api/live/${encodeURIComponent(id)}`;
   }
 
   /** Comes in with the link's code or with the cookie of an earlier visit. Returns whether the address has a secret. */
   async open(hash: string): Promise<boolean> {
     const fresh = codeIn(hash);
-    if (fresh) keepCode(`live.${this.id}`, fresh);
+    this.code = fresh;
+    if (fresh && !this.embedded) keepCode(`live.${this.id}`, fresh);
     await this.look(fresh !== null);
     return fresh !== null;
   }
 
   private async look(redeem = false): Promise<void> {
     clearTimeout(this.timer);
-    const code = keptCode(`live.${this.id}`);
+    const code = this.embedded ? this.code : keptCode(`live.${this.id}`);
+    const come = () => post<View>(`${this.path}/access`, { code, embed: this.embedded }, this.headers);
     try {
       let view: View;
       try {
-        view = redeem && code ? await post<View>(`${this.path}/access`, { code }) : await get<View>(this.path);
+        view = redeem && code ? await come() : await get<View>(this.path, this.headers);
       } catch (error) {
         if (!(error instanceof HttpError) || error.failure !== 'missing' || redeem || !code) throw error;
-        view = await post<View>(`${this.path}/access`, { code });
+        view = await come();
       }
       if (this.over) return;
+      this.token = view.token ?? this.token;
       this.skew = view.now - Date.now();
       this.failure = null;
       this.view = view;
@@ -90,6 +102,10 @@ export class Broadcast {
     }
     if (this.view?.state !== 'ended') this.listen();
     else this.stop();
+  }
+
+  private get headers(): Record<string, string> | undefined {
+    return this.token ? { authorization: `Bearer ${this.token}` } : undefined;
   }
 
   /** Asks again soon, not at once. */
@@ -111,20 +127,30 @@ export class Broadcast {
   private listen(): void {
     if (this.over || this.events) return;
     const wanted = this.language && this.view?.languages.includes(this.language) ? `?language=${encodeURIComponent(this.language)}` : '';
+    if (this.token) {
+      const close = follow(`${this.path}/events${wanted}`, this.token, ({ name, data }) => this.heed(name, data), () => ((this.events = null), this.soon(LOOK_MS)));
+      this.events = { close };
+      return;
+    }
     const events = new EventSource(`${this.path}/events${wanted}`);
     this.events = events;
-    events.addEventListener('caption', (event: MessageEvent<string>) => {
-      this.words.take(JSON.parse(event.data) as Caption, Date.now() + this.skew - (this.view?.epoch ?? 0));
-      this.heard += 1;
-    });
-    events.addEventListener('questions', (event: MessageEvent<string>) => this.board(JSON.parse(event.data) as Board));
-    events.addEventListener('changed', () => this.soon(0));
+    for (const name of ['caption', 'questions', 'changed']) {
+      events.addEventListener(name, (event: MessageEvent<string>) => this.heed(name, event.data));
+    }
     events.addEventListener('error', () => {
       // A browser tries again by itself while the address answers; a refusal ends it.
       if (events.readyState !== EventSource.CLOSED || this.events !== events) return;
       this.events = null;
       this.soon(LOOK_MS);
     });
+  }
+
+  private heed(name: string, data: string): void {
+    if (name === 'caption') {
+      this.words.take(JSON.parse(data) as Caption, Date.now() + this.skew - (this.view?.epoch ?? 0));
+      this.heard += 1;
+    } else if (name === 'questions') this.board(JSON.parse(data) as Board);
+    else if (name === 'changed') this.soon(0);
   }
 
   private board({ all, voted, changed, gone }: Board): void {
@@ -137,12 +163,12 @@ export class Broadcast {
 
   /** @throws HttpError */
   async ask(key: string, text: string, name: string | null): Promise<void> {
-    await post(`${this.path}/questions`, { key, text, name, language: i18n.language });
+    await post(`${this.path}/questions`, { key, text, name, language: i18n.language }, this.headers);
   }
 
   /** @throws HttpError */
   async vote(question: string, up: boolean): Promise<void> {
-    await post(`${this.path}/votes`, { question, up });
+    await post(`${this.path}/votes`, { question, up }, this.headers);
     const voted = new Set(this.voted);
     if (up) voted.add(question);
     else voted.delete(question);

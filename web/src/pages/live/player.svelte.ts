@@ -17,6 +17,8 @@ export interface Source {
   at: number;
   /** To be added to this computer's clock to have the server's. */
   skew: number;
+  /** Stands for the cookie inside another site's page. */
+  token: string | null;
 }
 
 export class Player {
@@ -101,7 +103,7 @@ export class Player {
     if (!this.possible || !this.near || this.session || !this.following) return;
     this.near.muted = this.far!.muted;
     this.near.volume = this.far!.volume;
-    this.session = new Realtime(this.near, this.source!.whep!, () => this.arrived(), (miss, after) => this.missed(miss, after));
+    this.session = new Realtime(this.near, this.source!.whep!, this.source!.token, () => this.arrived(), (miss, after) => this.missed(miss, after));
     if (patience) this.again = setTimeout(() => this.tier === 'hls' && this.startHls(), patience);
   }
 
@@ -136,7 +138,7 @@ export class Player {
     this.tier = 'hls';
     if (this.detach) return;
     this.started = true;
-    this.detach = this.hls.attach(this.far, this.source.playlist, this.source.epoch, behind);
+    this.detach = this.hls.attach(this.far, this.source.playlist, this.source.epoch, behind, this.source.token);
   }
 
   private back(behind: number): void {

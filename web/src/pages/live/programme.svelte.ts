@@ -48,14 +48,15 @@ export class Programme {
   private jumped = 0;
   /** Seconds before the end at which to begin, once that is known. */
   private behind: number | null = null;
+  private token: string | null = null;
   private again: ReturnType<typeof setTimeout> | undefined;
 
   /**
    * Starts, `behind` seconds before what happens now; returns what ends it. `epoch`: the wall clock in ms at the
    * programme's time 0.
    */
-  attach(video: HTMLVideoElement, url: string, epoch: number, behind = 0): () => void {
-    [this.video, this.url, this.epoch, this.behind] = [video, url, epoch, behind];
+  attach(video: HTMLVideoElement, url: string, epoch: number, behind = 0, token: string | null = null): () => void {
+    [this.video, this.url, this.epoch, this.behind, this.token] = [video, url, epoch, behind, token];
     [this.following, this.waiting, this.trouble] = [behind < 2, true, null];
     const events = new AbortController();
     const on = (name: keyof HTMLMediaElementEventMap, run: () => void) => video.addEventListener(name, run, { signal: events.signal });
@@ -102,7 +103,9 @@ export class Programme {
       } else this.trouble = 'unsupported';
       return;
     }
-    const hls = new Hls(CONFIG);
+    const token = this.token;
+    const xhrSetup = token ? (asked: XMLHttpRequest) => asked.setRequestHeader('Authorization', `Bearer ${token}`) : undefined;
+    const hls = new Hls({ ...CONFIG, xhrSetup });
     this.hls = hls;
     hls.on(Hls.Events.ERROR, (_, data) => {
       if (!data.fatal) return;

@@ -32,6 +32,7 @@ export class Realtime {
   constructor(
     private readonly video: HTMLVideoElement,
     private readonly url: string,
+    private readonly token: string | null,
     private readonly onplay: () => void,
     private readonly onend: (miss: Miss, retryAfter: number) => void,
   ) {
@@ -46,13 +47,15 @@ export class Realtime {
 
   private async start(): Promise<void> {
     await this.peer.setLocalDescription();
+    const late = setTimeout(() => this.stop.abort(), ANSWER_MS);
     const response = await fetch(this.url, {
       method: 'POST',
-      headers: { 'content-type': 'application/sdp' },
+      headers: { 'content-type': 'application/sdp', ...(this.token ? { authorization: `Bearer ${this.token}` } : {}) },
       body: this.peer.localDescription!.sdp,
       credentials: 'same-origin',
-      signal: AbortSignal.any([this.stop.signal, AbortSignal.timeout(ANSWER_MS)]),
+      signal: this.stop.signal,
     });
+    clearTimeout(late);
     if (!response.ok) {
       const again = Number(response.headers.get('retry-after')) || 0;
       return this.end(response.status === 503 ? 'full' : response.status === 422 ? 'refused' : 'failed', again);
