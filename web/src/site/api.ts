@@ -46,7 +46,7 @@ export interface ConsentRow {
   recording: string;
   title: string;
   purpose: string;
-  started_by: string;
+  startedBy: string;
   name: string;
   answer: 'told' | 'agreed' | 'refused';
   kept: boolean;
