@@ -12,11 +12,13 @@ type Messages = Partial<Record<MessageKey, string | Forms>>;
 
 /** The languages of the interface, by their own names. */
 export const languages = {
+  de: 'Deutsch',
   en: 'English',
   es: 'Español',
   fr: 'Français',
   it: 'Italiano',
   pt: 'Português',
+  ru: 'Русский',
 } as const;
 export type UiLanguage = keyof typeof languages;
 

@@ -19,7 +19,7 @@ test.each(Object.keys(languages))('%s has every message, or most until its trans
   expect(Object.keys(messages).filter((key) => !(key in english))).toEqual([]);
   const missing = Object.keys(english).filter((key) => !(key in messages));
   if (language === 'pt') expect(missing).toEqual([]);
-  expect(missing.length, `English stands in for ${missing.join(', ')}`).toBeLessThan(Object.keys(english).length / 10);
+  expect(missing.length, `English stands in for ${missing.join(', ')}`).toBeLessThan(Object.keys(english).length / 5);
 });
 
 test.each(Object.keys(languages))('%s keeps placeholders and plural forms', (language) => {
