@@ -286,6 +286,10 @@ class RoomBroadcast:
             where=None if only is None else lambda viewer: viewer.who == only,
         )
 
+    def rendered(self, rendered: protocol.Rendered) -> None:
+        """A question or an answer that viewers see, in a language that some of them read."""
+        self.audience.tell("rendered", rendered, where=lambda viewer: viewer.language == rendered.language)
+
     def who(self, viewer: str) -> str:
         """What a viewer's questions and votes go by."""
         return self._room.questions.who(_known(viewer))
@@ -294,6 +298,9 @@ class RoomBroadcast:
         """What somebody who comes now has to know."""
         board = self._room.questions
         viewer.send("questions", {"all": board.seen_by(viewer.who), "voted": board.voted_by(viewer.who)})
+        if viewer.language is not None:
+            for rendered in self._room.renderings.for_viewers(viewer.language):
+                viewer.send("rendered", rendered)
         if self.stream is not None:
             for told in self.subtitles.recent(viewer.language):
                 viewer.send("caption", told)

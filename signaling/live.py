@@ -256,7 +256,7 @@ async def get_pass(call: Call) -> web.Response:
 )
 async def live_events(call: Call) -> web.StreamResponse:
     """Captions as they are spoken, questions, and that something ``changed``: then ask how it stands. `?language=` is
-    what captions are read in, beside the original."""
+    what captions are read in, beside the original, and questions and answers too."""
     on_air, viewer = _live(call)
     language = call.request.query.get("language") or None
     if language is not None and language not in on_air.languages:

@@ -123,7 +123,9 @@ class RoomQuestions:
         except BaseException:
             self._board.drop(asked)
             raise
-        self._room.renderings.add("question", asked.id, text, (me.spoken, me.reads), self._sees(asked))
+        self._room.renderings.add(
+            "question", asked.id, text, (me.spoken, me.reads), self._sees(asked), lambda: asked.public
+        )
         self._changed()
 
     def _sees(self, asked: Asked) -> Callable[[Participant], bool]:
@@ -145,7 +147,9 @@ class RoomQuestions:
         await self._save(changed)
         if answer:
             (mine,) = (one for one in changed if one.id == message.question)
-            self._room.renderings.add("answer", mine.id, answer, (me.spoken, me.reads), self._sees(mine))
+            self._room.renderings.add(
+                "answer", mine.id, answer, (me.spoken, me.reads), self._sees(mine), lambda: mine.public
+            )
         for asked in changed:
             self._room.renderings.opened("question", asked.id)
         askers = {self._who(person): person for person in self._room.people.values()}

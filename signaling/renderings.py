@@ -38,6 +38,8 @@ class _Text:
     text: str
     source: str
     seen: Callable[[Participant], bool]
+    public: Callable[[], bool]
+    """Whether viewers of a broadcast see it now."""
     made: dict[str, protocol.Rendered] = field(default_factory=dict)
     asked: set[str] = field(default_factory=set)
 
@@ -57,15 +59,17 @@ class Renderings:
         text: str,
         writes: Sequence[str | None],
         seen: Callable[[Participant], bool] = lambda _: True,
+        public: Callable[[], bool] = lambda: False,
     ) -> None:
         """Somebody wrote `text`, whose languages are `writes`, the likeliest first; whoever has `seen` it gets it in
-        theirs. What was there under the same name is forgotten."""
+        theirs, and so do the viewers of a broadcast while it is `public`. What was there under the same name is
+        forgotten."""
         key = f"{of}:{about}"
         self._texts.pop(key, None)
         source = language_of(text, [tag for tag in writes if tag])
         if source is None or not 1 < len(text) <= LONGEST:
             return
-        self._texts[key] = one = _Text(of, about, text, source, seen)
+        self._texts[key] = one = _Text(of, about, text, source, seen, public)
         if len(self._texts) > KEPT:
             self._texts.popitem(last=False)
         self._ask(key, one, self._room.people.values())
@@ -78,6 +82,17 @@ class Renderings:
             else:
                 self._ask(key, one, [person])
 
+    def for_viewers(self, language: str) -> list[protocol.Rendered]:
+        """A viewer came who reads this language: what there is of what is recent; the rest follows."""
+        found = []
+        for key, one in list(self._texts.items())[-RECENT:]:
+            if one.public():
+                if language in one.made:
+                    found.append(one.made[language])
+                else:
+                    self._ask(key, one, [])
+        return found
+
     def opened(self, of: protocol.Written, about: str) -> None:
         """More people see it than when it was written."""
         key = f"{of}:{about}"
@@ -85,6 +100,9 @@ class Renderings:
             for person in self._room.people.values():
                 if person.reads in one.made and one.seen(person) and person.peer is not None:
                     person.peer.send(one.made[person.reads])
+            if one.public():
+                for rendered in one.made.values():
+                    self._room.live.rendered(rendered)
             self._ask(key, one, self._room.people.values())
 
     def arrived(self, key: str, said: Retranslated) -> None:
@@ -104,11 +122,16 @@ class Renderings:
         )
         readers = [p for p in self._room.people.values() if p.reads == said.language and one.seen(p)]
         self._room.broadcast(rendered, readers)
+        if one.public():
+            self._room.live.rendered(rendered)
 
     def _ask(self, key: str, one: _Text, people: Iterable[Participant]) -> None:
         now = self._room.now
         self._owed = {owed: at for owed, at in self._owed.items() if now - at < PATIENCE}
-        wanted = {p.reads for p in people if p.reads and one.seen(p) and base(p.reads) != base(one.source)}
+        wanted = {p.reads for p in people if p.reads and one.seen(p)}
+        if one.public():
+            wanted |= set(self._room.live.audience.languages)
+        wanted = {language for language in wanted if base(language) != base(one.source)}
         for language in sorted(wanted - one.asked - one.made.keys()):
             if len(self._owed) >= WAITING:
                 return

@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import asyncio
 import os
+import re
 import tempfile
 from collections.abc import AsyncIterator
 from pathlib import Path
 from typing import Any
 
 import aiohttp
+import msgspec
 import pytest
 import pytest_asyncio
 
@@ -17,6 +19,7 @@ from captioning import models
 from captioning.service import RoomCaptions
 from recorder.edits import Correction, Edits, Rendering
 from signaling import protocol
+from signaling.audience import Viewer
 from signaling.server import Server
 from tests.captioning.speech import state
 from tests.signaling.conftest import House, settings
@@ -89,6 +92,69 @@ async def test_a_question_is_translated_for_those_who_see_it(house: House) -> No
     assert (await host.ask(settle))["type"] == "ack"
     answer = await rui.wait("rendered", lambda m: m["of"] == "answer")
     assert "crianças" in answer["text"] and answer["about"] == question["about"]
+
+
+class Page:
+    """A viewer's transport, and the events that went over it."""
+
+    def __init__(self) -> None:
+        self.written = b""
+        self.news = asyncio.Event()
+
+    def write(self, data: bytes) -> None:
+        self.written += data
+        self.news.set()
+
+    def is_closing(self) -> bool:
+        return False
+
+    def get_write_buffer_size(self) -> int:
+        return 0
+
+    def abort(self) -> None:
+        raise AssertionError("nothing waits here")
+
+    def rendered(self) -> list[dict[str, Any]]:
+        events = re.findall(rb"event: rendered\ndata: (.*)\n", self.written)
+        return [msgspec.json.decode(event) for event in events]
+
+
+async def test_viewers_of_a_broadcast_read_questions_in_their_language_once_they_are_public(house: House) -> None:
+    host = await house.join("host", "Host", reads="en", spoken="en")
+    rules = protocol.SetQuestions(open=True, moderated=True, anonymous=True)
+    assert (await host.ask(rules))["type"] == "ack"
+    live = house.server.hub.rooms["demo"].live
+    page, other = Page(), Page()
+    viewers = [Viewer("v1", "pt", live.who("v1"), page), Viewer("v2", None, live.who("v2"), other)]
+    for viewer in viewers:
+        live.audience.join(viewer)
+    try:
+        asked = protocol.Ask(key="v", text="Qual é a dose para um adulto?")
+        await live.ask("v3", "Zé", "pt", asked)
+        question = await host.wait("rendered", lambda m: m["of"] == "question")
+        assert question["language"] == "en" and "adult" in question["text"]
+        english = protocol.Ask(key="w", text="Is it safe for the elderly?")
+        await live.ask("v4", "Zoe", "en", english)
+        board = house.server.hub.rooms["demo"].questions
+        about = next(q.id for q in board.seen_by("", True) if q.text == english.text)
+        assert page.rendered() == [], "it waits for a moderator"
+        settle = protocol.SettleQuestion(question=about, state="answered", answer="Yes, with half the dose.")
+        assert (await host.ask(protocol.SettleQuestion(question=about, state="open")))["type"] == "ack"
+        assert (await host.ask(settle))["type"] == "ack"
+        async with asyncio.timeout(10):
+            while not any(one["of"] == "answer" for one in page.rendered()):
+                page.news.clear()
+                await page.news.wait()
+        assert {(one["of"], one["about"], one["language"]) for one in page.rendered()} == {
+            ("question", about, "pt"), ("answer", about, "pt"),
+        }  # fmt: skip
+        assert "metade" in " ".join(one["text"] for one in page.rendered()) and other.rendered() == []
+        late = Page()
+        live.greet(Viewer("v5", "pt", live.who("v5"), late))
+        assert {one["of"] for one in late.rendered() if one["about"] == about} == {"question", "answer"}, "kept"
+    finally:
+        for viewer in viewers:
+            live.audience.leave(viewer)
 
 
 async def test_a_line_of_a_replay_that_is_put_right_is_translated_again(house: House) -> None:

@@ -1,5 +1,5 @@
 /** A broadcast as its viewers follow it: how it stands, its captions, and when to look again. */
-import type { Question, QuestionRules } from '../../client/protocol';
+import type { Question, QuestionRules, Rendered } from '../../client/protocol';
 import { i18n } from '../../i18n.svelte';
 import { get, HttpError, post, type Failure } from '../../site/http';
 import { codeIn, keepCode, keptCode } from '../replay/access';
@@ -45,6 +45,8 @@ export class Broadcast {
   readonly words = new Words();
   questions = $state.raw<ReadonlyMap<string, Question>>(new Map());
   voted = $state.raw<ReadonlySet<string>>(new Set());
+  /** Questions and answers in the reader's language, as ``question:ID``. */
+  rendered = $state.raw<ReadonlyMap<string, Rendered>>(new Map());
   /** What to add to this computer's clock to have the server's. */
   skew = 0;
 
@@ -118,6 +120,7 @@ export class Broadcast {
   read(language: string | null): void {
     if (language === this.language) return;
     this.language = language;
+    this.rendered = new Map();
     if (!this.events) return;
     this.events.close();
     this.events = null;
@@ -134,7 +137,7 @@ export class Broadcast {
     }
     const events = new EventSource(`${this.path}/events${wanted}`);
     this.events = events;
-    for (const name of ['caption', 'questions', 'changed']) {
+    for (const name of ['caption', 'questions', 'rendered', 'changed']) {
       events.addEventListener(name, (event: MessageEvent<string>) => this.heed(name, event.data));
     }
     events.addEventListener('error', () => {
@@ -150,7 +153,10 @@ export class Broadcast {
       this.words.take(JSON.parse(data) as Caption, Date.now() + this.skew - (this.view?.epoch ?? 0));
       this.heard += 1;
     } else if (name === 'questions') this.board(JSON.parse(data) as Board);
-    else if (name === 'changed') this.soon(0);
+    else if (name === 'rendered') {
+      const rendered = JSON.parse(data) as Rendered;
+      this.rendered = new Map(this.rendered).set(`${rendered.of}:${rendered.about}`, rendered);
+    } else if (name === 'changed') this.soon(0);
   }
 
   private board({ all, voted, changed, gone }: Board): void {
