@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import asyncio
+import io
 import shutil
+import zipfile
 from datetime import UTC, datetime
 
 import aiohttp
@@ -104,6 +106,56 @@ async def test_a_library_that_is_only_in_the_bucket(stored, s3):
     assert s3.left() == 0
     acts = [one.act for one in await house.server.store.audit.latest()]
     assert "recording-delete" in acts
+
+
+async def test_an_encrypted_recording_is_replayed_and_taken_away(tmp_path):
+    """By HTTP nothing shows that it is encrypted; on the disk nothing shows what it is."""
+    server = Server(settings(tmp_path / "data", recordings={"min_free_mb": 0, "encrypt": True}))
+    await server.start()
+    try:
+        async with aiohttp.ClientSession(cookie_jar=aiohttp.DummyCookieJar()) as http:
+            members = server.store.members
+            await members.first_administrator("ana@example.org", "Ana", "long enough pw")
+            member = await members.authenticate("ana@example.org", "long enough pw")
+            http.headers["Cookie"] = f"consilium_session={await members.log_in(member.id)}"
+            host = await House(server, http).join("host")
+            await host.ask(protocol.StartRecording())
+            await host.ask(protocol.SendChat(key="1", text="nobody reads this"))
+            await host.ask(protocol.StopRecording())
+            [row] = await server.store.recordings.visible(None)
+            api = f"http://127.0.0.1:{server.port}/api/recordings/{row.id}"
+            folder, exports = server.settings.recordings_dir / row.id, server.settings.data / "exports"
+            assert (server.settings.data / "recordings.keys").stat().st_mode & 0o777 == 0o600
+            async with http.get(api) as answer:
+                manifest = await answer.json()
+                assert manifest["chat"][0]["text"] == "nobody reads this"
+            async with http.get(f"{api}/media/mix.mp4") as answer:
+                whole = await answer.read()
+                assert answer.status == 200 and b"moof" in whole and len(whole) < manifest["bytes"]
+            async with http.get(f"{api}/media/mix.mp4", headers={"Range": "bytes=100-299"}) as answer:
+                assert (answer.status, await answer.read()) == (206, whole[100:300])
+                assert answer.headers["Content-Range"] == f"bytes 100-299/{len(whole)}"
+            async with http.post(f"{api}/exports", json={"format": "zip"}) as answer:
+                job = await answer.json()
+            async with asyncio.timeout(60):
+                while job["state"] != "done":
+                    await asyncio.sleep(0.1)
+                    async with http.get(f"{api}/exports/{job['id']}") as answer:
+                        job = await answer.json()
+                        assert job["state"] != "failed", job
+            async with http.get(f"http://127.0.0.1:{server.port}{job['url']}") as answer:
+                packed = await answer.read()
+            assert len(packed) == job["bytes"] and zipfile.ZipFile(io.BytesIO(packed)).read("mix.mp4") == whole
+            files = [one for place in (folder, exports) for one in place.rglob("*") if one.is_file()]
+            assert len(files) > 6
+            for one in files:
+                data = one.read_bytes()
+                assert b"nobody reads" not in data and b"moof" not in data and data[:4] != b"PK\x03\x04", one.name
+            async with http.delete(api) as answer:
+                assert answer.status == 200
+            assert not folder.exists() and not list(exports.iterdir())
+    finally:
+        await server.stop()
 
 
 async def test_the_room_is_told_while_the_bucket_is_away(s3, tmp_path):
