@@ -12,6 +12,7 @@ type Messages = Partial<Record<MessageKey, string | Forms>>;
 
 /** The languages of the interface, by their own names. */
 export const languages = {
+  ar: 'العربية',
   de: 'Deutsch',
   en: 'English',
   es: 'Español',
@@ -19,6 +20,7 @@ export const languages = {
   it: 'Italiano',
   pt: 'Português',
   ru: 'Русский',
+  zh: '中文',
 } as const;
 export type UiLanguage = keyof typeof languages;
 
