@@ -33,6 +33,7 @@ from signaling.shares import ancestors, check_sites
 from signaling.shares import table as shares_table
 from signaling.shell import Shell
 from signaling.socket import Sockets
+from signaling.thumbnails import table as thumbnails_table
 from signaling.transcripts import table as transcripts_table
 from signaling.whep import WhepSessions
 from signaling.whep import install as install_whep
@@ -66,6 +67,7 @@ ENDPOINTS = [
     *api_table.endpoints,
     *replay_table.endpoints,
     *grid_table.endpoints,
+    *thumbnails_table.endpoints,
     *editing_table.endpoints,
     *consents_table.endpoints,
     *wordings_table.endpoints,

@@ -23,6 +23,7 @@ if TYPE_CHECKING:
     from signaling.hub import Hub
     from signaling.library import Library
     from signaling.retranscriptions import Retranscriptions
+    from signaling.thumbnails import Sheets
 
 SESSION_COOKIE = "consilium_session"
 REPLAY_COOKIE = "consilium_replay"
@@ -75,6 +76,7 @@ class Services:
     library: Library
     retranscriptions: Retranscriptions
     secret: str
+    sheets: Sheets
 
 
 class Call:

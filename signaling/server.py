@@ -35,6 +35,7 @@ from signaling.settings import Settings
 from signaling.shell import Shell
 from signaling.shelves import shelf
 from signaling.socket import Sockets
+from signaling.thumbnails import Sheets
 from web import STATIC
 
 log = structlog.get_logger("server")
@@ -120,6 +121,7 @@ class Server:
             library=self.library,
             retranscriptions=self.retranscriptions,
             secret=self.secret,
+            sheets=Sheets(),
         )
         self.checks = Checks(self.sfu.open_room, settings.turn)
         self.app = make_app(services, Shell(STATIC), self.metrics, self.sockets, self.checks)

@@ -457,3 +457,41 @@ async def test_everybody_side_by_side_keeps_to_the_sound(recorded: Recorded) -> 
         for path in ("/grid", "/grid/0.m3u8", "/grid/2.m3u8"):
             assert await visitor.evaluate(tried, path) == 404
         assert await page.evaluate(tried, "/grid/..%2Frecording.m3u8") == 404
+
+
+async def test_the_seek_bar_has_pictures_and_none_of_what_is_cut_out(recorded: Recorded) -> None:
+    made = await share(recorded, audience="link")
+    async with browser(recorded) as (page, stranger):
+        await page.goto(f"{recorded.url}/replay/{recorded.id}")
+        await page.get_by_test_id("replay-seek").hover(position={"x": 600, "y": 10})
+        await expect(page.get_by_test_id("seek-picture")).to_be_visible()
+        assert (await Axe().run(page)).response["violations"] == []
+        visitor = await stranger.new_page()
+        await visitor.goto(recorded.url + made["path"])
+        await visitor.get_by_test_id("replay-time").wait_for()
+        colours = """async () => {
+          const base = location.pathname.replace('/replay/', '/api/recordings/') + '/thumbnails/';
+          const text = await (await fetch(base + 'index.vtt')).text();
+          const image = await createImageBitmap(await (await fetch(base + '0.jpg')).blob());
+          const canvas = document.createElement('canvas');
+          canvas.width = image.width; canvas.height = image.height;
+          const context = canvas.getContext('2d');
+          context.drawImage(image, 0, 0);
+          const names = ['red', 'green', 'blue'];
+          return [...text.matchAll(/#xywh=(\\d+),(\\d+)/g)].map(([, x, y]) => {
+            const rgb = [...context.getImageData(Number(x) + 80, Number(y) + 20, 1, 1).data].slice(0, 3);
+            return names[rgb.indexOf(Math.max(...rgb))];
+          });
+        }"""
+        assert set(await visitor.evaluate(colours)) == {"red", "green", "blue"}
+        cookie = {"Cookie": f"consilium_session={recorded.session}"}
+        edits = f"{recorded.url}/api/recordings/{recorded.id}/edits"
+        async with aiohttp.ClientSession(headers=cookie) as http:
+            now = await (await http.get(edits)).json()
+            cut = now | {"cuts": [{"start": 49_000, "end": 61_000}]}
+            async with http.put(edits, json=cut) as answer:
+                assert answer.status == 200
+                saved = await answer.json()
+            assert set(await visitor.evaluate(colours)) == {"red", "blue"}
+            async with http.put(edits, json=saved | {"cuts": []}) as answer:
+                assert answer.status == 200

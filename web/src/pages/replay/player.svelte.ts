@@ -128,13 +128,15 @@ export class Player {
 
   private failed(Hls: typeof HlsType, data: ErrorData): void {
     const status = data.response?.code;
+    if (data.type === Hls.ErrorTypes.MEDIA_ERROR && this.source.instead && (data.fatal || this.video?.error)) {
+      this.source = { ...this.source, url: this.source.instead, instead: undefined };
+      // Not from within: hls.js goes on with its own recovery after it has told.
+      setTimeout(() => void this.load());
+      return;
+    }
     if (!data.fatal) return;
     if (data.type === Hls.ErrorTypes.NETWORK_ERROR) {
       this.trouble = status === 401 || status === 403 ? 'access' : 'network';
-    } else if (data.type === Hls.ErrorTypes.MEDIA_ERROR && this.source.instead) {
-      this.source = { ...this.source, url: this.source.instead, instead: undefined };
-      void this.load();
-      return;
     } else if (data.type === Hls.ErrorTypes.MEDIA_ERROR && this.repair()) {
       this.hls?.recoverMediaError();
       return;
