@@ -472,16 +472,19 @@ async def test_the_seek_bar_has_pictures_and_none_of_what_is_cut_out(recorded: R
         colours = """async () => {
           const base = location.pathname.replace('/replay/', '/api/recordings/') + '/thumbnails/';
           const text = await (await fetch(base + 'index.vtt')).text();
-          const image = await createImageBitmap(await (await fetch(base + '0.jpg')).blob());
-          const canvas = document.createElement('canvas');
-          canvas.width = image.width; canvas.height = image.height;
-          const context = canvas.getContext('2d');
-          context.drawImage(image, 0, 0);
-          const names = ['red', 'green', 'blue'];
-          return [...text.matchAll(/#xywh=(\\d+),(\\d+)/g)].map(([, x, y]) => {
-            const rgb = [...context.getImageData(Number(x) + 80, Number(y) + 20, 1, 1).data].slice(0, 3);
-            return names[rgb.indexOf(Math.max(...rgb))];
-          });
+          const names = ['red', 'green', 'blue'], found = new Set();
+          for (const sheet of new Set(text.match(/\\d+\\.jpg/g))) {
+            const image = await createImageBitmap(await (await fetch(base + sheet)).blob());
+            const canvas = document.createElement('canvas');
+            canvas.width = image.width; canvas.height = image.height;
+            const context = canvas.getContext('2d');
+            context.drawImage(image, 0, 0);
+            for (const [, x, y] of text.matchAll(new RegExp(sheet + '#xywh=(\\\\d+),(\\\\d+)', 'g'))) {
+              const rgb = [...context.getImageData(Number(x) + 80, Number(y) + 20, 1, 1).data].slice(0, 3);
+              found.add(names[rgb.indexOf(Math.max(...rgb))]);
+            }
+          }
+          return [...found];
         }"""
         assert set(await visitor.evaluate(colours)) == {"red", "green", "blue"}
         cookie = {"Cookie": f"consilium_session={recorded.session}"}
