@@ -10,6 +10,8 @@ import msgspec
 import structlog
 from aiohttp import web
 
+from recorder.sealing.blocks import SealBroken
+from recorder.storage.bucket import StorageAway
 from signaling.administration import table as administration_table
 from signaling.api import table as api_table
 from signaling.asked import table as asked_table
@@ -148,6 +150,10 @@ def make_app(services: Services, shell: Shell, metrics: Metrics, sockets: Socket
             metrics.http_refused.labels(error.code).inc()
             log.info("refused", status=error.status, code=error.code, route=_route(request))
             response = problem(error.status, error.code, error.message)
+        except (StorageAway, SealBroken) as error:
+            metrics.http_refused.labels("unavailable").inc()
+            log.warning("a recording cannot be read", route=_route(request), error=str(error))
+            response = problem(503, "unavailable", str(error))
         except web.HTTPException as error:
             metrics.http_refused.labels(str(error.status)).inc()
             response = problem(error.status, (error.reason or "").lower().replace(" ", "-"), error.reason or "")

@@ -94,6 +94,9 @@ async def test_a_library_that_is_only_in_the_bucket(stored, s3):
 
     s3.away()
     try:
+        shutil.rmtree(house.server.settings.recordings_dir / "rec1")
+        async with http.get(api) as answer:
+            assert (answer.status, (await answer.json())["code"]) == (503, "unavailable")
         async with http.get(f"{api}/media/mix.mp4", headers=span, allow_redirects=False) as answer:
             assert (answer.status, (await answer.json())["code"]) == (503, "unavailable")
         async with http.delete(api) as answer:
