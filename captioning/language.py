@@ -11,9 +11,14 @@ LONG_ENOUGH = 1_500.0
 GUESS = 0.5
 
 
+SAME = {"nb": "no", "iw": "he", "in": "id", "fil": "tl"}
+"""Other subtags of the same languages: older ones, and what models call them."""
+
+
 def base(tag: str) -> str:
     """The primary language of a BCP 47 tag: ``pt`` of ``pt-BR``."""
-    return tag.split("-", 1)[0].lower()
+    primary = tag.split("-", 1)[0].lower()
+    return SAME.get(primary, primary)
 
 
 class SpokenLanguage:
