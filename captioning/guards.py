@@ -32,9 +32,9 @@ def compression_ratio(text: str) -> float:
 
 
 def looping(words: Sequence[str]) -> bool:
-    """Whether some phrase of up to eight words comes again and again, directly after itself."""
+    """Whether some phrase of up to twelve words comes again and again, directly after itself."""
     lowered = [word.casefold().strip(".,!?;:") for word in words]
-    for size in range(1, 9):
+    for size in range(1, 13):
         needed = 5 if size == 1 else 4 if size == 2 else 3
         run = 0
         for index in range(size, len(lowered)):

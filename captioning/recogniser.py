@@ -15,6 +15,7 @@ from captioning.decode import RATE, Samples
 from captioning.draft import PIECE, Draft
 from captioning.engine import Engine, Request
 from captioning.glossary import Glossary
+from captioning.guards import doubtful
 from captioning.hypothesis import Hypothesis, join, together
 from captioning.interpreter import Interpreter
 from captioning.language import SpokenLanguage
@@ -320,9 +321,9 @@ class Recogniser:
             conclude(pieces[0].detected, pieces[0].detected_probability)
             request = replace(request, declared=pieces[0].language)
             if utterance.speech_end - utterance.rest < LEAST_REST:
-                known = together(pieces)
+                known = _together(utterance, pieces)
             elif heard is not None and heard.language == pieces[0].language:
-                known = together([*pieces, heard])
+                known = _together(utterance, [*pieces, heard])
         elif heard is not None:
             concluded = conclude(heard.detected, heard.detected_probability)
             known = heard if heard.language in (concluded, heard.detected) else None
@@ -330,17 +331,15 @@ class Recogniser:
         return known, request
 
     def _whole(self, task: _Task, rest: Hypothesis | None) -> Hypothesis | None:
-        """The utterance, of its pieces and what lies behind them. Where that is in another language after all,
-        everything is heard once more."""
+        """The utterance, of its pieces and what lies behind them. Where that is in another language after all, or
+        doubtful, which casts doubt on the pieces too, everything is heard once more."""
         pieces, samples = task.utterance.pieces, task.utterance.samples
         if not pieces or samples is None:
             return rest
-        if rest is None or not rest.text or rest.guard is not None:  # what was said stands; of the rest nobody knows
-            if rest is not None and rest.guard is not None:
-                self._counters[f"guard_{rest.guard}"] += 1
-            return together(pieces)
-        if rest.language == pieces[0].language:
-            return together([*pieces, rest])
+        if rest is None or not rest.text:
+            return _together(task.utterance, pieces)
+        if rest.guard is None and rest.language == pieces[0].language:
+            return _together(task.utterance, [*pieces, rest])
         return self._engine.recognise([replace(task.request, samples=samples)])[0]
 
     def _interim(self, task: _Task, hypothesis: Hypothesis | None, began: float, clock: Callable[[], float]) -> None:
@@ -442,3 +441,11 @@ class Recogniser:
             )
             counters.update(self._interpreter.counters)
             return lag * 1000, self._scheduler.queue(), len(self._streams), busy, counters
+
+
+def _together(utterance: Utterance, pieces: list[Hypothesis]) -> Hypothesis:
+    """The pieces as one, which the guards see anew: two that pass may be too few words for the whole."""
+    whole = together(pieces)
+    seconds = (utterance.end_ms - utterance.start_ms) / 1000
+    found = doubtful(whole.text, whole.words, whole.log_probability, whole.no_speech, seconds)
+    return replace(whole, guard=whole.guard or found)
