@@ -275,11 +275,11 @@ class Recogniser:
             return _Task(job, stream, utterance, request, readers, glossary, end_ms, None, speech_end, whole, piece)
 
     def _commits(self, stream: Stream, utterance: Utterance, readers: list[str]) -> bool:
-        """Whether a breath ends a piece of the utterance, which is then heard in full and stays. Whisper's own
-        translation needs the whole utterance."""
+        """Whether a breath ends a piece of the utterance, which is then heard in full and stays: not where
+        the guards refused a draft (a crowd, say). Whisper's own translation needs the whole utterance."""
         language = stream.language.current
         known = language is not None and not self._interpreter.wants_english(language, readers)
-        return known and stream.rest_ms >= PIECE_MS
+        return known and not utterance.doubted and stream.rest_ms >= PIECE_MS
 
     def _full(
         self,
@@ -358,6 +358,7 @@ class Recogniser:
                 utterance.heard = (hypothesis, task.speech_end)
             utterance.refused = 0 if hypothesis.guard is None else utterance.refused + 1
             if hypothesis.guard is not None:
+                utterance.doubted = True
                 self._counters[f"guard_{hypothesis.guard}"] += 1
                 return
             if not hypothesis.text or utterance.samples is not None:

@@ -25,7 +25,7 @@ class Utterance:
     """`samples` is None while it is open. `offered` is the speech (as a frame) that an interim was last asked for.
     `heard` is the newest full result of what lies behind the `pieces`, and the speech that it covers. Pieces ended at a
     breath, were heard in full and stay; what lies behind them begins at frame `rest`. `refused` are the drafts in a row
-    that the guards kept off the screen."""
+    that the guards kept off the screen; `doubted` when there was ever one."""
 
     number: int
     start: int
@@ -41,6 +41,7 @@ class Utterance:
     language: str | None = None
     shown: tuple[str, str] | None = None
     refused: int = 0
+    doubted: bool = False
     translated_at: float = 0.0
     translated: set[str] = field(default_factory=set)
 
