@@ -84,7 +84,12 @@ export class Player {
       if (video.videoWidth && video.videoHeight) this.aspect = video.videoWidth / video.videoHeight;
     });
     on('error', () => {
-      if (!this.hls && video.error) this.trouble = 'media';
+      const { instead } = this.source;
+      if (instead && video.error) {
+        this.source = { ...this.source, url: instead, instead: undefined };
+        // Once hls.js has done what it does about errors.
+        setTimeout(() => void this.load());
+      } else if (!this.hls && video.error) this.trouble = 'media';
     });
     void this.load();
     return () => {
@@ -128,12 +133,6 @@ export class Player {
 
   private failed(Hls: typeof HlsType, data: ErrorData): void {
     const status = data.response?.code;
-    if (data.type === Hls.ErrorTypes.MEDIA_ERROR && this.source.instead && (data.fatal || this.video?.error)) {
-      this.source = { ...this.source, url: this.source.instead, instead: undefined };
-      // Not from within: hls.js goes on with its own recovery after it has told.
-      setTimeout(() => void this.load());
-      return;
-    }
     if (!data.fatal) return;
     if (data.type === Hls.ErrorTypes.NETWORK_ERROR) {
       this.trouble = status === 401 || status === 403 ? 'access' : 'network';
