@@ -28,8 +28,16 @@ check: $(VENV)/dev.stamp
 test-web: web/static/index.html
 	cd web && npm run --silent check && npm run --silent test
 
+# Journeys in browsers mostly wait, so the other tests run beside them; those that recognise speech come last, for both
+# would want every core then.
+JOURNEYS := tests/e2e
+OTHERS := $(filter-out $(JOURNEYS) %__pycache__ tests/assets tests/captioning,$(patsubst %/,%,$(wildcard tests/*/))) \
+	$(wildcard tests/test_*.py) tests/captioning
 test-python: $(VENV)/dev.stamp build/native.stamp web/static/index.html tools
-	$(BIN)/python -m pytest
+	@mkdir -p build; $(BIN)/python -m pytest $(JOURNEYS) >build/journeys.txt 2>&1 & journeys=$$!; \
+	trap 'kill $$journeys 2>/dev/null' INT TERM; \
+	$(BIN)/python -m pytest $(OTHERS); others=$$?; \
+	wait $$journeys; seen=$$?; cat build/journeys.txt; exit $$((others || seen))
 
 # The vectors of RFC 3711 and RFC 7714, and what needs no Python.
 test-native:
