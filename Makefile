@@ -30,13 +30,13 @@ test-web: web/static/index.html
 
 # Journeys in browsers mostly wait, so the other tests run beside them; those that recognise speech come last, for both
 # would want every core then.
-JOURNEYS := tests/e2e
-OTHERS := $(filter-out $(JOURNEYS) %__pycache__ tests/assets tests/captioning,$(patsubst %/,%,$(wildcard tests/*/))) \
+JOURNEYS := tests/e2e tests/recorder/test_browsers.py
+OTHERS := $(filter-out tests/e2e %__pycache__ tests/assets tests/captioning,$(patsubst %/,%,$(wildcard tests/*/))) \
 	$(wildcard tests/test_*.py) tests/captioning
 test-python: $(VENV)/dev.stamp build/native.stamp web/static/index.html tools
 	@mkdir -p build; $(BIN)/python -m pytest $(JOURNEYS) >build/journeys.txt 2>&1 & journeys=$$!; \
 	trap 'kill $$journeys 2>/dev/null' INT TERM; \
-	$(BIN)/python -m pytest $(OTHERS); others=$$?; \
+	$(BIN)/python -m pytest $(OTHERS) $(addprefix --ignore=,$(filter %.py,$(JOURNEYS))); others=$$?; \
 	wait $$journeys; seen=$$?; cat build/journeys.txt; exit $$((others || seen))
 
 # The vectors of RFC 3711 and RFC 7714, and what needs no Python.

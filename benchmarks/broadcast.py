@@ -16,6 +16,7 @@ import tempfile
 import time
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -58,7 +59,11 @@ navigator.mediaDevices.getUserMedia = ((real) => async (wanted) => {
 })(navigator.mediaDevices.getUserMedia.bind(navigator.mediaDevices));
 """
 READ = """
-window.__delays = []; window.__captions = []; window.__seen = new Set();
+window.__delays = []; window.__captions = []; window.__behind = [];
+const heard = new Map();
+const captions = () => [...document.querySelectorAll('[data-testid="live-captions"] p')];
+// What stands there already came at a time that nobody knows.
+const old = new Set(captions().map((p) => p.dataset.segment));
 const canvas = document.createElement('canvas');
 canvas.width = 640; canvas.height = 360;
 const context = canvas.getContext('2d', {willReadFrequently: true});
@@ -78,22 +83,35 @@ setInterval(() => {
   const video = document.querySelector('[data-testid="live-video"]');
   if (!video || video.paused || video.readyState < 2) return;
   const now = Date.now() % 2 ** 30;
-  const lines = [...document.querySelectorAll('[data-testid="live-captions"] p')];
-  const fresh = lines.filter((p) => !window.__seen.has(p.dataset.segment));
+  const fresh = captions()
+    .filter((p) => !old.has(p.dataset.segment) && p.dataset.heard !== heard.get(p.dataset.segment));
   if (now - last < 200 && !fresh.length) return;
   const picture = shown(video);
   if (picture === null) return;
   if (now - last >= 200) { window.__delays.push(now - picture); last = now; }
   for (const p of fresh) {
-    window.__seen.add(p.dataset.segment);
-    window.__captions.push(picture - (Number(p.dataset.spoken) % 2 ** 30));
+    const before = heard.get(p.dataset.segment);
+    const behind = picture - (Number(before ?? p.dataset.spoken) % 2 ** 30);
+    (before === undefined ? window.__captions : window.__behind).push(behind);
+    heard.set(p.dataset.segment, p.dataset.heard);
   }
 }, 30);
 """
 
 
-async def _screen(browser: Browser, link: str, tier: str, seconds: float) -> tuple[list[float], list[float]]:
-    """What a viewer of this tier sees, after ten seconds: delays of pictures, captions against them, in ms."""
+@dataclass
+class Seen:
+    """What a viewer saw, in ms: how long pictures were under way; by how much the picture was beyond the first word of
+    a caption when that appeared (less than 0: it came early); and beyond the oldest word that a caption which grew had
+    not had before."""
+
+    delays: list[float]
+    captions: list[float]
+    behind: list[float]
+
+
+async def _screen(browser: Browser, link: str, tier: str, seconds: float) -> Seen:
+    """What a viewer of this tier sees, after ten seconds."""
     viewer = await (await browser.new_context(locale="en-US")).new_page()
     if tier == "hls":
         await viewer.add_init_script("delete window.RTCPeerConnection")
@@ -108,12 +126,13 @@ async def _screen(browser: Browser, link: str, tier: str, seconds: float) -> tup
     await viewer.evaluate("() => {" + READ + "}")
     await asyncio.sleep(seconds)
     delays = [float(one) for one in await viewer.evaluate("() => window.__delays")]
-    captions = [abs(float(one)) for one in await viewer.evaluate("() => window.__captions")]
+    captions = [float(one) for one in await viewer.evaluate("() => window.__captions")]
+    behind = [float(one) for one in await viewer.evaluate("() => window.__behind")]
     tier_then = await viewer.get_attribute('[data-testid="live-edge"]', "data-tier")
     await viewer.close()
     if len(delays) < seconds or tier_then != tier:
         raise RuntimeError(f"{len(delays)} pictures could be read by {tier}; it was {tier_then} at the end")
-    return delays, captions
+    return Seen(delays, captions, behind)
 
 
 async def _stage(root: Path, seconds: float) -> dict[str, Any]:
@@ -136,14 +155,19 @@ async def _stage(root: Path, seconds: float) -> dict[str, Any]:
         link = await host.input_value('[data-testid="cast-link"]')
         await host.select_option('[data-testid="cast-countdown"]', "0")
         await host.click('[data-testid="cast-go"]')
-        near, _ = await _screen(browser, link, "realtime", seconds)
-        delays, captions = await _screen(browser, link, "hls", seconds)
-    figures: dict[str, Any] = {"whep_latency_ms": {name: round(v) for name, v in latency(near).items()}}
-    figures["whep_latency_samples"] = len(near)
-    figures["hls_latency_s"] = {name: round(v / 1000, 2) for name, v in latency(delays).items()}
-    figures["hls_latency_samples"] = len(delays)
-    figures["caption_sync_ms"] = {k: round(v) for k, v in latency(captions).items()} if captions else None
-    figures["caption_samples"] = len(captions)
+        near = await _screen(browser, link, "realtime", seconds)
+        far = await _screen(browser, link, "hls", seconds)
+    figures: dict[str, Any] = {"whep_latency_ms": {name: round(v) for name, v in latency(near.delays).items()}}
+    figures["whep_latency_samples"] = len(near.delays)
+    figures["hls_latency_s"] = {name: round(v / 1000, 2) for name, v in latency(far.delays).items()}
+    figures["hls_latency_samples"] = len(far.delays)
+    for name, seen in (("caption", far), ("whep_caption", near)):
+        begun = [abs(one) for one in seen.captions]
+        figures[f"{name}_sync_ms"] = {k: round(v) for k, v in latency(begun).items()} if begun else None
+        figures[f"{name}_samples"] = len(begun)
+        figures[f"{name}_words_behind_ms"] = (
+            {k: round(v) for k, v in latency(seen.behind).items()} if seen.behind else None
+        )
     return figures
 
 

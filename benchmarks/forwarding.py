@@ -14,8 +14,8 @@ spread over the subscribers, and on loopback the sender also pays for the receiv
 server burns when nothing flows is measured before each turn and taken off; `raw` keeps it in. Every packet is opened
 and compared at every receiver. Delays are from the publisher's clock reading to the kernel's receive time stamp at the
 viewer, less the median of the same path with no server in between, at half of one core's load (36 viewers, frames of
-three packets), by rounds of two seconds in turn; `waited` is the share of time in which the server was ready and
-something else had its core.
+three packets), loop and native plane by turns with no other server running, then each of the others alone; `waited` is
+the share of time in which the server was ready and something else had its core.
 """
 
 from __future__ import annotations
@@ -189,6 +189,8 @@ async def delays(contenders: list[Contender]) -> dict[str, dict[str, Any]]:
     case = DELAY
     found = await measure(case, contenders)
     contenders = [contender for contender in contenders if contender.name in found]
+    if not contenders:
+        return {}
     direct = Direct()
     direct.receiver.verify(1)
     await direct.publisher.send(2000, burst=case.burst, size=case.payload, rate=1000)
@@ -222,18 +224,23 @@ async def delays(contenders: list[Contender]) -> dict[str, dict[str, Any]]:
     return added
 
 
-async def contend(subscribers: int, http: aiohttp.ClientSession) -> tuple[list[Contender], dict[str, str]]:
+def candidates(http: aiohttp.ClientSession) -> list[Contender]:
+    """Everybody, not started."""
+    return [Limit(), Ours(http, "native"), Ours(http, "python"), *(Peer(http, name) for name in PEERS)]
+
+
+async def contend(wanted: list[Contender], subscribers: int) -> tuple[list[Contender], dict[str, str]]:
     """Those that can be measured here, connected, and why the others cannot."""
     absent: dict[str, str] = {}
     started: list[Contender] = []
-    candidates: list[Contender] = [Limit(), Ours(http, "native"), Ours(http, "python")]
-    candidates += [Peer(http, name) for name in PEERS]
-    for contender in candidates:
+    for contender in wanted:
         try:
             await contender.start(subscribers)
             started.append(contender)
-        except Absent as reason:
-            absent[contender.name] = str(reason)
+        except (Absent, TimeoutError) as reason:
+            if not isinstance(reason, Absent) and contender.name not in PEERS:
+                raise
+            absent[contender.name] = str(reason) or "it did not answer"
             await contender.stop()
     return started, absent
 
@@ -247,14 +254,23 @@ async def _measure() -> dict[str, Any]:
     added: dict[str, dict[str, Any]] = {}
     absent: dict[str, str] = {}
     async with aiohttp.ClientSession() as http:
-        for subscribers in sorted({case.subscribers for case in (*CASES, DELAY)}):
-            contenders, absent = await contend(subscribers, http)
+        for subscribers in sorted({case.subscribers for case in CASES}):
+            contenders, absent = await contend(candidates(http), subscribers)
             try:
                 for case in (c for c in CASES if c.subscribers == subscribers):
                     found = await measure(case, contenders)
                     cases[case.name] = figures(found)
-                if subscribers == DELAY.subscribers:
-                    added = await delays(contenders)
+            finally:
+                for contender in contenders:
+                    await contender.stop()
+        # A server's idle work is another's delay on the same core, so here the loop and the native plane are alone,
+        # and then each of the others.
+        everybody = candidates(http)
+        for group in (everybody[:2], *([one] for one in everybody[2:])):
+            contenders, _ = await contend(group, DELAY.subscribers)
+            try:
+                if contenders:
+                    added |= await delays(contenders)
             finally:
                 for contender in contenders:
                     await contender.stop()

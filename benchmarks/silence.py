@@ -34,6 +34,7 @@ def options(parser: argparse.ArgumentParser) -> None:
     """What can be asked for."""
     parser.add_argument("--minutes", type=float, default=10.0, help="of each kind")
     parser.add_argument("--only", choices=list(KINDS), action="append", help="this kind only (may be repeated)")
+    parser.add_argument("--seed", type=int, default=3, help="other sounds of the same kinds")
 
 
 def silence(chance: np.random.Generator) -> Iterator[Samples]:
@@ -116,13 +117,13 @@ def listen(engine: Any, translator: Any, sounds: Iterator[Samples], minutes: flo
     }
 
 
-def run(minutes: float = 10.0, only: list[str] | None = None) -> dict[str, Any]:
+def run(minutes: float = 10.0, only: list[str] | None = None, seed: int = 3) -> dict[str, Any]:
     """`words`: over all kinds, in the finals and what else was left standing. `cpu` is a share of one core."""
     before = os.getloadavg()[0]
     with tempfile.TemporaryDirectory() as temporary:
         engine, translator = load(Path(os.environ.get("CONSILIUM_MODELS", temporary)))
         kinds = {
-            name: listen(engine, translator, make(np.random.default_rng(3)), minutes)
+            name: listen(engine, translator, make(np.random.default_rng(seed)), minutes)
             for name, make in KINDS.items()
             if not only or name in only
         }
@@ -133,6 +134,7 @@ def run(minutes: float = 10.0, only: list[str] | None = None) -> dict[str, Any]:
         "words": total["words"],
         "shown_and_taken_back": total["taken_back"],
         **kinds,
+        "seed": seed,
         "load_average": [round(before, 2), round(os.getloadavg()[0], 2)],
         "model": "whisper-base, int8, one thread",
     }

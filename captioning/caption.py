@@ -19,6 +19,7 @@ class Caption(msgspec.Struct, frozen=True, rename="camel", omit_defaults=False):
     terms of the glossary replaced some of it; `doubtful` are the words of a final original, counted from 0, that the
     recogniser was unsure of. `corrected_by` is the participant who wrote a final anew; `heard` then has the machine's
     words, and its translations are made again. `written_by` is the participant who typed it instead of the machine.
+    `channel` is the language that the speaker interprets into: such words are not of the floor, nor translated.
     """
 
     segment: str
@@ -40,3 +41,4 @@ class Caption(msgspec.Struct, frozen=True, rename="camel", omit_defaults=False):
     doubtful: list[int] = []
     corrected_by: str | None = None
     written_by: str | None = None
+    channel: str | None = None

@@ -21,7 +21,7 @@ from captioning.vad import FRAME
 
 PIECE = round(2.5 * RATE / FRAME)
 """Frames under which a breath does not end a piece: too little to be understood by itself."""
-LONGEST = 5.0
+LONGEST = 4.0
 """Seconds of a piece after which it is cut without a breath."""
 FRESH = 1.2
 """Seconds before now in which words may still change much: nothing is cut there, and what is unsure waits."""

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import re
 from collections import Counter
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from difflib import SequenceMatcher
 from typing import Literal
@@ -226,12 +226,25 @@ class Glossary:
 
     def wanted(self, text: str, source: str, target: str) -> list[Wanted]:
         """The terms in a text that have a translation, longest first where they overlap."""
+        found: list[Wanted] = []
+        for words, term in self._terms_in(text, source):
+            form = term.translations.get(target, "").partition("(")[0].strip()
+            form = form or (term.term if term.kind == "drug" else "")
+            if form and (term.kind == "drug" or not _verb(form, target)):
+                found.append(Wanted(words, form, term.kind))
+        return found
+
+    def within(self, text: str, source: str) -> list[Term]:
+        """The terms in a text: all that its translation needs of this glossary."""
+        return [term for _, term in self._terms_in(text, source)]
+
+    def _terms_in(self, text: str, source: str) -> Iterator[tuple[str, Term]]:
+        """Each term in a text with its words there, the longest where they overlap."""
         said = self._said.get(source)
         if not said:
-            return []
+            return
         pieces = [token for token in tokens(text) if token.kind in ("word", "id", "number")]
         stems = [_stem(token.text) for token in pieces]
-        found: list[Wanted] = []
         at = 0
         while at < len(stems):
             here = [
@@ -243,13 +256,8 @@ class Glossary:
             if not here:
                 continue
             term_stems, term = max(here, key=lambda pair: len(pair[0]))
-            form = term.translations.get(target, "").partition("(")[0].strip()
-            form = form or (term.term if term.kind == "drug" else "")
-            if form and (term.kind == "drug" or not _verb(form, target)):
-                words = [token.raw for token in pieces[at - 1 : at - 1 + len(term_stems)]]
-                found.append(Wanted(" ".join(words), form, term.kind))
+            yield " ".join(token.raw for token in pieces[at - 1 : at - 1 + len(term_stems)]), term
             at += len(term_stems) - 1
-        return found
 
 
 _INFINITIVES = {"pt": r".+[aei]r", "es": r".+[aei]r", "fr": r".+(er|ir|re)", "it": r".+[aei]re", "de": r"[a-zäöü]+en"}

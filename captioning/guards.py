@@ -23,6 +23,16 @@ CREDITS = re.compile(
 )
 """Credits of the subtitle files that Whisper was trained on. A short text that holds one is dropped."""
 CREDITS_LONGEST = 12
+OUTRO = re.compile(
+    r"(in|to) (the|my|our) next video|thanks for watching|thank you for watching|subscribe to (my|our|the) channel"
+    r"|prochaine vidéo|merci d['’]avoir regardé|abonnez-vous|nächsten video|fürs zuschauen|abonniert"
+    r"|próximo v[ií]deo|gracias por ver|suscr[ií]b[ea]|obrigad[oa] por assistir|inscreva-se|se inscreva"
+    r"|prossimo video|grazie per la visione|iscrivetevi|спасибо за просмотр|подписывайтесь|продолжение следует"
+    r"|谢谢观看|感谢观看|点赞|ご視聴|시청해|اشتركوا في القناة|izlediğiniz için",
+    re.IGNORECASE,
+)
+"""How videos end, which Whisper was trained on too. Somebody may say so, and then Whisper is sure of it."""
+UNSURE = -0.5
 
 
 def compression_ratio(text: str) -> float:
@@ -42,6 +52,17 @@ def looping(words: Sequence[str]) -> bool:
             if run >= size * (needed - 1):
                 return True
     return False
+
+
+def twice(words: Sequence[str]) -> bool:
+    """Whether at least half of it is a phrase of three words or more and that phrase again, right behind it: what is
+    left of noise."""
+    said = [word.casefold().strip(".,!?;:") for word in words]
+    return any(
+        said[at : at + size] == said[at + size : at + 2 * size]
+        for size in range(max(3, -(-len(said) // 4)), len(said) // 2 + 1)
+        for at in range(len(said) - 2 * size + 1)
+    )
 
 
 def repetitive(text: str, words: Sequence[str]) -> Guard | None:
@@ -64,4 +85,8 @@ def doubtful(
         return "improbable"
     if seconds >= SPARSE_FROM and len(words) < SPARSE * seconds:
         return "sparse"
-    return "credits" if len(words) <= CREDITS_LONGEST and CREDITS.search(text) else None
+    if len(words) <= CREDITS_LONGEST and CREDITS.search(text):
+        return "credits"
+    if log_probability < UNSURE and twice(words):
+        return "loop"
+    return "credits" if log_probability < UNSURE and OUTRO.search(text) else None

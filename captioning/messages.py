@@ -86,7 +86,8 @@ class Drop(Message, frozen=True):
 
 
 class Retranslate(Message, frozen=True):
-    """A person wrote a segment anew: say it in the languages that are read. `correction` is the original's revision."""
+    """A person wrote a segment anew: say it in the languages that are read. `correction` is the original's revision;
+    `terms` are those in the text, where there is no room whose glossary has them."""
 
     room: str
     segment: str
@@ -94,6 +95,7 @@ class Retranslate(Message, frozen=True):
     source: str
     text: str
     readers: list[str]
+    terms: list[Term] = []
 
 
 class Stop(Message, frozen=True):

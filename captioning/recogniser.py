@@ -213,7 +213,7 @@ class Recogniser:
         """Do what `take` gave and send what came of it."""
         if isinstance(work, Retranslate):
             with self._lock:
-                glossary = self._glossaries.get(work.room, NO_TERMS)
+                glossary = Glossary(work.terms) if work.terms else self._glossaries.get(work.room, NO_TERMS)
             self._interpreter.corrected(work, glossary)
         else:
             began = clock()

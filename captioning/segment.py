@@ -45,6 +45,7 @@ class Segments:
         heard: str | None = None,
         doubtful: list[int] | None = None,
         written_by: str | None = None,
+        channel: str | None = None,
     ) -> Caption | None:
         """The next revision; None when it would say nothing new, or come after the final."""
         languages = self._newest.setdefault(segment, {})
@@ -74,6 +75,7 @@ class Segments:
             heard=heard,
             doubtful=doubtful or [],
             written_by=written_by,
+            channel=channel,
         )
         languages[language] = caption
         while len(self._newest) > self._kept:
@@ -101,6 +103,7 @@ class Segments:
             final=True,
             engine=caption.engine,
             pivot=caption.pivot,
+            channel=caption.channel,
         )
 
     def correct(self, segment: str, revision: int, text: str, by: str) -> list[Caption]:

@@ -8,9 +8,8 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections import Counter, OrderedDict
+from collections import Counter
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
 
 import msgspec
 
@@ -21,9 +20,9 @@ from captioning.glossary import Term, bounded
 from captioning.language import base
 from captioning.messages import Closed, Done, Packet, Retranslate, Retranslated, ToServer, Translation, Words
 from captioning.segment import Segments
-from captioning.steady import Steady
 from captioning.supervisor import Supervisor
 from captioning.typed import Typed
+from captioning.voice import Said, Voice
 from sfu.taps import RoomClock, TapPacket, TrackInfo
 
 log = logging.getLogger("captioning")
@@ -31,8 +30,6 @@ log = logging.getLogger("captioning")
 CLOSE_WITHIN = 8.0
 """Seconds that `RoomCaptions.close` waits for the last finals."""
 LARGEST_PAYLOAD = 1_500
-OPEN_TRANSLATIONS = 500
-"""Utterances times languages whose translation is not final yet."""
 ANSWER_WITHIN = 20.0
 """Seconds between two languages of a text of no room, for as long as more are waited for."""
 NO_ROOM = ""
@@ -111,8 +108,11 @@ class CaptionService:
         self._rooms.add(captions)
         return captions
 
-    async def translate(self, source: str, text: str, languages: Sequence[str]) -> list[Retranslated]:
-        """A text of no room in these languages (BCP 47), as far as there is a way to each and a worker now."""
+    async def translate(
+        self, source: str, text: str, languages: Sequence[str], terms: Sequence[Term] = ()
+    ) -> list[Retranslated]:
+        """A text of no open room in these languages (BCP 47), as far as there is a way to each and a worker now.
+        `terms` are those in it that have a translation of their own."""
         reached = {base(tag) for tag in self.status().read}
         wanted = [tag for tag in dict.fromkeys(languages) if base(tag) in reached and base(tag) != base(source)]
         self._texts += 1
@@ -120,7 +120,7 @@ class CaptionService:
         answers = self._asked[segment] = asyncio.Queue()
         said: list[Retranslated] = []
         try:
-            self._retranslate(Retranslate(NO_ROOM, segment, 0, source, text, wanted))
+            self._retranslate(Retranslate(NO_ROOM, segment, 0, source, text, wanted, list(terms)))
             while len(said) < len(wanted):
                 said.append(await asyncio.wait_for(answers.get(), ANSWER_WITHIN))
         except TimeoutError:
@@ -131,13 +131,15 @@ class CaptionService:
 
     # --- for RoomCaptions ---
 
-    def _adopt(self, room: RoomCaptions, stream: str, language: str | None, among: list[str]) -> Supervisor | None:
-        """Give a stream to the worker with the fewest."""
+    def _adopt(
+        self, room: RoomCaptions, key: str, stream: str, language: str | None, among: list[str]
+    ) -> Supervisor | None:
+        """Give a stream to the worker with the fewest, as one of the room with this key."""
         if not self._supervisors:
             return None
         supervisor = min(self._supervisors, key=lambda s: s.load)
         self._owners[stream] = (room, supervisor)
-        supervisor.open(stream, room.key, language, among)
+        supervisor.open(stream, key, language, among)
         return supervisor
 
     def _release(self, stream: str) -> None:
@@ -181,16 +183,6 @@ class CaptionService:
                 owned[0]._hear(message)
 
 
-@dataclass(slots=True)
-class _Voice:
-    """A track as the worker hears it, from when its owner wants captions until they do not: `stream` names that."""
-
-    track: str
-    participant: str
-    supervisor: Supervisor
-    closed: bool = False
-
-
 class RoomCaptions:
     """A tap (`sfu.taps.Tap`): microphones in, caption events out."""
 
@@ -204,16 +196,19 @@ class RoomCaptions:
         self._live: dict[str, TrackInfo] = {}
         self._streams: dict[str, str] = {}
         """The stream that a live track's packets go to, by track."""
-        self._voices: dict[str, _Voice] = {}
+        self._voices: dict[str, Voice] = {}
         """By stream, until the worker has said its last words."""
         self._opened: Counter[str] = Counter()
         self._unheard: set[str] = set()
         self._spoken: dict[str, str] = {}
+        self._channels: dict[str, str] = {}
+        """Who interprets now, and into what."""
+        self._terms: list[Term] = []
         self._among: list[str] = []
         self._readers: frozenset[str] = frozenset()
         self._segments = Segments()
         self._typed = Typed(self._segments)
-        self._steady: OrderedDict[tuple[str, int, str], Steady] = OrderedDict()
+        self._said = Said(self._segments)
         self._empty = asyncio.Event()
         self._empty.set()
         self._closed = False
@@ -229,15 +224,35 @@ class RoomCaptions:
         else:
             self._spoken[participant] = language
         for stream, voice in self._voices.items():
-            if voice.participant == participant:
+            if voice.participant == participant and voice.channel is None:
                 voice.supervisor.set_language(stream, language, self._among)
+
+    def set_channel(self, participant: str, language: str | None) -> None:
+        """What a person says from now on is an interpretation into this language (BCP 47), which is what they speak and
+        which nobody needs translated; None: it is of the floor again. What they had said is finished."""
+        if language == self._channels.get(participant):
+            return
+        if language is None:
+            del self._channels[participant]
+        else:
+            self._channels[participant] = language
+            self._service._tell_glossary(self._interpreted, self._terms)
+        for track in [t for t in self._live.values() if t.participant == participant and t.id in self._streams]:
+            self._finish(track.id)
+            self._listen(track)
+
+    @property
+    def _interpreted(self) -> str:
+        """To the workers interpreters are in a room of their own, which nobody reads in another language."""
+        return f"{self.key}/channels"
 
     def set_among(self, languages: Sequence[str]) -> None:
         """The languages that are spoken in this room (BCP 47): in whoever declares none, nothing else is detected.
         Empty: what the operator set, or all that the model hears."""
         self._among = sorted(set(languages))
         for stream, voice in self._voices.items():
-            voice.supervisor.set_language(stream, self._spoken.get(voice.participant), self._among)
+            if voice.channel is None:
+                voice.supervisor.set_language(stream, self._spoken.get(voice.participant), self._among)
 
     def set_heard(self, participant: str, heard: bool) -> None:
         """Whether a person is captioned at all. Who is not is not listened to: no packet of theirs leaves this process;
@@ -260,7 +275,10 @@ class RoomCaptions:
     def set_glossary(self, terms: Sequence[Term]) -> None:
         """The room's terms and its organisation's, the room's first: what is beyond a bound is left out."""
         if not self._closed:
-            self._service._tell_glossary(self.key, bounded(terms))
+            self._terms = bounded(terms)
+            self._service._tell_glossary(self.key, self._terms)
+            if self._channels:
+                self._service._tell_glossary(self._interpreted, self._terms)
 
     def correct(self, segment: str, revision: int, text: str, by: str) -> None:
         """A person (`by`) writes a final anew, having seen this `revision`; translations follow. Raises KeyError for
@@ -274,7 +292,8 @@ class RoomCaptions:
         """A person (`by`) types a `line` of what `participant` says, instead of the machine: as it stands now, the
         whole of it each time. Translations follow when it is `final`."""
         if not self._closed:
-            self._typed_now(self._typed.write(line, by, participant, language, text, final, self._clock.now()))
+            channel, now = self._channels.get(participant), self._clock.now()
+            self._typed_now(self._typed.write(line, by, participant, language, text, final, now, channel))
 
     def line_speaker(self, by: str, line: str) -> str | None:
         """Whose this line of `by` is, while it is open."""
@@ -292,6 +311,8 @@ class RoomCaptions:
 
     def _say_anew(self, original: Caption) -> None:
         """What a person wrote, in the languages that are read."""
+        if original.channel is not None:
+            return
         readers = sorted({tag for tag in self._readers if tag.split("-")[0] != original.language.split("-")[0]})
         request = Retranslate(
             self.key, original.segment, original.revision, original.language, original.stable, readers
@@ -327,7 +348,8 @@ class RoomCaptions:
             self._service._release(stream)
         self._voices.clear()
         self._service._tell_readers(self.key, [])
-        self._service._tell_glossary(self.key, [])
+        for key in (self.key, self._interpreted):
+            self._service._tell_glossary(key, [])
         self._service._rooms.discard(self)
 
     # --- Tap ---
@@ -362,10 +384,15 @@ class RoomCaptions:
         again = self._opened[track.id]
         # A stream's utterances are counted from one: who is heard again must not write over what they said before.
         stream = track.id if again == 1 else f"{track.id}~{again}"
-        supervisor = self._service._adopt(self, stream, self._spoken.get(track.participant), self._among)
+        channel = self._channels.get(track.participant)
+        if channel is None:
+            room, spoken, among = self.key, self._spoken.get(track.participant), self._among
+        else:
+            room, spoken, among = self._interpreted, channel, []
+        supervisor = self._service._adopt(self, room, stream, spoken, among)
         if supervisor is not None:
             self._streams[track.id] = stream
-            self._voices[stream] = _Voice(track.id, track.participant, supervisor)
+            self._voices[stream] = Voice(track.id, track.participant, supervisor, channel)
             self._empty.clear()
 
     def _finish(self, track: str) -> None:
@@ -388,63 +415,10 @@ class RoomCaptions:
             if not self._voices:
                 self._empty.set()
         elif isinstance(message, Words):
-            self._words(voice, message)
+            for caption in self._said.words(voice, message):
+                self._publish(caption)
         elif isinstance(message, Translation):
-            self._translation(voice, message)
-
-    def _words(self, voice: _Voice, words: Words) -> None:
-        segment = f"{words.stream}.{words.utterance}"
-        for other in self._segments.others(segment, words.language):
-            self._publish(self._segments.retract(other))
-        self._publish(
-            self._segments.revise(
-                segment=segment,
-                participant=voice.participant,
-                track=voice.track,
-                source=words.language,
-                language=words.language,
-                start=words.start,
-                end=words.end,
-                stable=words.stable,
-                tail=words.tail,
-                final=words.final,
-                confidence=words.confidence,
-                heard=words.heard,
-                doubtful=words.doubtful,
-            )
-        )
-
-    def _translation(self, voice: _Voice, said: Translation) -> None:
-        original = self._segments.original(f"{said.stream}.{said.utterance}")
-        if original is not None and original.corrected_by is not None:
-            return  # it is of the words before
-        shown: tuple[str, str] | None = (said.text, "")
-        key = (said.stream, said.utterance, said.language)
-        if said.final:
-            self._steady.pop(key, None)
-        else:
-            shown = self._steady.setdefault(key, Steady()).show(said.text)
-            if len(self._steady) > OPEN_TRANSLATIONS:
-                self._steady.popitem(last=False)
-        if shown is None:
-            return
-        self._publish(
-            self._segments.revise(
-                segment=f"{said.stream}.{said.utterance}",
-                participant=voice.participant,
-                track=voice.track,
-                source=said.source,
-                language=said.language,
-                start=said.start,
-                end=said.end,
-                stable=shown[0],
-                tail=shown[1],
-                final=said.final,
-                engine=said.engine,
-                pivot=said.pivot,
-                guard=said.guard,
-            )
-        )
+            self._publish(self._said.translation(voice, message))
 
     def _retranslated(self, said: Retranslated) -> None:
         if said.segment.startswith(_TEXT):

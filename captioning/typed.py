@@ -6,7 +6,7 @@ new one ends it.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import count
 
 from captioning.caption import Caption
@@ -20,6 +20,7 @@ class _Line:
     participant: str
     language: str
     start: float
+    channel: str | None
     text: str = ""
 
 
@@ -37,20 +38,29 @@ class Typed:
         return line.participant if line is not None and line.key == key else None
 
     def write(
-        self, key: str, by: str, participant: str, language: str, text: str, final: bool, now: float
+        self,
+        key: str,
+        by: str,
+        participant: str,
+        language: str,
+        text: str,
+        final: bool,
+        now: float,
+        channel: str | None = None,
     ) -> list[Caption]:
-        """The captioner's line as it stands now; nothing may be left of it. `now` in ms of room time."""
+        """The captioner's line as it stands now; nothing may be left of it. `now` in ms of room time; `channel`: what
+        the participant interprets into."""
         line = self._open.get(by)
         changed = [] if line is None or line.key == key else self.finish(by, now)
         if line is None or line.key != key:
-            line = _Line(key, f"typed~{next(self._numbers)}", participant, language, now)
+            line = _Line(key, f"typed~{next(self._numbers)}", participant, language, now, channel)
         words = " ".join("".join(c if c.isprintable() else " " for c in text).split())
         # What is still being typed may change wholly; a translation must not be made of it.
         caption = self._revise(line, by, words if final else "", "" if final else words, final, now)
         if final:
             self._open.pop(by, None)
         else:
-            self._open[by] = _Line(line.key, line.segment, line.participant, line.language, line.start, words)
+            self._open[by] = replace(line, text=words)
         return changed if caption is None else [*changed, caption]
 
     def finish(self, by: str, now: float) -> list[Caption]:
@@ -72,4 +82,5 @@ class Typed:
             tail=tail,
             final=final,
             written_by=by,
+            channel=line.channel,
         )

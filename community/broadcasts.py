@@ -34,7 +34,15 @@ class Broadcasts:
             self._seen.popitem(last=False)
         return row
 
-    async def plan(self, room: str, title: str, about: str, starts_at: datetime | None) -> BroadcastRow:
+    async def plan(
+        self,
+        room: str,
+        title: str,
+        about: str,
+        starts_at: datetime | None,
+        delay: int = 0,
+        audience: str = "link",
+    ) -> BroadcastRow:
         """A new one."""
         row = BroadcastRow(
             id=secrets.token_hex(8),
@@ -47,6 +55,8 @@ class Broadcasts:
             recording_id=None,
             share_id=None,
             live_from=None,
+            delay=delay,
+            audience=audience,
             created_at=datetime.now(UTC),
             live_at=None,
             ended_at=None,

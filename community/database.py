@@ -15,7 +15,7 @@ from sqlalchemy.engine import make_url
 from sqlalchemy.exc import SQLAlchemyError
 from sqlalchemy.ext.asyncio import AsyncEngine, AsyncSession, async_sessionmaker, create_async_engine
 
-HEAD = "0007"
+HEAD = "0012"
 """The newest migration; tests/community checks that it is what the scripts say."""
 
 

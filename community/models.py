@@ -56,15 +56,47 @@ class Login(Base):
     expires_at: Mapped[datetime] = mapped_column(Utc)
 
 
+class Group(Base):
+    """Members that recordings can be shared with."""
+
+    __tablename__ = "groups"
+    id: Mapped[str] = mapped_column(String(32), primary_key=True)
+    name: Mapped[str] = mapped_column(String(80), unique=True)
+    created_at: Mapped[datetime] = mapped_column(Utc)
+
+
+class GroupMember(Base):
+    """Somebody is in a group."""
+
+    __tablename__ = "group_members"
+    group_id: Mapped[str] = mapped_column(ForeignKey("groups.id", ondelete="CASCADE"), primary_key=True)
+    member_id: Mapped[str] = mapped_column(ForeignKey("members.id", ondelete="CASCADE"), primary_key=True, index=True)
+
+
+class Invitation(Base):
+    """A link to an account, good for one: a new one with a role and groups, or, with `member_id`, a new password for
+    theirs. `note` tells administrators whom it is for."""
+
+    __tablename__ = "invitations"
+    code_hash: Mapped[str] = mapped_column(String(64), primary_key=True)
+    role: Mapped[str] = mapped_column(String(16))
+    note: Mapped[str] = mapped_column(String(120))
+    groups: Mapped[list[str]] = mapped_column(JSON)
+    member_id: Mapped[str | None] = mapped_column(ForeignKey("members.id", ondelete="CASCADE"))
+    created_at: Mapped[datetime] = mapped_column(Utc)
+    expires_at: Mapped[datetime] = mapped_column(Utc)
+
+
 class RoomRow(Base):
-    """A room that people can come to by link. `spoken` are primary language tags, empty for any; `created_by` is a
-    member's id."""
+    """A room that people can come to by link. `spoken` are primary language tags, empty for any; `agenda` has the
+    items of its next meeting; `created_by` is a member's id."""
 
     __tablename__ = "rooms"
     id: Mapped[str] = mapped_column(String(64), primary_key=True)
     name: Mapped[str] = mapped_column(String(120))
     lobby: Mapped[bool] = mapped_column(default=False)
     spoken: Mapped[list[str]] = mapped_column(JSON, default=list)
+    agenda: Mapped[list[str]] = mapped_column(JSON, default=list)
     created_by: Mapped[str | None] = mapped_column(ForeignKey("members.id", ondelete="SET NULL"))
     created_at: Mapped[datetime] = mapped_column(Utc)
 
@@ -137,7 +169,8 @@ class ConsentRow(Base):
 class Share(Base):
     """A way to a recording that somebody chose to open. Its code is made from its id and the server's secret.
 
-    `audience` is ``link`` (who has the link), ``members`` (who has the link and an account) or ``public`` (everybody).
+    `audience` is ``link`` (who has the link), ``members`` (who has the link and an account), ``group`` (who is in
+    `group_id`, by the link or from their list) or ``public`` (everybody).
     Times in ms of the recording: `start` is where playing begins, a clip is `clip_start` to `clip_end`. `sites` are the
     origins that may embed it.
     """
@@ -153,6 +186,7 @@ class Share(Base):
     clip_end: Mapped[float | None]
     sites: Mapped[list[str]] = mapped_column(JSON)
     member_id: Mapped[str | None] = mapped_column(ForeignKey("members.id", ondelete="SET NULL"))
+    group_id: Mapped[str | None] = mapped_column(ForeignKey("groups.id", ondelete="CASCADE"), index=True)
     created_at: Mapped[datetime] = mapped_column(Utc)
     expires_at: Mapped[datetime | None] = mapped_column(Utc)
     revoked: Mapped[bool] = mapped_column(default=False)
@@ -162,7 +196,9 @@ class Share(Base):
 class BroadcastRow(Base):
     """A broadcast out of a room: ``scheduled``, ``live``, ``ended``. Its link's code is made from its id, `ticket` and
     the server's secret, so that a new number makes the old link useless. It was recorded as `recording_id`, of which
-    `share_id` opens what was live; `live_from` is where that begins, in ms of the recording."""
+    `share_id` opens what was live; `live_from` is where that begins, in ms of the recording.
+    Viewers are `delay` seconds behind. `audience` is ``link`` (who has it), ``members`` (who has it and an account) or
+    ``tickets`` (`Ticket`)."""
 
     __tablename__ = "broadcasts"
     id: Mapped[str] = mapped_column(String(16), primary_key=True)
@@ -175,9 +211,23 @@ class BroadcastRow(Base):
     recording_id: Mapped[str | None] = mapped_column(String(64))
     share_id: Mapped[str | None] = mapped_column(String(16))
     live_from: Mapped[float | None]
+    delay: Mapped[int] = mapped_column(default=0, server_default="0")
+    audience: Mapped[str] = mapped_column(String(16), default="link", server_default="link")
     created_at: Mapped[datetime] = mapped_column(Utc)
     live_at: Mapped[datetime | None] = mapped_column(Utc)
     ended_at: Mapped[datetime | None] = mapped_column(Utc)
+
+
+class Ticket(Base):
+    """One viewer's way to a broadcast for which everybody needs their own. `name` tells the host whose it is."""
+
+    __tablename__ = "tickets"
+    id: Mapped[str] = mapped_column(String(16), primary_key=True)
+    broadcast_id: Mapped[str] = mapped_column(ForeignKey("broadcasts.id", ondelete="CASCADE"), index=True)
+    name: Mapped[str] = mapped_column(String(80))
+    created_at: Mapped[datetime] = mapped_column(Utc)
+    used_at: Mapped[datetime | None] = mapped_column(Utc)
+    revoked: Mapped[bool] = mapped_column(default=False)
 
 
 class QuestionRow(Base):
@@ -207,6 +257,31 @@ class QuestionVote(Base):
     __tablename__ = "question_votes"
     question_id: Mapped[str] = mapped_column(ForeignKey("questions.id", ondelete="CASCADE"), primary_key=True)
     voter: Mapped[str] = mapped_column(String(64), primary_key=True)
+
+
+class PollRow(Base):
+    """A poll of a meeting; `at` is room time in ms. What people chose is `BallotRow`."""
+
+    __tablename__ = "polls"
+    id: Mapped[str] = mapped_column(String(32), primary_key=True)
+    room_id: Mapped[str] = mapped_column(String(64), index=True)
+    meeting: Mapped[str] = mapped_column(String(32))
+    text: Mapped[str] = mapped_column(Text)
+    choices: Mapped[list[str]] = mapped_column(JSON)
+    several: Mapped[bool]
+    live: Mapped[bool]
+    state: Mapped[str] = mapped_column(String(16))
+    at: Mapped[float]
+    made_at: Mapped[datetime] = mapped_column(Utc, index=True)
+
+
+class BallotRow(Base):
+    """What somebody chose. `voter` names nobody: it is a hash that holds for one meeting."""
+
+    __tablename__ = "ballots"
+    poll_id: Mapped[str] = mapped_column(ForeignKey("polls.id", ondelete="CASCADE"), primary_key=True)
+    voter: Mapped[str] = mapped_column(String(64), primary_key=True)
+    choices: Mapped[list[int]] = mapped_column(JSON)
 
 
 class SearchLine(Base):

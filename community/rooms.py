@@ -36,6 +36,11 @@ class Rooms:
         async with self._database.begin() as session:
             await session.execute(update(RoomRow).where(RoomRow.id == room).values(spoken=languages))
 
+    async def set_agenda(self, room: str, items: list[str]) -> None:
+        """Keeps the agenda for the next meeting too."""
+        async with self._database.begin() as session:
+            await session.execute(update(RoomRow).where(RoomRow.id == room).values(agenda=items))
+
     async def visible(self, member: str | None, limit: int = 500) -> list[RoomRow]:
         """The newest ones: of one member, or all when `member` is None."""
         query = select(RoomRow).order_by(RoomRow.created_at.desc()).limit(limit)

@@ -8,7 +8,7 @@ from datetime import UTC, datetime, timedelta
 from sqlalchemy import select, update
 
 from community.database import Database
-from community.models import Share
+from community.models import GroupMember, Share
 from community.passwords import Passwords
 
 _ALPHABET = "abcdefghijkmnpqrstuvwxyz23456789"
@@ -32,6 +32,7 @@ class Shares:
         clip: tuple[float, float] | None = None,
         sites: list[str] | None = None,
         member: str | None = None,
+        group: str | None = None,
         lifetime: timedelta | None = None,
     ) -> Share:
         """A new one. Of the password only a hash is kept."""
@@ -47,6 +48,7 @@ class Shares:
             clip_end=clip[1] if clip else None,
             sites=sites or [],
             member_id=member,
+            group_id=group,
             created_at=now,
             expires_at=now + lifetime if lifetime else None,
             revoked=False,
@@ -76,6 +78,19 @@ class Shares:
         now = datetime.now(UTC)
         good = [share for share in found if share.expires_at is None or share.expires_at > now]
         return min(good, key=lambda s: (s.clip_end is not None, s.password_hash is not None), default=None)
+
+    async def with_member(self, member: str) -> list[Share]:
+        """Those that are good now for a group that somebody is in, the newest first."""
+        now = datetime.now(UTC)
+        query = (
+            select(Share)
+            .join(GroupMember, GroupMember.group_id == Share.group_id)
+            .where(GroupMember.member_id == member, Share.audience == "group", Share.revoked.is_(False))
+            .where((Share.expires_at.is_(None)) | (Share.expires_at > now))
+            .order_by(Share.created_at.desc())
+        )
+        async with self._database.begin() as session:
+            return list((await session.execute(query.limit(500))).scalars())
 
     async def used(self, share: str) -> None:
         """Counts that somebody came by it."""

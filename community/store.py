@@ -8,14 +8,17 @@ from community.chat import Chat
 from community.consents import Consents
 from community.database import Database
 from community.glossary import Glossary
+from community.groups import Groups
 from community.links import Links
 from community.members import Members
 from community.passwords import Passwords
+from community.polls import Polls
 from community.questions import Questions
 from community.recordings import Recordings
 from community.rooms import Rooms
 from community.search import Search
 from community.shares import Shares
+from community.tickets import Tickets
 
 
 class Store:
@@ -28,14 +31,17 @@ class Store:
         self.chat = Chat(self.database)
         self.consents = Consents(self.database)
         self.glossary = Glossary(self.database)
+        self.groups = Groups(self.database)
         self.links = Links(self.database)
         passwords = Passwords()
         self.members = Members(self.database, passwords)
+        self.polls = Polls(self.database)
         self.questions = Questions(self.database)
         self.recordings = Recordings(self.database)
         self.rooms = Rooms(self.database)
         self.search = Search(self.database)
         self.shares = Shares(self.database, passwords)
+        self.tickets = Tickets(self.database)
 
     async def open(self) -> None:
         """Brings the schema up to date."""

@@ -257,7 +257,7 @@ def _believable(manifest: Manifest, there: set[str]) -> set[str]:
 
 def _check_index(folder: Path, manifest: Manifest) -> None:
     index = load_index(folder)
-    named = [index.mix, *(file for track in index.tracks for file in track.files)]
+    named = [index.mix, *index.channels.values(), *(file for track in index.tracks for file in track.files)]
     if any(file.name not in manifest.files or file.head < 0 for file in named):
         raise ArchiveError("the index names files that are not there")
     for track in index.tracks:

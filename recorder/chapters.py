@@ -1,7 +1,9 @@
-"""Chapters: where somebody begins to speak at length, shares a screen, or asks a question in the chat. Pure."""
+"""Chapters: where somebody begins to speak at length, shares a screen, or asks a question in the chat, and where an
+item of the agenda begins. Pure."""
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterable, Sequence
 
 from recorder.manifest import Chapter, ChatLine, Person, Question, Speech, Track
@@ -11,6 +13,8 @@ TURN_MS = 20_000
 PAUSE_MS = 8_000
 """Somebody who goes on after so short a pause or interruption goes on with the same turn."""
 APART_MS = 10_000
+SKIPPED_MS = 2_000
+"""An item of the agenda that is left so soon was passed over."""
 MOST_TURNS = 40
 """The longest turns count; a chapter for each word would help nobody."""
 _QUESTION = ("?", "？", "؟")
@@ -43,9 +47,11 @@ def chapters(
     people: Iterable[Person],
     duration: float,
     questions: Iterable[Question] = (),
+    agenda: Sequence[tuple[float, str]] = (),
 ) -> list[Chapter]:
-    """In order of time, at least `APART_MS` apart: questions that were answered come before those in the chat, these
-    before screens, screens before speakers."""
+    """In order of time. Items of the `agenda` (when each began, in ms and in order; its words) have theirs; others are
+    at least `APART_MS` apart: questions that were answered come before those in the chat, these before screens, screens
+    before speakers."""
     names = {person.id: person.name for person in people}
     wanted = [
         Chapter(kind="question", start=one.at, participant="", name=one.name or "", text=_short(one.text))
@@ -67,7 +73,12 @@ def chapters(
             name = names.get(turn.participant, "")
             wanted.append(Chapter(kind="speaker", start=turn.start, participant=turn.participant, name=name))
         previous = turn.participant
-    kept: list[Chapter] = []
+    left = [start for start, _ in agenda[1:]] + [math.inf]
+    kept = [
+        Chapter(kind="agenda", start=start, participant="", name="", text=_short(item))
+        for (start, item), end in zip(agenda, left, strict=False)
+        if start < duration and end - start >= SKIPPED_MS
+    ]
     for chapter in wanted:
         if chapter.start < duration and all(abs(chapter.start - other.start) >= APART_MS for other in kept):
             kept.append(chapter)

@@ -17,6 +17,7 @@ from pathlib import Path
 import msgspec
 
 from recorder import playlist, vtt
+from recorder.index import known_index
 from recorder.manifest import Manifest, Passage, cues_of
 from recorder.sealing import files
 
@@ -80,6 +81,17 @@ def widened(texts: Iterable[str], cuts: Sequence[Passage]) -> tuple[Passage, ...
         else:
             joined.append((start, end))
     return tuple(Passage(start=start, end=end) for start, end in joined)
+
+
+def narrowed(texts: Iterable[str], passage: Passage) -> Passage | None:
+    """As much of `passage` as can be cut out of the media playlists `texts` without anything beyond it; ms."""
+    start, end = passage.start, passage.end
+    for text in texts:
+        inside = [part for part in _segments(text) if part[0] >= passage.start - 1 and part[1] <= passage.end + 1]
+        if not inside:
+            return None
+        start, end = max(start, inside[0][0]), min(end, inside[-1][1])
+    return Passage(start=start, end=end) if end > start else None
 
 
 def without(whole: Passage, missing: Sequence[Passage]) -> list[Passage]:
@@ -171,20 +183,25 @@ def playlist_of(folder: Path, name: str, limits: Limits) -> Cut:
 
 @functools.lru_cache(maxsize=64)
 def _widened_file(folder: Path, changed: tuple[int, ...], cuts: tuple[Passage, ...]) -> tuple[Passage, ...]:
-    return widened((files.read_bytes(folder / name).decode() for name in (playlist.VIDEO, playlist.AUDIO)), cuts)
+    return widened((files.read_bytes(folder / name).decode() for name in renditions(folder)), cuts)
 
 
 def missing(folder: Path, cuts: tuple[Passage, ...]) -> tuple[Passage, ...]:
     """What of a recording's media nobody gets, for `cuts`. Raises OSError."""
-    changed = tuple((folder / name).stat().st_mtime_ns for name in (playlist.VIDEO, playlist.AUDIO))
+    changed = tuple((folder / name).stat().st_mtime_ns for name in renditions(folder))
     return _widened_file(folder, changed, cuts) if cuts else ()
+
+
+def renditions(folder: Path) -> tuple[str, ...]:
+    """Every media playlist of a recording's programme. Raises OSError."""
+    return playlist.VIDEO, playlist.AUDIO, *map(playlist.sound_of, known_index(folder).channels)
 
 
 def may_read(folder: Path, name: str, start: int, end: int, limits: Limits) -> bool:
     """Whether the bytes [start, end) of a media file may be seen. Raises OSError."""
     return any(
         first <= start < end <= last
-        for source in (playlist.VIDEO, playlist.AUDIO)
+        for source in renditions(folder)
         for first, last in playlist_of(folder, source, limits).allowed.get(name, ())
     )
 
@@ -202,8 +219,10 @@ def clip(manifest: Manifest, limits: Limits, missing: Sequence[Passage] = ()) ->
         if _meets(one.start, one.end, part)
     ]
     chapters = [one for one in manifest.chapters if limits.shows_at(one.start)]
-    there = {one.participant for group in (transcript, chat, speakers, chapters) for one in group}
-    served = (playlist.MASTER, playlist.VIDEO, playlist.AUDIO, *manifest.captions.values())
+    thirds = [one for one in manifest.thirds if limits.shows_at(one.start)]
+    there = {one.participant for group in (transcript, chat, speakers, chapters, thirds) for one in group}
+    sounds = (playlist.sound_of(one.language) for one in manifest.channels)
+    served = (playlist.MASTER, playlist.VIDEO, playlist.AUDIO, *sounds, *manifest.captions.values())
     return msgspec.structs.replace(
         manifest,
         duration=min(manifest.duration, whole.end),
@@ -218,6 +237,8 @@ def clip(manifest: Manifest, limits: Limits, missing: Sequence[Passage] = ()) ->
         kept=kept,
         shared=limits.passage is not None,
         questions=[one for one in manifest.questions if limits.shows_at(one.at)],
+        polls=[one for one in manifest.polls if limits.shows_at(one.at)],
+        thirds=thirds,
     )
 
 
@@ -251,6 +272,8 @@ def timed(manifest: Manifest) -> Manifest:
         speakers=[replace(one, start=times(one.start), end=times(one.end)) for one in manifest.speakers],
         chapters=[replace(one, start=times(one.start)) for one in manifest.chapters],
         questions=[replace(one, at=times(one.at)) for one in manifest.questions],
+        polls=[replace(one, at=times(one.at)) for one in manifest.polls],
+        thirds=[replace(one, start=times(one.start)) for one in manifest.thirds],
         kept=[],
     )
 

@@ -6,16 +6,23 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Literal
 
+import msgspec
+
 from recorder import events, playlist, vtt
 from recorder.chapters import chapters
+from recorder.edits import EDITS, without_pauses
 from recorder.events import AnyEvent
 from recorder.index import INDEX, Index, IndexedTrack
 from recorder.manifest import (
     MANIFEST,
     VERSION,
     ChatLine,
+    Interpretation,
+    LowerThird,
     Manifest,
+    Passage,
     Person,
+    Poll,
     Question,
     Speech,
     Track,
@@ -46,8 +53,15 @@ def conclude(
     indexed = [
         IndexedTrack(index=index, files=track.parts.files, groups=track.parts.groups) for index, track in video.items()
     ]
-    index = Index(origin=origin, mix=pipeline.mixer.info, tracks=indexed)
-    names = publish(folder, index, pipeline.mixer.groups, tracks, speakers, duration)
+    mixers = {language: channel.mixer for language, channel in sorted(pipeline.channels.items())}
+    index = Index(
+        origin=origin,
+        mix=pipeline.mixer.info,
+        tracks=indexed,
+        channels={language: mixer.info for language, mixer in mixers.items()},
+    )
+    groups = {language: mixer.groups for language, mixer in mixers.items()}
+    names = publish(folder, index, pipeline.mixer.groups, tracks, speakers, duration, groups)
 
     people = {event.participant: event.name for event in log if isinstance(event, events.Named)}
     cues = vtt.latest(event.cue for event in log if isinstance(event, events.Said))
@@ -86,17 +100,32 @@ def conclude(
         chat=chat,
         speakers=speakers,
         pending=[index for index, track in video.items() if track.depacketiser and not track.playable],
-        chapters=chapters(speakers, tracks, chat, everybody, duration, questions),
+        chapters=chapters(speakers, tracks, chat, everybody, duration, questions, agenda(log, origin, duration)),
         master=playlist.MASTER,
         files=served,
         bytes=sum(files.size_of(folder / name) for name in served),
         questions=questions,
+        polls=polled(log, origin),
         unheard=unheard(log, origin, duration),
+        pauses=pauses(log, origin, duration),
+        withdrawn=withdrawn(log, origin, duration),
+        channels=channels(log, origin, duration),
+        thirds=[
+            LowerThird(
+                participant=event.participant,
+                institution=event.institution,
+                start=min(max(0.0, event.at - origin), duration),
+            )
+            for event in log
+            if isinstance(event, events.Lettered)
+        ],
     )
     save(folder, manifest)
     if manifest.pending:
         mark(folder, 0)
     _tidy(folder, manifest, pipeline)
+    if edits := without_pauses(folder, manifest):
+        files.write_bytes(folder / EDITS, msgspec.json.encode(edits))
     return manifest
 
 
@@ -116,6 +145,77 @@ def answered(log: Sequence[AnyEvent], origin: float) -> list[Question]:
         if event.shown
     ]
     return sorted(found, key=lambda question: question.at)
+
+
+def agenda(log: Sequence[AnyEvent], origin: float, duration: float) -> list[tuple[float, str]]:
+    """When which item of the agenda began, in order, in ms of the recording."""
+    latest = {event.at: event.item for event in log if isinstance(event, events.Turned)}
+    return [(min(max(0.0, at - origin), duration), item) for at, item in sorted(latest.items())]
+
+
+def polled(log: Sequence[AnyEvent], origin: float) -> list[Poll]:
+    """The polls of a recording as they stood at its end, in order of their opening."""
+    latest = {event.poll: event for event in log if isinstance(event, events.Polled)}
+    found = [
+        Poll(
+            text=event.text,
+            choices=event.choices,
+            counts=event.counts,
+            voters=event.voters,
+            at=max(0.0, event.opened_at - origin),
+        )
+        for event in latest.values()
+        if event.shown
+    ]
+    return sorted(found, key=lambda poll: poll.at)
+
+
+def pauses(log: Sequence[AnyEvent], origin: float, duration: float) -> list[Passage]:
+    """When nothing was written of anybody."""
+    found: list[Passage] = []
+    since: float | None = None
+    for event in log:
+        if isinstance(event, events.Held):
+            at = min(max(0.0, event.at - origin), duration)
+            if event.on:
+                since = at if since is None else since
+            elif since is not None:
+                found.append(Passage(start=since, end=at))
+                since = None
+    if since is not None:
+        found.append(Passage(start=since, end=duration))
+    return [one for one in found if one.end > one.start]
+
+
+def withdrawn(log: Sequence[AnyEvent], origin: float, duration: float) -> list[Passage]:
+    """What was written but cut before it went out to viewers."""
+    found = [
+        Passage(start=min(max(0.0, event.since - origin), duration), end=min(event.at - origin, duration))
+        for event in log
+        if isinstance(event, events.Held) and event.since is not None
+    ]
+    return [one for one in found if one.end > one.start]
+
+
+def channels(log: Sequence[AnyEvent], origin: float, duration: float) -> list[Interpretation]:
+    """Who interpreted when: until they went on to something else, or the end."""
+    found: list[Interpretation] = []
+    since: dict[str, tuple[str, float]] = {}
+
+    def end(participant: str, at: float) -> None:
+        language, start = since.pop(participant, ("", at))
+        if at > start:
+            found.append(Interpretation(language=language, participant=participant, start=start, end=at))
+
+    for event in log:
+        if isinstance(event, events.Interpreted):
+            at = min(max(0.0, event.at - origin), duration)
+            end(event.participant, at)
+            if event.channel is not None:
+                since[event.participant] = event.channel, at
+    for participant in list(since):
+        end(participant, duration)
+    return sorted(found, key=lambda one: (one.start, one.participant))
 
 
 def unheard(log: Sequence[AnyEvent], origin: float, duration: float) -> list[Speech]:

@@ -11,7 +11,7 @@ from pathlib import Path
 
 import msgspec
 
-from recorder.clip import without
+from recorder.clip import narrowed, renditions, without
 from recorder.manifest import Line, Manifest, Passage, Struct, folder
 from recorder.sealing import files
 
@@ -121,6 +121,21 @@ def checked(edits: Edits, manifest: Manifest) -> Edits:
         words=[words[key] for key in sorted(words)],
         translations=[made[key] for key in sorted(made)],
     )
+
+
+def without_pauses(folder: Path, manifest: Manifest) -> Edits:
+    """What a recording begins with: a broadcast's pauses, in which nothing was recorded, are cut out of it, as far as
+    that leaves all else; and what was withdrawn, whole. Raises OSError."""
+    if not manifest.pauses and not manifest.withdrawn:
+        return Edits()
+    texts = [files.read_bytes(folder / name).decode() for name in renditions(folder)]
+    cuts = [cut for one in manifest.pauses if (cut := narrowed(texts, one)) is not None]
+    # What nobody was to have comes first, should there be more than can be cut.
+    cuts = [*manifest.withdrawn, *cuts][:MOST_CUTS]
+    try:
+        return checked(Edits(revision=1, cuts=cuts), manifest)
+    except EditError:  # it was hardly more than a pause
+        return Edits(revision=1, cuts=manifest.withdrawn) if manifest.withdrawn else Edits()
 
 
 @dataclass(frozen=True, slots=True)

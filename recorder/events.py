@@ -73,6 +73,13 @@ class Unheard(Event, frozen=True, kw_only=True):
     on: bool
 
 
+class Interpreted(Event, frozen=True, kw_only=True):
+    """From now on the microphone of `participant` is the interpreters' channel of this language; None: of the floor."""
+
+    participant: str
+    channel: str | None
+
+
 class Spoke(Event, frozen=True, kw_only=True):
     """`participant` is the active speaker from now on; None: nobody."""
 
@@ -85,11 +92,26 @@ class Spotlit(Event, frozen=True, kw_only=True):
     participant: str | None
 
 
+class Lettered(Event, frozen=True, kw_only=True):
+    """Viewers of the broadcast see the lower third of `participant` from here on, for a moment."""
+
+    participant: str
+    institution: str
+
+
 class Aired(Event, frozen=True, kw_only=True):
     """From here on it was broadcast live, or not any more; with `aac` as AAC too."""
 
     on: bool
     aac: bool = False
+
+
+class Held(Event, frozen=True, kw_only=True):
+    """From now on nothing of anybody is written, for the broadcast pauses; or is again. What is from after `since` was
+    cut before viewers had it."""
+
+    on: bool
+    since: float | None = None
 
 
 class Said(Event, frozen=True, kw_only=True):
@@ -100,6 +122,12 @@ class Wrote(Event, frozen=True, kw_only=True):
     participant: str
     name: str
     text: str
+
+
+class Turned(Event, frozen=True, kw_only=True):
+    """The meeting came to an item of its agenda; a later one of the same `at` replaces it."""
+
+    item: str
 
 
 class Asked(Event, frozen=True, kw_only=True):
@@ -114,6 +142,19 @@ class Asked(Event, frozen=True, kw_only=True):
     answer: str | None = None
     answered_by: str | None = None
     live_at: float | None = None
+
+
+class Polled(Event, frozen=True, kw_only=True):
+    """A poll as it stands since `at`; a later one of the same id replaces it. `opened_at` is when it could be answered
+    first; `counts` are those that everybody may see. Taken away: not `shown`."""
+
+    poll: str
+    text: str
+    choices: list[str]
+    counts: list[int] | None
+    voters: int
+    opened_at: float
+    shown: bool = True
 
 
 class Failed(Event, frozen=True, kw_only=True):
@@ -134,12 +175,17 @@ AnyEvent = (
     | Closed
     | Named
     | Unheard
+    | Interpreted
     | Spoke
     | Spotlit
+    | Lettered
     | Aired
+    | Held
     | Said
     | Wrote
+    | Turned
     | Asked
+    | Polled
     | Failed
     | Ended
 )

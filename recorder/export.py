@@ -1,4 +1,5 @@
-"""One file to keep: MKV, MP4 or WebM with the programme, the mix, and every caption language as a subtitle track.
+"""One file to keep: MKV, MP4 or WebM with the programme, the mix, every interpreters' channel as a sound track of its
+language, and every caption language as a subtitle track.
 
 Nothing is transcoded. Video is one stream, the programme, when all that it shows is in one codec: decoders take a new
 size at a key frame (VP9, VP8, AV1 carry theirs in the stream; H.264 has its parameter sets before each key frame).
@@ -36,8 +37,7 @@ from recorder.edits import edited, load_edits
 from recorder.index import load_index
 from recorder.languages import name_of
 from recorder.manifest import Chapter, Manifest, cues_of, folder, load
-from recorder.mix import Mixer
-from recorder.parts import scan
+from recorder.parts import MediaFileInfo, scan
 from recorder.playlist import FILLER, dark_frame
 from recorder.programme import Shot, Source, changes, edit
 from recorder.sealing import files, keys
@@ -130,7 +130,7 @@ def _mux(output: Any, path: Path, manifest: Manifest, format: Format, tell: Call
     if format != "webm":  # libavformat writes none there
         output.set_chapters(_chapters(words))
     streams: list[Iterator[Timed]] = [_kept(one, times) for one in _video(output, path, manifest, format)]
-    streams.append(_kept(_sound(output, path), times))
+    streams += [_kept(one, times) for one in _sounds(output, path, format)]
     streams += _subtitles(output, words, format)
     told = 0.0
     for at, _, packet in heapq.merge(*streams, key=lambda timed: timed[:2]):
@@ -167,9 +167,15 @@ def _chapters(manifest: Manifest) -> list[dict[str, Any]]:
 
 
 def _chapter_title(chapter: Chapter) -> str:
-    return {"speaker": "{}", "screen": "{} (screen)", "question": "{}: {}"}[chapter.kind].format(
-        chapter.name, chapter.text
-    )
+    match chapter.kind:
+        case "speaker":
+            return chapter.name
+        case "screen":
+            return f"{chapter.name} (screen)"
+        case "question":
+            return f"{chapter.name}: {chapter.text}" if chapter.name else chapter.text
+        case "agenda":
+            return chapter.text
 
 
 # --- video ------------------------------------------------------------------------------------------
@@ -266,15 +272,29 @@ def _packet(stream: Any, data: bytes, time: int, duration: int, key: bool, base:
 # --- sound and words --------------------------------------------------------------------------------
 
 
-def _sound(output: Any, path: Path) -> Iterator[Timed]:
-    name = path / Mixer.NAME
+def _sounds(output: Any, path: Path, format: Format) -> list[Iterator[Timed]]:
+    """The floor's mix, which players begin with, and the interpreters' channels, each with its language."""
+    index, found = load_index(path), []
+    for language, info in [(None, index.mix), *sorted(index.channels.items())]:
+        stream, packets = _sound(output, path / info.name, info)
+        if language is not None:
+            code, name = name_of(language)
+            stream.metadata["language"] = code
+            stream.metadata["handler_name" if format == "mp4" else "title"] = name
+        elif index.channels:
+            stream.disposition = av.stream.Disposition.default
+        found.append(packets)
+    return found
+
+
+def _sound(output: Any, name: Path, info: MediaFileInfo) -> tuple[Any, Iterator[Timed]]:
     with files.opened(name) as file, av.open(file) as opened:
         stream = output.add_stream_from_template(opened.streams.audio[0], opaque=True)
     stream.time_base = Fraction(1, 48000)
 
     def packets() -> Iterator[Timed]:
         with files.opened(name) as opened:
-            for one in scan(name, load_index(path).mix):
+            for one in scan(name, info):
                 opened.seek(one.data_offset)
                 time = one.time
                 for duration, size, _ in one.samples:
@@ -282,7 +302,7 @@ def _sound(output: Any, path: Path) -> Iterator[Timed]:
                     yield time / 48, stream.index, _packet(stream, data, time, duration, True, Fraction(1, 48000))
                     time += duration
 
-    return packets()
+    return stream, packets()
 
 
 def _subtitles(output: Any, manifest: Manifest, format: Format) -> list[Iterator[Timed]]:

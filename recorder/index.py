@@ -34,11 +34,12 @@ class Trim(msgspec.Struct, frozen=True, array_like=True):
 
 
 class Index(Struct, kw_only=True, frozen=True):
-    """`origin` is the recording's start in room time."""
+    """`origin` is the recording's start in room time. `channels` are the mixes of what was interpreted, by language."""
 
     origin: float
     mix: MediaFileInfo
     tracks: list[IndexedTrack]
+    channels: dict[str, MediaFileInfo] = msgspec.field(default_factory=dict)
     trims: list[Trim] = msgspec.field(default_factory=list)
 
 

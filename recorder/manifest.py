@@ -114,6 +114,17 @@ class Question(Struct, kw_only=True, frozen=True):
     answered_by: str | None = None
 
 
+class Poll(Struct, kw_only=True, frozen=True):
+    """A poll that was opened at `at` ms of the recording, and what came of it; `counts` is None where that was not
+    told."""
+
+    text: str
+    choices: list[str]
+    counts: list[int] | None
+    voters: int
+    at: float
+
+
 class Speech(Struct, kw_only=True, frozen=True):
     """`participant` was the active speaker from `start` to `end`, in milliseconds of the recording."""
 
@@ -123,10 +134,10 @@ class Speech(Struct, kw_only=True, frozen=True):
 
 
 class Chapter(Struct, kw_only=True, frozen=True):
-    """Something begins at `start` (ms of the recording): somebody's turn, a shared screen, or a question, whose words
-    `text` has: one that is answered then, or one in the chat."""
+    """Something begins at `start` (ms of the recording): somebody's turn, a shared screen, a question, whose words
+    `text` has (one that is answered then, or one in the chat), or an item of the agenda, which is nobody's."""
 
-    kind: Literal["speaker", "screen", "question"]
+    kind: Literal["speaker", "screen", "question", "agenda"]
     start: float
     participant: str
     name: str
@@ -140,15 +151,37 @@ class Passage(Struct, kw_only=True, frozen=True):
     end: float
 
 
+class Interpretation(Struct, kw_only=True, frozen=True):
+    """`participant` interpreted into `language` from `start` to `end`, in ms of the recording: their microphone is that
+    channel then, and not of the floor."""
+
+    language: str
+    participant: str
+    start: float
+    end: float
+
+
+class LowerThird(Struct, kw_only=True, frozen=True):
+    """At `start` (ms of the recording) viewers of the broadcast saw the name of `participant`, who comes from
+    `institution` (may be empty)."""
+
+    participant: str
+    institution: str
+    start: float
+
+
 class Manifest(Struct, kw_only=True, frozen=True):
     """A finished recording. `duration` in milliseconds. `files` maps every name that may be served to its content type.
 
     `state` is ``repaired`` when the server died while it ran, ``failed`` when it stopped early (`problem` says why).
     `captions` maps a language to its WebVTT file; `master` is the playlist to play. `pending` are the tracks whose
     pictures browsers cannot play as they came (VP8): they show as dark until they are converted.
+    `pauses` is when a broadcast paused and nothing of anybody was written: darkness and silence.
+    `withdrawn` is what was written before one and cut from the delayed broadcast, so that its viewers never had it.
     `kept` is set where only that much of it may be seen (`recorder.clip`), in order; `shared` where whoever asks may
     not have all of it to take away: of a passage, or without the room's chat. `unheard` is when somebody did not want
-    the machine to hear what they say, or their name beside it; None where that was not kept.
+    the machine to hear what they say, or their name beside it; None where that was not kept. `channels` is who
+    interpreted when, in order of time.
     """
 
     version: int
@@ -176,7 +209,12 @@ class Manifest(Struct, kw_only=True, frozen=True):
     kept: list[Passage] = []
     shared: bool = False
     questions: list[Question] = []
+    polls: list[Poll] = []
+    pauses: list[Passage] = []
+    withdrawn: list[Passage] = []
     unheard: list[Speech] | None = None
+    channels: list[Interpretation] = []
+    thirds: list[LowerThird] = []
 
 
 @dataclass(frozen=True, slots=True)

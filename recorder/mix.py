@@ -19,12 +19,15 @@ from recorder import parts
 from recorder.bitstream import opus_config
 from recorder.fmp4 import Sample
 from recorder.parts import FragmentFile, Group, MediaFileInfo, scan
+from recorder.sealing import files
 
 RATE = 48_000
 FRAME = 960
 LAG_MS = 1_500
 RUN = RATE // FRAME
 """Packets of a fragment."""
+COPIED = 600
+"""Fragments at a time."""
 AHEAD = RATE * 12
 """Samples: how far past the encoded end a packet may lie. Further is a lie about time and is left out."""
 _KNEE = 0.8
@@ -99,6 +102,13 @@ class Sum:
         self._at = 0
         """Where `position` is in the sum. It moves on, and back to the start when the end comes near."""
 
+    def copy(self) -> Sum:
+        """Another one with the same in it."""
+        other = Sum(self.position)
+        other._at = self._at
+        np.copyto(other._sum, self._sum)
+        return other
+
     def add(self, position: int, samples: Floats) -> None:
         """Adds a voice; the part that comes too late or lies too far ahead is left out."""
         start = position - self.position
@@ -140,11 +150,12 @@ def mixed(folder: Path, info: MediaFileInfo) -> list[Group]:
 
 
 class Mixer:
-    """Sums voices and writes `mix.mp4`. Positions are samples at 48 kHz from the recording's start."""
+    """Sums voices and writes one file, `mix.mp4` for the floor's. Positions are samples at 48 kHz from the recording's
+    start."""
 
     NAME = "mix.mp4"
 
-    def __init__(self, folder: Path, begun: MediaFileInfo | None = None) -> None:
+    def __init__(self, folder: Path, begun: MediaFileInfo | None = None, name: str = NAME) -> None:
         """`begun`: what a crash left of it is taken over."""
         self.groups: list[Group] = []
         self.run = RUN
@@ -153,7 +164,7 @@ class Mixer:
         self.summed: Callable[[int, Samples], None] | None = None
         """Told of every frame before it is encoded, with its position."""
         self._cut = -1
-        path = folder / self.NAME
+        path = folder / name
         self.position = 0
         if begun and parts.begun(path, begun):
             size = begun.head
@@ -168,6 +179,34 @@ class Mixer:
         self._encoder = Encoder()
         self._sum = Sum(self.position)
         self._run: list[Sample] = []
+
+    def follow(self, floor: Mixer, folder: Path) -> None:
+        """From its very beginning it is as the floor was until now, packet by packet, and has what waits there: a
+        rendition that can be played from anywhere. Nothing was added to it yet. Raises OSError."""
+        floor.sync()
+        path = folder / floor.info.name
+        for at in range(0, len(floor.groups), COPIED):
+            some = floor.groups[at : at + COPIED]
+            begin, end = some[0].offset, some[-1].offset + some[-1].size
+            data = files.read_range(path, begin, end, torn=True)
+            if len(data) < end - begin:
+                break  # a sealed file that grows cannot be read to its end: silence takes the place of the rest
+            moved = self._file.size - begin
+            self._file.append(data)
+            self.groups += [Group(0, one.offset + moved, one.size, one.start, one.end) for one in some]
+            self.position = some[-1].end * 48
+        if floor._run and self.position == floor._run[0].time:
+            self._run, self.position = list(floor._run), floor.position
+        self._sum = Sum(self.position)
+        self.advance(floor.position)
+        self.flush()
+        self._sum = floor._sum.copy()
+        # Its fragments are to end where the floor's do.
+        self.run = floor.run
+        if floor._cut > floor.position:
+            self._cut = floor._cut
+        elif floor._run:
+            self._cut = floor._run[0].time + floor.run * FRAME
 
     @property
     def late(self) -> int:

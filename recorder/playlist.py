@@ -29,6 +29,7 @@ from av.video.codeccontext import VideoCodecContext
 from recorder.bitstream import CodecConfig, vp9_config
 from recorder.fmp4 import DURATION_OFFSET, Sample, read_fragments
 from recorder.index import Trim
+from recorder.languages import name_of
 from recorder.parts import FragmentFile, Group, MediaFileInfo
 from recorder.programme import Shot
 from recorder.sealing import files
@@ -75,11 +76,27 @@ def dark_frame() -> tuple[CodecConfig, bytes]:
     return config, data
 
 
+def sound_of(language: str) -> str:
+    """The playlist of an interpreters' channel."""
+    return f"audio.{language}.m3u8"
+
+
+def _sound(mix: TrackIndex) -> list[Segment]:
+    return [
+        Segment(mix.files[0], part[0].offset, sum(one.size for one in part), part[0].start, part[-1].end)
+        for part in (mix.groups[at : at + _AUDIO_FRAGMENTS] for at in range(0, len(mix.groups), _AUDIO_FRAGMENTS))
+    ]
+
+
 def write(
-    folder: Path, tracks: Mapping[int, TrackIndex], shots: Sequence[Shot], mix: TrackIndex
+    folder: Path,
+    tracks: Mapping[int, TrackIndex],
+    shots: Sequence[Shot],
+    mix: TrackIndex,
+    channels: Mapping[str, TrackIndex],
 ) -> tuple[list[str], list[Trim]]:
-    """Writes the three playlists (and a filler, if shown). Returns all names they lead to, and what was changed in
-    files. A filler that is there stays: somebody may be playing it. Raises OSError."""
+    """Writes the three playlists, one of each interpreters' channel, and a filler, if shown. Returns all names they
+    lead to, and what was changed in files. A filler that is there stays: somebody may be playing it. Raises OSError."""
     segments: list[Segment] = []
     trims: list[Trim] = []
     changed: dict[str, list[tuple[int, bytes]]] = {}
@@ -93,16 +110,18 @@ def write(
             segments += _shot(folder, tracks[shot.track], shot, trims, changed)
     if filler:
         filler.close()
-    sound = [
-        Segment(mix.files[0], part[0].offset, sum(one.size for one in part), part[0].start, part[-1].end)
-        for part in (mix.groups[at : at + _AUDIO_FRAGMENTS] for at in range(0, len(mix.groups), _AUDIO_FRAGMENTS))
-    ]
+    sound = _sound(mix)
+    interpreted = {language: _sound(channel) for language, channel in channels.items()}
     for name, changes in changed.items():
         files.patch(folder / name, changes)
     files.write_bytes(folder / VIDEO, media_playlist(segments).encode())
     files.write_bytes(folder / AUDIO, media_playlist(sound).encode())
-    files.write_bytes(folder / MASTER, master_playlist(segments, sound).encode())
-    return [MASTER, VIDEO, AUDIO, *dict.fromkeys(segment.file.name for segment in (*segments, *sound))], trims
+    for language, heard in interpreted.items():
+        files.write_bytes(folder / sound_of(language), media_playlist(heard).encode())
+    files.write_bytes(folder / MASTER, master_playlist(segments, sound, list(interpreted)).encode())
+    led = [MASTER, VIDEO, AUDIO, *map(sound_of, interpreted)]
+    shown = [*segments, *sound, *(one for heard in interpreted.values() for one in heard)]
+    return [*led, *dict.fromkeys(segment.file.name for segment in shown)], trims
 
 
 def _free(folder: Path) -> Path:
@@ -170,7 +189,7 @@ def media_playlist(segments: Sequence[Segment]) -> str:
     return "\n".join([*lines, "#EXT-X-ENDLIST", ""])
 
 
-def master_playlist(video: Sequence[Segment], sound: Sequence[Segment]) -> str:
+def master_playlist(video: Sequence[Segment], sound: Sequence[Segment], channels: Sequence[str] = ()) -> str:
     """One variant. CODECS names the largest picture of the first codec shown; the rest comes with EXT-X-MAP."""
     files = list(dict.fromkeys(segment.file for segment in video))
     first = next((file.codec_name for file in files if not file.name.startswith(FILLER)), "VP9")
@@ -186,6 +205,11 @@ def master_playlist(video: Sequence[Segment], sound: Sequence[Segment]) -> str:
             "#EXT-X-VERSION:7",
             "#EXT-X-INDEPENDENT-SEGMENTS",
             f'#EXT-X-MEDIA:TYPE=AUDIO,GROUP-ID="mix",NAME="Mix",DEFAULT=YES,AUTOSELECT=YES,URI="{AUDIO}"',
+            *(
+                f'#EXT-X-MEDIA:TYPE=AUDIO,GROUP-ID="mix",NAME="{name_of(language)[1]}",LANGUAGE="{language}",'
+                f'DEFAULT=NO,AUTOSELECT=NO,URI="{sound_of(language)}"'
+                for language in channels
+            ),
             f'#EXT-X-STREAM-INF:BANDWIDTH={max(peak, 64_000)},CODECS="{codec.codec},opus",'
             f'RESOLUTION={codec.width}x{codec.height},AUDIO="mix"',
             VIDEO,

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 import msgspec
@@ -55,12 +55,14 @@ def publish(
     tracks: Sequence[Track],
     speakers: Sequence[Speech],
     duration: int,
+    channels: Mapping[str, Sequence[Group]],
 ) -> list[str]:
     """Writes the index and the playlists; returns the names that the playlists lead to. Raises OSError."""
     playlist.restore(folder, index.trims)
     shots = shots_of(index, tracks, speakers, duration)
     indices = {one.index: TrackIndex(one.files, one.groups) for one in index.tracks}
-    names, trims = playlist.write(folder, indices, shots, TrackIndex([index.mix], mix))
+    others = {language: TrackIndex([index.channels[language]], groups) for language, groups in channels.items()}
+    names, trims = playlist.write(folder, indices, shots, TrackIndex([index.mix], mix), others)
     save_index(folder, msgspec.structs.replace(index, trims=trims))
     return names
 
@@ -74,7 +76,8 @@ def converted(root: Path, recording: str, made: IndexedTrack) -> Manifest:
     tracks = [
         msgspec.structs.replace(track, files=names) if track.index == made.index else track for track in manifest.tracks
     ]
-    led = publish(folder, index, mixed(folder, index.mix), tracks, manifest.speakers, int(manifest.duration))
+    channels = {language: mixed(folder, info) for language, info in index.channels.items()}
+    led = publish(folder, index, mixed(folder, index.mix), tracks, manifest.speakers, int(manifest.duration), channels)
     served = manifest.files | {name: content_type(name) for name in [*names, *led]}
     manifest = msgspec.structs.replace(
         manifest,

@@ -42,11 +42,13 @@ def repair(folder: Path) -> Manifest | None:
     for event in log:
         if isinstance(event, events.Filed):
             files.setdefault(event.index, {})[event.file.name] = event.file
-    pipeline = Pipeline(folder, origin, append, next(iter(files.get(MIX, {}).values()), None))
-    mixed = pipeline.mixer.position / 48
+    channels = [info for index in sorted(files, reverse=True) if index < MIX for info in files[index].values()]
+    pipeline = Pipeline(folder, origin, append, next(iter(files.get(MIX, {}).values()), None), channels)
+    mixed = pipeline.mixed / 48
+    floor = pipeline.mixer.position / 48
     ends: dict[int, float] = {}
     streams: list[Iterator[tuple[float, int, Item]]] = [
-        ((event.at, -1, event) for event in log if isinstance(event, events.Muted | events.Closed))
+        ((event.at, -1, event) for event in log if isinstance(event, events.Muted | events.Closed | events.Interpreted))
     ]
     for event in log:
         if isinstance(event, events.Opened) and event.index not in pipeline.tracks:
@@ -64,6 +66,8 @@ def repair(folder: Path) -> Manifest | None:
             pipeline.mute(item)
         elif isinstance(item, events.Closed):
             pipeline.close(item)
+        elif isinstance(item, events.Interpreted):
+            pipeline.happened(item)
         if at - spoken > 500:
             spoken = at
             pipeline.advance(at)
@@ -75,7 +79,7 @@ def repair(folder: Path) -> Manifest | None:
     elif isinstance(last, events.Failed):
         state, problem = "failed", last.reason
     clean = state != "repaired"
-    end = last.at if clean else max(origin + mixed, *ends.values(), *(event.at for event in log))
+    end = last.at if clean else max(origin + floor, *ends.values(), *(event.at for event in log))
     pipeline.finish(end)
     journal.close()
     for index in pipeline.tracks:

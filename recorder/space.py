@@ -29,9 +29,16 @@ class Space:
         if free < self._floor:
             return "out"
         left = free - self._floor
-        since, before = self._seen[0]
-        rate = max(0.0, (before - free) / (now - since)) if now - since >= WINDOW_S / 4 else 0.0
+        rate = self.rate
         # Twice as much must be there for it to be fine again, so that nobody is told back and forth.
         times = 2 if self._low else 1
         self._low = left < LOW_BYTES * times or left < rate * LOW_S * times
         return "low" if self._low else "fine"
+
+    @property
+    def rate(self) -> float:
+        """Bytes a second at which it filled over the last `WINDOW_S`; 0 while that is not known."""
+        if not self._seen:
+            return 0.0
+        (since, before), (now, free) = self._seen[0], self._seen[-1]
+        return max(0.0, (before - free) / (now - since)) if now - since >= WINDOW_S / 4 else 0.0

@@ -2,7 +2,8 @@
 
 Of what the asker may see only: they are chosen from the playlist as it is cut for them (`recorder.clip`), so nothing of
 a cut can be on a sheet. A sheet is made from the key frames that its segments begin with, by a process of the lowest
-priority (``python -m recorder.thumbnails``), which is given the bytes and answers with a JPEG; nothing is written.
+priority (``python -m recorder.thumbnails``), which is given the bytes and answers with a JPEG; nothing is written. The
+poster is one larger picture, for the card that other sites show of a public recording.
 """
 
 from __future__ import annotations
@@ -22,6 +23,7 @@ import msgspec
 import numpy as np
 
 WIDTH, HEIGHT = 160, 90
+POSTER = (640, 360)
 COLUMNS, ROWS = 5, 5
 SHEET = COLUMNS * ROWS
 MOST = 8 * SHEET
@@ -99,20 +101,26 @@ def index(chosen: Sequence[Still]) -> str:
     return "\n".join(lines)
 
 
-def picture(data: bytes) -> np.ndarray[Any, Any] | None:
-    """The first picture of an MP4 that may end anywhere, within `WIDTH` x `HEIGHT` on black: (90, 160, 3) uint8 RGB;
-    None where there is none."""
+def chosen_poster(chosen: Sequence[Still]) -> Still | None:
+    """One that stands for the recording: a quarter in, where people have arrived."""
+    return chosen[len(chosen) // 4] if chosen else None
+
+
+def picture(data: bytes, size: tuple[int, int] = (WIDTH, HEIGHT)) -> np.ndarray[Any, Any] | None:
+    """The first picture of an MP4 that may end anywhere, within (width, height) on black: (height, width, 3) uint8
+    RGB; None where there is none."""
+    most, high = size
     with (
         contextlib.suppress(av.FFmpegError, StopIteration, IndexError, ValueError),
         av.open(io.BytesIO(data), "r", format="mp4") as opened,
     ):
         opened.streams.video[0].codec_context.thread_count = 1
         frame = next(opened.decode(video=0))
-        part = min(WIDTH / frame.width, HEIGHT / frame.height)
+        part = min(most / frame.width, high / frame.height)
         width, height = max(2, int(frame.width * part) & ~1), max(2, int(frame.height * part) & ~1)
         small = frame.reformat(width, height, "rgb24").to_ndarray()
-        whole = np.zeros((HEIGHT, WIDTH, 3), np.uint8)
-        top, left = (HEIGHT - height) // 2, (WIDTH - width) // 2
+        whole = np.zeros((high, most, 3), np.uint8)
+        top, left = (high - height) // 2, (most - width) // 2
         whole[top : top + height, left : left + width] = small
         return whole
     return None
@@ -126,6 +134,16 @@ def sheet(parts: Sequence[bytes]) -> bytes:
         row, column = divmod(number, COLUMNS)
         if (found := picture(data)) is not None:
             canvas[row * HEIGHT : (row + 1) * HEIGHT, column * WIDTH : (column + 1) * WIDTH] = found
+    return _jpeg(canvas)
+
+
+def poster(parts: Sequence[bytes]) -> bytes:
+    """A JPEG of the first file's first picture, `POSTER` in size; empty where it cannot be decoded."""
+    found = picture(parts[0], POSTER) if parts else None
+    return b"" if found is None else _jpeg(found)
+
+
+def _jpeg(canvas: np.ndarray[Any, Any]) -> bytes:
     encoder: Any = av.CodecContext.create("mjpeg", "w")
     encoder.width, encoder.height, encoder.pix_fmt = canvas.shape[1], canvas.shape[0], "yuvj420p"
     encoder.time_base, encoder.options = Fraction(1, 1), {"qscale": "5"}
@@ -140,12 +158,12 @@ def _packets(encoder: Any, frame: av.VideoFrame) -> Iterator[Any]:
 
 
 def main() -> int:
-    """A MessagePack list of MP4 files on stdin, a JPEG on stdout."""
+    """A MessagePack list of MP4 files on stdin, a JPEG on stdout; with the argument ``poster`` that of the first."""
     with contextlib.suppress(OSError):
         os.nice(19)
         os.sched_setscheduler(0, os.SCHED_BATCH, os.sched_param(0))
     parts = msgspec.msgpack.decode(sys.stdin.buffer.read(), type=list[bytes])
-    sys.stdout.buffer.write(sheet(parts))
+    sys.stdout.buffer.write(poster(parts) if sys.argv[1:] == ["poster"] else sheet(parts))
     return 0
 
 

@@ -18,9 +18,9 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 
 from recorder import events
-from recorder.events import Aired, AnyEvent, Closed, Muted, Opened, Spoke, Spotlit
+from recorder.events import Aired, AnyEvent, Closed, Interpreted, Muted, Opened, Spoke, Spotlit
 from recorder.journal import JournalFile, pack
-from recorder.live.stream import News
+from recorder.live.delay import News
 from recorder.pipeline import Pipeline
 from recorder.space import Space
 from sfu.taps import TapPacket
@@ -192,7 +192,7 @@ class Writer:
                 self.pipeline.mute(item)
             elif isinstance(item, Closed):
                 self.pipeline.close(item)
-            elif isinstance(item, Spoke | Spotlit | Aired):
+            elif isinstance(item, Spoke | Spotlit | Aired | Interpreted):
                 self.pipeline.happened(item)
         if newest > -math.inf:
             # Not the clock: when the disk lags, voices that still wait in the queue must not be mixed past.

@@ -100,6 +100,17 @@ class ConnectionQuality:
 
 
 @dataclass(frozen=True)
+class Incoming:
+    """A track that is not muted, as it comes: whether anything does, in bit/s with all its encodings, and the height of
+    the largest picture among them, 0 where it is not known."""
+
+    track: TrackInfo
+    flows: bool
+    bitrate: float
+    height: int = 0
+
+
+@dataclass(frozen=True)
 class LayerStats:
     """All tracks of one source and layer (a simulcast rid, ``-`` for the only encoding) together. `sources` and `sinks`
     are counted now, `bitrate` in bit/s comes in; the rest counts from the start of the server."""

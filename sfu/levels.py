@@ -32,6 +32,7 @@ class _Voice:
     target: float = 0.0
     heard: float = float("-inf")
     updated: float = float("-inf")
+    peak: float = 0.0
     above: float | None = None
     below: float | None = None
     leads: float | None = None
@@ -60,6 +61,14 @@ class Speakers:
         entry.follow(now)
         entry.target = max(0.0, 127.0 - min(127, max(0, level)) - (0.0 if voice else 10.0))
         entry.heard = now
+        entry.peak = max(entry.peak, 127.0 - min(127, max(0, level)))
+
+    def peaks(self) -> dict[str, float]:
+        """How loud everybody was at the loudest since the last time."""
+        found = {name: voice.peak for name, voice in self._voices.items()}
+        for voice in self._voices.values():
+            voice.peak = 0.0
+        return found
 
     def remove(self, name: str) -> None:
         self._voices.pop(name, None)

@@ -1,4 +1,4 @@
-"""What a room shows to those who are not in it (WHEP): one picture, one sound, any number of viewers.
+"""What a room shows to those who are not in it (WHEP): one picture, one sound, whoever signs, any number of viewers.
 
 Who is shown is said from outside (`Programme.show`); the plane switches at key frames, each viewer gets the encoding
 that its bandwidth allows.
@@ -29,6 +29,7 @@ class Programme:
         self._tracks = tracks
         self._scene = scene
         self._order: tuple[str, ...] = ()
+        self._signing: str | None = None
         self._spectators: dict[str, Spectator] = {}
         self._wanted: Counter[str] = Counter()
         self._sound: Injection | None = None
@@ -46,10 +47,11 @@ class Programme:
         """How many viewers get less than there is for want of bandwidth."""
         return sum(bool(one.allocation.reduced) for one in self._spectators.values())
 
-    def show(self, order: Sequence[str]) -> None:
-        """Tracks, the one to be shown first: viewers who cannot decode it get the next that they can."""
-        if tuple(order) != self._order:
-            self._order = tuple(order)
+    def show(self, order: Sequence[str], signing: str | None = None) -> None:
+        """Tracks, the one to be shown first: viewers who cannot decode it get the next that they can. `signing` is sent
+        beside it, to those who take a second picture."""
+        if (tuple(order), signing) != (self._order, self._signing):
+            self._order, self._signing = tuple(order), signing
             # At once for all: the key frame that one of them asks for serves the others too.
             self._update(self._spectators.values())
 
@@ -105,9 +107,12 @@ class Programme:
     def _update(self, spectators: Iterable[Spectator]) -> None:
         now = self._edge.clock()
         wishes = [track for name in self._order if (track := self._tracks.get(name)) is not None and track.live]
+        signing = self._tracks.get(self._signing) if self._signing is not None else None
+        if signing is not None and not signing.live:
+            signing = None
         for spectator in list(spectators):
             before = spectator.wants
-            if spectator.update(self._scene, wishes, now):
+            if spectator.update(self._scene, wishes, now, signing):
                 self._no_more(before)
                 self._wanted.update(spectator.wants)
 

@@ -8,13 +8,14 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import partial
 
-from sfu.allocation import Allocation
+from sfu.allocation import Allocation, Target
 from sfu.connection import Edge
 from sfu.demand import Demand
 from sfu.interface import (
     ConnectionKind,
     ConnectionQuality,
     ConnectionState,
+    Incoming,
     Published,
     RoomEvents,
     SdpError,
@@ -84,6 +85,8 @@ class SfuRoom:
         self._ledger = ledger if ledger is not None else Ledger()
         self._turn = 0
         self._speakers = Speakers()
+        self._reached: dict[str, frozenset[str]] = {}
+        """Whose microphone only some hear, and who they are."""
         self._speaking: list[str] = []
         self._closed = False
 
@@ -130,6 +133,7 @@ class SfuRoom:
             self._wanted.subtract(entry.viewer.wants)
         entry.publisher.close()
         del self._participants[participant]
+        self._reached.pop(participant, None)
         self._speakers.remove(participant)
 
     async def publish(self, participant: str, sdp: str, labels: Sequence[TrackLabel]) -> Published:
@@ -162,6 +166,7 @@ class SfuRoom:
         for track in self._tracks.all():
             if track.info.participant != participant:
                 entry.subscriber.add(track.info)
+                self._aim_voice(participant, entry, track.info)
 
     async def answer(self, participant: str, revision: int, sdp: str) -> None:
         """Takes the answer to the offer of `revision`; a stale one is ignored. Raises `SdpError`."""
@@ -198,10 +203,50 @@ class SfuRoom:
         self._tracks.set_muted(track, muted)
         self._measured = float("-inf")
 
+    def set_reach(self, participant: str, listeners: frozenset[str] | None) -> None:
+        """Only these listeners are sent the participant's microphone from now on, and they are not among the speakers;
+        None: everybody is, and they are. Taps are told nothing of it."""
+        if participant not in self._participants or self._reached.get(participant) == listeners:
+            return
+        if listeners is None:
+            del self._reached[participant]
+        else:
+            self._reached[participant] = listeners
+            self._speakers.remove(participant)
+        for track in self._tracks.all():
+            if track.info.participant == participant:
+                for listener, entry in self._participants.items():
+                    self._aim_voice(listener, entry, track.info)
+
+    def _aim_voice(self, listener: str, entry: _Participant, track: TrackInfo) -> None:
+        if track.source != "microphone" or entry.subscriber is None or listener == track.participant:
+            return
+        reached = self._reached.get(track.participant)
+        heard = reached is None or listener in reached
+        entry.subscriber.aim(track.id, Target(self._first(track.id)) if heard else None)
+
     def pictures(self) -> list[tuple[TrackInfo, bool]]:
         """The video tracks that are not muted, the oldest first, and whether each brings something now."""
         found = [t for t in self._tracks.all() if t.info.kind == "video" and t.live and not t.muted]
         return [(track.info, self._tracks.flows(track.info.id)) for track in found]
+
+    def incoming(self, participant: str) -> list[Incoming]:
+        """What comes of somebody now, of what they have not muted."""
+        found = []
+        for track in self._participants[participant].publisher.tracks.values():
+            if not track.live or track.muted:
+                continue
+            states = self._tracks.encodings(track.info.id)
+            bitrate = sum(rate for state in states for rate in state.rates.values())
+            sizes = [one.height for one in self._scene.encodings.get(track.info.id, ()) if one.active]
+            flows = self._tracks.flows(track.info.id)
+            found.append(Incoming(track.info, flows, bitrate, max(sizes, default=0)))
+        return found
+
+    def peaks(self) -> dict[str, float]:
+        """How loud everybody's microphone was at the loudest since the last time this was asked, 0 (silent) to 127; not
+        of those whom only some hear."""
+        return self._speakers.peaks()
 
     def request_keyframe(self, track: str) -> None:
         """Asks the publisher, for its best encoding, unless it was asked a moment ago."""
@@ -361,6 +406,7 @@ class SfuRoom:
         for participant, entry in self._participants.items():
             if entry.subscriber is not None and participant != track.participant:
                 entry.subscriber.add(track)
+                self._aim_voice(participant, entry, track)
 
     def _started(self, track: TrackInfo) -> None:
         published = self._tracks.get(track.id)
@@ -378,7 +424,7 @@ class SfuRoom:
         if isinstance(event, KeyframeWanted):
             self._edge.plane.request_keyframe(event.source, now)
         elif isinstance(event, AudioLevel):
-            if track.source == "microphone":
+            if track.source == "microphone" and track.participant not in self._reached:
                 self._speakers.heard(track.participant, event.level, event.voice, event.time)
         elif isinstance(event, SenderReportSeen):
             self._tracks.reported(event)

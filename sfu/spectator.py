@@ -1,6 +1,6 @@
-"""One viewer of a room's programme: a connection that it offered, one picture and one sound.
+"""One viewer of a room's programme: a connection that it offered, one picture and one sound, and whoever signs.
 
-The picture is a single sink of the plane, aimed at whichever track the programme shows: it switches at a key frame and
+A picture is a single sink of the plane, aimed at whichever track the programme shows: it switches at a key frame and
 stays one stream for the viewer, also where the codec changes.
 """
 
@@ -23,10 +23,25 @@ VOICE = 64_000.0
 """Bit/s set aside for the sound."""
 NOTABLE = 0.02
 """A share by which an estimate must have moved to be worth a new decision."""
+SIGNER = (640, 360)
+"""The size at which the second picture is shown, at most: hands are clear in it."""
 
 
 def _new_ssrc() -> int:
     return secrets.randbelow(2**32 - 1) + 1
+
+
+class _Picture:
+    """One of the pictures: the m-line that it goes by and its sink, which is there once something was shown."""
+
+    def __init__(self, line: Received, sink: str) -> None:
+        self.line = line
+        self.sink = sink
+        self.added = self.paused = False
+
+    def choose(self, wishes: Sequence[PublishedTrack]) -> PublishedTrack | None:
+        """The first that this viewer decodes."""
+        return next((track for track in wishes if track.info.codec.name in self.line.codecs), None)
 
 
 class Spectator:
@@ -43,12 +58,14 @@ class Spectator:
         self._allocator = Allocator()
         self._on_state = on_state
         self._changed = True
-        self._seen: tuple[int, str | None] = (-1, None)
+        self._seen: tuple[int, str | None, str | None] = (-1, None, None)
         self._decided = self._wanted = 0.0
         self._sound: str | None = None
-        self._sinks: set[str] = set()
-        self._paused = False
+        self._hearing: str | None = None
+        """The sink of the sound."""
         self._connection = Connection(edge, "watch", room, self._ready, self._state)
+        lines = [line for line in (self._plan.of("video", place) for place in (0, 1)) if line is not None]
+        self._pictures = [_Picture(line, f"{self._connection.id}/video{n or ''}") for n, line in enumerate(lines)]
         edge.handlers[self._connection.id] = self._told
         self._connection.set_remote(self._plan.ice, self._plan.fingerprints)
 
@@ -86,7 +103,9 @@ class Spectator:
 
     def _state(self, state: ConnectionState) -> None:
         if state == "closed":
-            self._sinks.clear()  # gone with the plane's transport
+            self._hearing = None  # gone with the plane's transport
+            for picture in self._pictures:
+                picture.added = False
             self._edge.handlers.pop(self._connection.id, None)
         self._on_state(state)
 
@@ -106,17 +125,15 @@ class Spectator:
         """The plane's source of the sound."""
         self._sound = source
         line = self._plan.of("audio")
-        if line is not None and self._connection.ready:
-            self._add(line, source)
-
-    def _name(self, line: Received) -> str:
-        return f"{self._connection.id}/{line.kind}"
-
-    def _add(self, line: Received, source: str) -> None:
-        sink = self._name(line)
-        if sink in self._sinks:
-            self._edge.plane.aim_sink(sink, source)
+        if line is None or not self._connection.ready:
             return
+        if self._hearing is not None:
+            self._edge.plane.aim_sink(self._hearing, source)
+            return
+        self._hearing = f"{self._connection.id}/audio"
+        self._add(line, self._hearing, source)
+
+    def _add(self, line: Received, sink: str, source: str) -> None:
         first, numbers = line.formats[0], line.numbers
         spec = SinkSpec(
             id=sink,
@@ -133,55 +150,72 @@ class Spectator:
             house_clock=line.kind == "video",
         )
         self._edge.plane.add_sink(self._connection.id, spec)
-        self._sinks.add(sink)
 
-    def update(self, scene: Scene, wishes: Sequence[PublishedTrack], now: float) -> bool:
-        """`wishes`: what the programme would show, the best first; the first that this viewer decodes is taken. True
-        when `wants`, the plane's sources that it shows or would show, has changed."""
+    def update(
+        self, scene: Scene, wishes: Sequence[PublishedTrack], now: float, signing: PublishedTrack | None = None
+    ) -> bool:
+        """`wishes`: what the programme would show, the best first; the first that this viewer decodes is taken, and
+        beside it `signing`. True when `wants`, the plane's sources that it shows or would show, has changed."""
         if not self._connection.ready:
             return False
-        seen = (scene.version, wishes[0].info.id if wishes else None)
+        seen = (scene.version, wishes[0].info.id if wishes else None, signing.info.id if signing is not None else None)
         if not self._changed and seen == self._seen and (not self.allocation.reduced or self._allocator.settled):
             return False
         self._changed, self._seen = False, seen
         self._decided = self._allocator.estimate or 0.0
-        line = self._plan.of("video")
-        track = next((t for t in wishes if line is not None and t.info.codec.name in line.codecs), None)
-        if line is None or track is None or track.info.id not in scene.encodings:
-            return self._rest(line, track)
-        name = track.info.id
-        watched = Watched(name, Priority.SPEAKER, scene.encodings[name], screen=track.info.source == "screen")
-        self.allocation = self._allocator.allocate([watched], VOICE, now)
-        target = self.allocation.targets[name]
-        assert target is not None
-        spatial, sink = target.spatial, self._name(line)
-        if track.info.codec.name in UNDECODABLE_LAYERS and line.ids.dependency_descriptor is None:
-            spatial = 0
-        if sink not in self._sinks:
-            self._add(line, target.source)
-        self._edge.plane.aim_sink(sink, target.source, Layers(spatial, target.temporal))
-        self.shown = name
-        if self._paused:
-            self._paused = False
-            self._edge.plane.pause_sink(sink, False)
-        if abs(self.allocation.wanted - self._wanted) > 0.01 * self._wanted:
+        shown: list[tuple[_Picture, PublishedTrack]] = []
+        watched: list[Watched] = []
+        for place, picture in enumerate(self._pictures):
+            beside = [signing] if signing is not None and all(track is not signing for _, track in shown) else []
+            track = picture.choose(beside if place else wishes)
+            if track is None:
+                self._rest(picture)
+            elif track.info.id not in scene.encodings:
+                self._changed = True  # its rates are not known yet: it is waited for
+            else:
+                shown.append((picture, track))
+                watched.append(_watched(track, scene, place))
+        self.shown = shown[0][1].info.id if shown and shown[0][0] is self._pictures[0] else None
+        self.allocation = self._allocator.allocate(watched, VOICE, now) if watched else Allocation()
+        for picture, track in shown:
+            self._show(picture, track)
+        if watched and abs(self.allocation.wanted - self._wanted) > 0.01 * self._wanted:
             self._wanted = self.allocation.wanted
             self._edge.plane.set_wanted_bitrate(self._connection.id, self._wanted)
-        wants = frozenset({target.source, *self.allocation.wishes.values()})
+        sources = {target.source for target in self.allocation.targets.values() if target is not None}
+        wants = frozenset(sources.union(self.allocation.wishes.values()))
         changed, self.wants = wants != self.wants, wants
         return changed
 
-    def _rest(self, line: Received | None, track: PublishedTrack | None) -> bool:
-        """No picture for now. One whose rates nobody knows yet is waited for."""
-        if track is None and line is not None and not self._paused and self._name(line) in self._sinks:
-            self._paused = True
-            self._edge.plane.pause_sink(self._name(line), True)
-        self._changed = self._changed or (track is not None and line is not None)
-        self.shown = None
-        changed, self.wants = bool(self.wants), frozenset()
-        return changed
+    def _show(self, picture: _Picture, track: PublishedTrack) -> None:
+        target = self.allocation.targets[track.info.id]
+        assert target is not None
+        spatial = target.spatial
+        if track.info.codec.name in UNDECODABLE_LAYERS and picture.line.ids.dependency_descriptor is None:
+            spatial = 0
+        if not picture.added:
+            picture.added = True
+            self._add(picture.line, picture.sink, target.source)
+        self._edge.plane.aim_sink(picture.sink, target.source, Layers(spatial, target.temporal))
+        if picture.paused:
+            picture.paused = False
+            self._edge.plane.pause_sink(picture.sink, False)
+
+    def _rest(self, picture: _Picture) -> None:
+        """No picture for now."""
+        if picture.added and not picture.paused:
+            picture.paused = True
+            self._edge.plane.pause_sink(picture.sink, True)
 
     def close(self) -> None:
         """Ends the connection."""
         self._edge.handlers.pop(self._connection.id, None)
         self._connection.close()
+
+
+def _watched(track: PublishedTrack, scene: Scene, place: int) -> Watched:
+    """The second picture is small, and served first: who reads it hears nothing."""
+    encodings, screen = scene.encodings[track.info.id], track.info.source == "screen"
+    if place:
+        return Watched(track.info.id, Priority.PINNED, encodings, *SIGNER, screen=screen)
+    return Watched(track.info.id, Priority.SPEAKER, encodings, screen=screen)

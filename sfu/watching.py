@@ -1,7 +1,8 @@
 """A viewer's offer (WHEP, draft-ietf-wish-whep): what it takes of a programme, and the answer. Pure.
 
-The viewer offers to receive at most one picture and one sound. The picture is answered with every codec that both sides
-know, each with the viewer's own payload types, for the programme goes from one publisher's codec to another's.
+The viewer offers to receive one picture and one sound, and perhaps a second picture, for who signs. A picture is
+answered with every codec that both sides know, each with the viewer's own payload types, for the programme goes from
+one publisher's codec to another's.
 """
 
 from __future__ import annotations
@@ -29,6 +30,10 @@ from sfu.taps import Kind
 
 STREAM = "programme"
 """Picture and sound are of one stream (``msid``), so that players keep them in step."""
+SIGNING = "signing"
+"""The second picture is of a stream of its own, by which a page knows it."""
+MOST: dict[str, int] = {"audio": 1, "video": 2}
+"""M-lines of a kind; more are refused."""
 
 
 class Unacceptable(SdpError):
@@ -72,25 +77,26 @@ class WatchPlan:
     ice: IceParameters
     fingerprints: tuple[tuple[str, str], ...]
 
-    def of(self, kind: Kind) -> Received | None:
-        """What it receives of a kind."""
-        return next((line for line in self.lines if line is not None and line.kind == kind), None)
+    def of(self, kind: Kind, place: int = 0) -> Received | None:
+        """What it receives of a kind: the first, or another by its `place`."""
+        found = [line for line in self.lines if line is not None and line.kind == kind]
+        return found[place] if place < len(found) else None
 
 
 def plan_watch(offer: Description, new_ssrc: Callable[[], int]) -> WatchPlan:
     """Decides what a viewer is sent. Raises `SdpError`; `Unacceptable` where it decodes nothing of ours."""
     lines: list[Received | None] = []
-    taken: set[str] = set()
+    taken: list[str] = []
     first: Media | None = None
     bundled = next((v.split()[1:] for v in sdp.values(offer.attributes, "group") if v.split()[:1] == ["BUNDLE"]), None)
     for media in offer.media:
         line = None
-        if media.kind in ("audio", "video") and media.kind not in taken and not media.stopped:
+        if taken.count(media.kind) < MOST.get(media.kind, 0) and not media.stopped:
             line = _receive(media, new_ssrc)
         lines.append(line)
         if line is None:
             continue
-        taken.add(media.kind)
+        taken.append(media.kind)
         if not sdp.has(media.attributes, "rtcp-mux"):
             raise SdpError(f"the m-line {line.mid} lacks a=rtcp-mux")
         if sdp.setup(offer, media) not in ("actpass", "active"):
@@ -150,7 +156,7 @@ def write_watch(plan: WatchPlan, transport: LocalTransport, session: str, versio
             shaped = Chosen(chosen.codec, chosen.payload_type, again, chosen.feedback)
             attributes += codec_attributes(shaped)
             numbers += [number for number in (chosen.payload_type, again) if number is not None]
-        msid = f"{STREAM} {line.kind}"
+        msid = f"{STREAM if line is plan.of(line.kind) else SIGNING} {line.kind}"
         attributes.append(("msid", msid))
         if line.rtx_ssrc is not None:
             attributes.append(("ssrc-group", f"FID {line.ssrc} {line.rtx_ssrc}"))

@@ -164,7 +164,7 @@ class Health(Body, kw_only=True, frozen=True):
     version: str
 
 
-def _me(member: Member) -> Me:
+def me_of(member: Member) -> Me:
     role: Literal["admin", "member"] = "admin" if member.role == "admin" else "member"
     return Me(id=member.id, name=member.name, email=member.email, role=role)
 
@@ -354,7 +354,7 @@ async def set_up(call: Call, body: SetUp) -> Me:
         raise ApiError(404, "link", "this link does not work (any more)") from None
     await call.services.store.audit.write("setup", f"member:{member.id}")
     call.set_cookie(SESSION_COOKIE, await members.log_in(member.id), age=LOGIN_DAYS * 86400)
-    return _me(member)
+    return me_of(member)
 
 
 @table.add("POST", "/api/login", body=Credentials, answer=Me, errors=(401, 429), tag="accounts")
@@ -369,7 +369,7 @@ async def login(call: Call, body: Credentials) -> Me:
         raise ApiError(401, "credentials", "the address or the password is wrong")
     call.set_cookie(SESSION_COOKIE, await members.log_in(member.id), age=LOGIN_DAYS * 86400)
     await call.services.store.audit.write("login", f"member:{member.id}")
-    return _me(member)
+    return me_of(member)
 
 
 @table.add("POST", "/api/logout", answer=Done, access="member", tag="accounts")
@@ -385,7 +385,7 @@ async def logout(call: Call) -> Done:
 @table.add("GET", "/api/me", answer=Me, errors=(401,), access="member", tag="accounts")
 async def me(call: Call) -> Me:
     """Who is logged in."""
-    return _me(await call.need_member())
+    return me_of(await call.need_member())
 
 
 def _captions(call: Call) -> CaptionState:

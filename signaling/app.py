@@ -15,6 +15,7 @@ from recorder.storage.bucket import StorageAway
 from signaling.administration import table as administration_table
 from signaling.api import table as api_table
 from signaling.asked import table as asked_table
+from signaling.calendar import table as calendar_table
 from signaling.call import Call, Services
 from signaling.cards import table as cards_table
 from signaling.cards import tags
@@ -28,8 +29,11 @@ from signaling.grid import table as grid_table
 from signaling.imports import table as imports_table
 from signaling.live import table as live_table
 from signaling.loopback import Checks
+from signaling.membership import table as membership_table
 from signaling.metrics import Metrics
+from signaling.onstage import table as onstage_table
 from signaling.openapi import document
+from signaling.participation import table as participation_table
 from signaling.replay import table as replay_table
 from signaling.shares import ancestors, check_sites
 from signaling.shares import table as shares_table
@@ -40,7 +44,7 @@ from signaling.transcripts import table as transcripts_table
 from signaling.whep import WhepSessions
 from signaling.whep import install as install_whep
 from signaling.whep import table as whep_table
-from signaling.whip import WhipSessions
+from signaling.whip import CORS, METHODS, METHODS_OF_SESSION, WhipSessions
 from signaling.whip import install as install_whip
 from signaling.whip import table as whip_table
 from signaling.wordings import table as wordings_table
@@ -54,6 +58,7 @@ PAGES = (
     "/j/{code}",
     "/r/{room}",
     "/setup/{code}",
+    "/invitation",
     "/login",
     "/admin",
     "/replay/{id}/edit",
@@ -78,11 +83,19 @@ ENDPOINTS = [
     *shares_table.endpoints,
     *administration_table.endpoints,
     *live_table.endpoints,
+    *calendar_table.endpoints,
+    *onstage_table.endpoints,
 ]
 ENDPOINTS += check_table.endpoints
+ENDPOINTS += participation_table.endpoints
 ENDPOINTS += whip_table.endpoints
 ENDPOINTS += whep_table.endpoints
-ENDPOINTS += [*asked_table.endpoints, *glossary_table.endpoints, *transcripts_table.endpoints]
+ENDPOINTS += [
+    *asked_table.endpoints,
+    *membership_table.endpoints,
+    *glossary_table.endpoints,
+    *transcripts_table.endpoints,
+]
 
 
 @cache
@@ -137,6 +150,8 @@ def make_app(services: Services, shell: Shell, metrics: Metrics, sockets: Socket
         """What is refused before anything else looks at it."""
         if request.path != "/healthz" and not services.origins.known_host(request.host):
             return problem(421, "host", "this server is not known by this name: set public_url")
+        if request.path.startswith("/whip/"):
+            return None  # a bearer token counts there and no cookie: RFC 9725 wants it open to pages of other sites
         cross = not services.origins.same_origin(request.headers.get("Origin"), request.host)
         if cross and (request.method not in ("GET", "HEAD") or request.path.startswith("/ws/")):
             return problem(403, "origin", "requests from other sites are refused")
@@ -165,6 +180,8 @@ def make_app(services: Services, shell: Shell, metrics: Metrics, sockets: Socket
         if not response.prepared:
             host = request.host if services.origins.known_host(request.host) else "localhost"
             response.headers.update(security_headers(host, request.get(FRAME), bucket))
+            if request.path.startswith("/whip/"):
+                response.headers.update(CORS)
             if request.path.startswith("/api/"):
                 response.headers.setdefault("Cache-Control", "no-store")
         return response
@@ -202,6 +219,9 @@ def make_app(services: Services, shell: Shell, metrics: Metrics, sockets: Socket
         return shell.page(request, await tags(Call(request, services), request.match_info["id"]))
 
     async def static(request: web.Request) -> web.StreamResponse:
+        if request.path.startswith("/whip/"):  # RFC 9725 keeps GET and HEAD for later
+            session = request.path.count("/") > 2
+            raise web.HTTPMethodNotAllowed(request.method, METHODS_OF_SESSION if session else METHODS)
         response = shell.file(request, request.match_info["name"])
         if response is None:
             raise web.HTTPNotFound

@@ -101,6 +101,10 @@ class Audience:
         """What somebody reads."""
         return [language for language, count in self._languages.items() if count > 0]
 
+    def reading(self, language: str) -> int:
+        """How many read it."""
+        return self._languages[language]
+
     def join(self, one: Viewer) -> None:
         """Raises AudienceFull."""
         if self.full:

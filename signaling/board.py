@@ -28,7 +28,8 @@ _NEXT: dict[QuestionState, frozenset[QuestionState]] = {
 @dataclass
 class Asked:
     """A question. `asker` is never told to anybody; `name` is None where it was asked without one. `live_at` is the
-    room time at which its answer began to be spoken, `into` the question that it was merged into."""
+    room time at which its answer began to be spoken, `into` the question that it was merged into. `moved` are those
+    whose vote came with a question that was merged into this one, and who do not know that yet."""
 
     id: str
     asker: str
@@ -43,6 +44,7 @@ class Asked:
     answered_by: str | None = None
     live_at: float | None = None
     into: str | None = None
+    moved: set[str] = field(default_factory=set)
     shown: bool = False
 
     @property
@@ -127,6 +129,7 @@ class Board:
         found = self.get(question)
         before = len(found.votes)
         (found.votes.add if up else found.votes.discard)(voter)
+        found.moved.discard(voter)
         if len(found.votes) != before:
             self._dirty[question] = None
 
@@ -157,6 +160,7 @@ class Board:
         one, other = self.get(question), self.get(into)
         if one is other or one.state not in ("waiting", "open") or other.state not in ("waiting", "open", "live"):
             raise Refusal("bad-state", "these questions cannot be merged", question)
+        other.moved |= one.votes - other.votes
         other.votes |= one.votes
         one.state, one.into = "merged", other.id
         self._dirty[one.id] = self._dirty[other.id] = None

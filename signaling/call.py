@@ -33,7 +33,8 @@ VISITOR_COOKIE = "consilium_visitor"
 
 @dataclass
 class Throttles:
-    """Attempts per address: so many per second, so many at once."""
+    """Attempts per address: so many per second, so many at once. `question` and `report` are one viewer's, `questions`
+    and `reports` those of an address, behind which there may be many."""
 
     login: Buckets
     link: Buckets
@@ -42,7 +43,11 @@ class Throttles:
     search: Buckets
     ticket: Buckets
     question: Buckets
+    questions: Buckets
     vote: Buckets
+    reaction: Buckets
+    report: Buckets
+    reports: Buckets
 
     @classmethod
     def standard(cls) -> Throttles:
@@ -55,8 +60,12 @@ class Throttles:
             search=Buckets(3, 20),
             # An audience may sit behind one address.
             ticket=Buckets(20, 500),
-            question=Buckets(0.5, 20),
+            question=Buckets(0.2, 10),
+            questions=Buckets(1, 100),
             vote=Buckets(10, 200),
+            reaction=Buckets(50, 500),
+            report=Buckets(0.2, 4),
+            reports=Buckets(200, 2_000),
         )
 
 

@@ -39,10 +39,12 @@ class Captioners:
         self._taken: dict[str, _Taken] = {}
 
     def typed(self, participant: str) -> bool:
-        """Whether somebody types what this person says, so that the machine need not listen."""
+        """Whether somebody types what this person says, so that the machine need not listen. Who types for everybody
+        types for the floor."""
+        of = (participant,) if self._room.interpreters.into(participant) is not None else (ROOM, participant)
         for by, taken in self._taken.items():
             person = self._room.people.get(by)
-            if person is not None and person.peer is not None and not taken.idle and taken.of in (ROOM, participant):
+            if person is not None and person.peer is not None and not taken.idle and taken.of in of:
                 return True
         return False
 

@@ -24,6 +24,7 @@ class RoomCaptions(Tap, Protocol):
     """`captioning.service.RoomCaptions`."""
 
     def set_spoken(self, participant: str, language: str | None) -> None: ...
+    def set_channel(self, participant: str, language: str | None) -> None: ...
     def set_among(self, languages: Sequence[str]) -> None: ...
     def set_heard(self, participant: str, heard: bool) -> None: ...
     def set_readers(self, languages: frozenset[str]) -> None: ...
@@ -96,9 +97,18 @@ class RoomWords:
         """Whether words can be had now."""
         return caption_state(self._source.status(), self._offered)
 
+    @property
+    def shed(self) -> int:
+        """Drafts that the server left out for want of time, since it started."""
+        return self._source.status().counters.get("interims_shed", 0)
+
     def spoken(self, participant: str, language: str | None) -> None:
         """What somebody says they speak; None to detect."""
         self._captions.set_spoken(participant, language)
+
+    def channel(self, participant: str, language: str | None) -> None:
+        """What somebody interprets into from now on; None: they speak for themselves."""
+        self._captions.set_channel(participant, language)
 
     def declare(self, languages: Sequence[str]) -> bool:
         """The languages that are spoken here; False: nothing changes. Raises Refusal for one that cannot be heard."""
@@ -122,6 +132,7 @@ class RoomWords:
 
     def left(self, participant: str) -> None:
         """Somebody is gone; what they declared goes too."""
+        self._captions.set_channel(participant, None)
         self._captions.set_spoken(participant, None)
         self._captions.set_heard(participant, True)
 
@@ -173,7 +184,11 @@ class RoomWords:
 
     def unfinished(self) -> list[tuple[Caption, str]]:
         """What is not final yet, and whose it is."""
-        return [(self.unnamed.shown(one), one.participant) for one in self._captions.snapshot() if not one.final]
+        return [
+            (self.unnamed.shown(one), one.participant)
+            for one in self._captions.snapshot()
+            if not one.final and one.channel is None
+        ]
 
     async def close(self) -> None:
         """Flushes the last words."""

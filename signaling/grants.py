@@ -37,6 +37,8 @@ class Grant:
     jti: str
     visitor: str | None
     member: str | None
+    guest: bool = False
+    """Out of the audience of a broadcast: good only while the invitation stands (`signaling.hands`)."""
 
 
 def load_secret(data: Path, setting: str) -> str:
@@ -72,18 +74,22 @@ class Grants:
         lifetime: int | None = None,
         visitor: str | None = None,
         member: str | None = None,
+        jti: str | None = None,
+        guest: bool = False,
     ) -> str:
         """A grant for a room in a role; `lifetime` in seconds is the time to join, not the time to stay."""
         claims: dict[str, Any] = {
             "aud": AUDIENCE,
             "iat": int(now),
             "exp": int(now) + (lifetime if lifetime is not None else self.lifetime),
-            "jti": secrets.token_urlsafe(12),
+            "jti": jti or secrets.token_urlsafe(12),
             "room": room,
             "role": role,
             "permissions": sorted(OF_ROLE[role]),
         }
-        claims |= {key: value for key, value in (("name", name), ("vis", visitor), ("mem", member)) if value}
+        claims |= {
+            key: value for key, value in (("name", name), ("vis", visitor), ("mem", member), ("gst", guest)) if value
+        }
         return jwt.encode(claims, self._secret, algorithm="HS256")
 
     def _claims(self, token: str, now: float, audience: str) -> dict[str, Any]:
@@ -131,6 +137,7 @@ class Grants:
             jti=jti,
             visitor=claims.get("vis"),
             member=claims.get("mem"),
+            guest=bool(claims.get("gst")),
         )
 
     def mint_replay(self, recording: str, link: str, now: float, lifetime: int = 12 * 3600) -> str:

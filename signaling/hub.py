@@ -9,6 +9,7 @@ import time
 import structlog
 
 from signaling import protocol
+from signaling.agenda import Agenda
 from signaling.captions import terms_for
 from signaling.grants import Grant, GrantRefused, Grants
 from signaling.names import clean
@@ -49,11 +50,18 @@ class Hub:
         ):
             if isinstance(outcome, BaseException):
                 log.error("a room did not close cleanly", room=room.id, exc_info=outcome)
+        for broadcast in list(self.parts.on_air.values()):
+            broadcast.forget()
 
     def counts(self) -> tuple[int, int, int]:
         """Meetings, people, waiting."""
         rooms = self.rooms.values()
         return len(rooms), sum(len(r.people) for r in rooms), sum(len(r.lobby) for r in rooms)
+
+    def audience(self) -> tuple[int, int]:
+        """How many pages follow broadcasts: by WebRTC, and by HLS or not yet."""
+        found = [one.tiers for one in self.parts.on_air.values()]
+        return sum(realtime for realtime, _ in found), sum(rest for _, rest in found)
 
     async def join(
         self, room_id: str, hello: protocol.Hello, peer: Peer, visitor: str | None, now: float, *, watches: bool = True
@@ -72,6 +80,8 @@ class Hub:
                 room.resume(person, peer)
                 return room, person
         grant = self._check(hello.grant, room_id, now)
+        if grant.guest and (room is None or not room.live.hands.expects(grant.jti)):
+            raise turned("grant", "this grant does not open this room", "not invited any more")
         room = await self._open(room_id)
         visitor = visitor or grant.visitor
         if room.is_removed(grant.jti, visitor):
@@ -91,12 +101,14 @@ class Hub:
             resume=secrets.token_urlsafe(24),
             peer=peer,
             watches=watches,
+            guest=grant.guest,
+            institution=clean(hello.institution),
             spoken=hello.spoken,
             captioned=hello.captioned,
             named=hello.named,
             reads=hello.reads,
         )
-        if room.lobby_on and not person.may("moderate"):
+        if room.lobby_on and not person.may("moderate") and not person.guest:
             if not watches:
                 raise turned("denied", "the room has a lobby, where a program cannot wait", "lobby for a program")
             if room.lobby.full:
@@ -130,6 +142,7 @@ class Hub:
             room = self.rooms[room_id] = Room(room_id, row.name, row.lobby, self.parts)
             room.words.glossary(terms)
             room.words.restore(row.spoken)
+            room.agenda = Agenda(row.agenda)
             room.live.restore(planned)
             log.info("room opened", room=room_id, meeting=room.meeting)
             return room

@@ -6,6 +6,7 @@ import asyncio
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
+from functools import partial
 from pathlib import Path
 from typing import TypeVar
 
@@ -23,6 +24,7 @@ from recorder.clip import Limits
 from recorder.edits import Edits, Rendering
 from recorder.manifest import Line, Passage, folder
 from recorder.wordings import Wordings
+from signaling.captions import terms_for
 from signaling.exports import Exports
 from signaling.retranslation import Retranslation, Translate
 
@@ -76,14 +78,18 @@ class Library:
         exports: Exports,
         question_days: int,
         translate: Translate | None = None,
+        deleted: Callable[[str], None] = lambda recording: None,
     ) -> None:
+        self._deleted = deleted
         self._question_days = question_days
         self._store = store
         self._recordings = recordings
         self._exports = exports
         self._task: asyncio.Task[None] | None = None
         self._editing = asyncio.Lock()
-        self._retranslation = Retranslation(self, translate) if translate is not None else None
+        self._retranslation = (
+            Retranslation(self, translate, partial(terms_for, store)) if translate is not None else None
+        )
 
     def start(self) -> None:
         """Looks after what was left undone, then every hour."""
@@ -108,6 +114,7 @@ class Library:
     async def sweep(self, now: datetime) -> None:
         """Indexes what is not, deletes what has been kept long enough or was being deleted; questions too."""
         await self._store.questions.forget(self._question_days)
+        await self._store.polls.forget(self._question_days)
         for row in await self._store.recordings.overdue(now):
             doomed = row.state == "deleting"
             try:
@@ -228,6 +235,7 @@ class Library:
             await self._recordings.delete(row.id)
         except recorder.RecordingNotFound:
             log.info("the files of a deleted recording were gone already", recording=row.id)
+        self._deleted(row.id)
         await self._store.recordings.delete(row.id)
         await self._store.audit.write(act, actor, room=row.room_id, subject=row.id)
         await self._store.search.tidy()

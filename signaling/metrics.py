@@ -4,13 +4,16 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable
 
-from prometheus_client import CollectorRegistry, Counter, generate_latest
+from prometheus_client import CollectorRegistry, Counter, Histogram, generate_latest
 from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, Metric
 from prometheus_client.registry import Collector
 
 from captioning.config import CaptionStatus
 from recorder.storage.shelf import Standing
 from sfu.interface import SfuStats
+from signaling.fared import Report
+
+LATENCIES_S = (0.1, 0.2, 0.3, 0.5, 1, 2, 3, 4, 5, 7.5, 10, 15, 20, 30, 45, 60)
 
 
 class _Live(Collector):
@@ -22,8 +25,10 @@ class _Live(Collector):
         captions: Callable[[], CaptionStatus],
         rooms: Callable[[], tuple[int, int, int]],
         storage: Callable[[], Standing],
+        audience: Callable[[], tuple[int, int]],
     ) -> None:
         self._sfu, self._captions, self._rooms, self._storage = sfu, captions, rooms, storage
+        self._audience = audience
 
     def collect(self) -> Iterable[Metric]:
         rooms, people, waiting = self._rooms()
@@ -52,6 +57,10 @@ class _Live(Collector):
             dropped.add_metric([reason], count)
         yield dropped
         yield from _layers(stats)
+        pages = GaugeMetricFamily("consilium_broadcast_viewers", "Pages that follow broadcasts.", labels=["tier"])
+        for tier, count in zip(("realtime", "hls"), self._audience(), strict=True):
+            pages.add_metric([tier], count)
+        yield pages
         kept = self._storage()
         yield GaugeMetricFamily("consilium_storage_away", "1 while the bucket cannot be reached.", value=kept.away)
         yield GaugeMetricFamily("consilium_storage_waiting_bytes", "Yet to go to the bucket.", value=kept.waiting)
@@ -108,6 +117,24 @@ class Metrics:
         self.grants = counter("grants_refused", "Grants refused, by reason.", "reason")
         self.http_refused = counter("http_refused", "HTTP requests refused, by code.", "code")
         self.recordings = counter("recordings", "Recordings, by what happened.", "event")
+        self._watched = counter("viewer_watched_seconds", "That viewers of broadcasts report to have watched.", "tier")
+        self._stalls = counter("viewer_stalls", "How often picture or sound stood still for viewers.", "tier")
+        self._stalled = counter("viewer_stalled_seconds", "How long of what they watched it did.", "tier")
+        self._latency = Histogram(
+            "consilium_viewer_latency_seconds",
+            "How far viewers are behind the stage, by their reports.",
+            ["tier"],
+            buckets=LATENCIES_S,
+            registry=self.registry,
+        )
+
+    def fared(self, report: Report) -> None:
+        """What a viewer's page reports; of whom is told to nobody."""
+        self._watched.labels(report.tier).inc(report.watched_ms / 1000)
+        self._stalls.labels(report.tier).inc(report.stalls)
+        self._stalled.labels(report.tier).inc(report.stalled_ms / 1000)
+        if report.latency_ms is not None:
+            self._latency.labels(report.tier).observe(report.latency_ms / 1000)
 
     def watch(
         self,
@@ -115,9 +142,11 @@ class Metrics:
         captions: Callable[[], CaptionStatus],
         rooms: Callable[[], tuple[int, int, int]],
         storage: Callable[[], Standing] = Standing,
+        audience: Callable[[], tuple[int, int]] = lambda: (0, 0),
     ) -> None:
-        """Adds what is read from the running parts; `rooms` gives meetings, people, waiting."""
-        self.registry.register(_Live(sfu, captions, rooms, storage))
+        """Adds what is read from the running parts; `rooms` gives meetings, people, waiting; `audience` how many follow
+        broadcasts by WebRTC and by HLS."""
+        self.registry.register(_Live(sfu, captions, rooms, storage, audience))
 
     def text(self) -> bytes:
         """The page."""

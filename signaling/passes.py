@@ -24,9 +24,13 @@ from signaling.grants import GrantRefused
 
 log = structlog.get_logger("replay")
 
-SHARE = "share:"
-VIEWERS = "viewers"
-"""The audience of a share that a broadcast made: like ``link``, without what was written in the room."""
+SHARE, TICKET = "share:", "~"
+"""How a way in by a share begins; behind the second, in its code too, is the ticket of a broadcast that it needs."""
+VIEWERS_OF = {"link": "viewers", "members": "viewers-members", "tickets": "viewers-tickets"}
+"""The audience of a share that a broadcast made, by whom that was for: without what was written in the room."""
+VIEWERS = frozenset(VIEWERS_OF.values())
+FOR_MEMBERS = ("members", "group", "viewers-members")
+"""Audiences that one is in by an account."""
 
 
 @dataclass(frozen=True)
@@ -74,6 +78,21 @@ def _token(call: Call) -> str | None:
     return bearer if scheme == "Bearer" and bearer else call.request.cookies.get(REPLAY_COOKIE)
 
 
+async def for_member(call: Call, share: Share, member: Member | None) -> bool:
+    """Whether a share is for somebody, as far as its audience says: asked on every request, so that who leaves a group
+    is out at once."""
+    if share.audience not in FOR_MEMBERS:
+        return True
+    if member is None:
+        return False
+    return share.audience != "group" or await call.services.store.groups.has(share.group_id, member.id)
+
+
+async def for_ticket(call: Call, share: Share, ticket: str) -> bool:
+    """Whether a share is for who has this ticket, where it needs one."""
+    return share.audience != VIEWERS_OF["tickets"] or await call.services.store.tickets.opens(ticket, share.id)
+
+
 async def _by_token(call: Call, row: RecordingRow, member: Member | None) -> Pass | None:
     token = _token(call)
     if not token:
@@ -85,10 +104,13 @@ async def _by_token(call: Call, row: RecordingRow, member: Member | None) -> Pas
         return None
     store = call.services.store
     if way.startswith(SHARE):
-        share = await store.shares.get(way.removeprefix(SHARE))
-        if share is None or share.recording_id != row.id or (share.audience == "members" and member is None):
+        known, _, ticket = way.removeprefix(SHARE).partition(TICKET)
+        share = await store.shares.get(known)
+        if share is None or share.recording_id != row.id or not await for_member(call, share, member):
             return None
-        return Pass(row, f"share:{share.id}", passage_of(share), share.audience != VIEWERS)
+        if not await for_ticket(call, share, ticket):
+            return None
+        return Pass(row, f"share:{share.id}", passage_of(share), share.audience not in VIEWERS)
     link = await store.links.open_hash(way)
     return Pass(row, f"link:{way[:12]}") if link is not None and link.recording == row.id else None
 

@@ -35,7 +35,8 @@ class Peer(Protocol):
 @dataclass
 class Participant:
     """`lost_at` (seconds, monotonic) is when the socket went; None while there is one. `report` of their browser came
-    at the room time `reported`. Who does not `watch` only publishes (WHIP)."""
+    at the room time `reported`. Who does not `watch` only publishes (WHIP). `hears` is the interpreters' channel that
+    they chose. A `guest` came out of the audience of a broadcast."""
 
     id: str
     name: str
@@ -53,6 +54,9 @@ class Participant:
     named: bool = True
     captioner: bool = False
     captioning: str | None = None
+    guest: bool = False
+    institution: str = ""
+    hears: Language | None = None
     color: int = 0
     hand: float | None = None
     lost_at: float | None = None
@@ -82,8 +86,18 @@ class Participant:
             named=self.named,
             captioner=self.captioner,
             captioning=self.captioning,
+            guest=self.guest,
+            institution=self.institution,
             tracks=list(self.tracks.values()),
         )
+
+
+def outsider(known: str, name: str | None = None, language: str | None = None) -> Participant:
+    """Somebody who asks or votes without being in the room: a viewer of its broadcast."""
+    return Participant(
+        id=known, name=name or "", role="viewer", permissions=frozenset({"ask"}), jti="", visitor=None, member=None,
+        resume="", peer=None, spoken=language,
+    )  # fmt: skip
 
 
 def new_id() -> str:

@@ -18,6 +18,7 @@ from signaling.board import Asked, Board
 from signaling.names import clean_text
 from signaling.people import Participant
 from signaling.refusal import Refusal
+from signaling.together import Together
 
 if TYPE_CHECKING:
     from signaling.room import Room
@@ -28,47 +29,18 @@ BATCH = 100
 """Questions in one message."""
 
 
-class _Votes:
-    """Votes on their way into the database: those that come while a transaction runs share the next one."""
-
-    def __init__(self, room: Room) -> None:
-        self._room = room
-        self._lock = asyncio.Lock()
-        self._waiting: list[tuple[tuple[str, str, bool], asyncio.Future[None]]] = []
-
-    async def store(self, question: str, voter: str, up: bool) -> None:
-        """Returns when it is stored; raises what the database raises."""
-        stored = asyncio.get_running_loop().create_future()
-        self._waiting.append(((question, voter, up), stored))
-        async with self._lock:
-            if self._waiting:
-                batch, self._waiting = self._waiting, []
-                try:
-                    await self._room.parts.store.questions.vote([vote for vote, _ in batch])
-                except BaseException as error:
-                    for _, future in batch:
-                        if not future.done():
-                            future.set_exception(error if isinstance(error, Exception) else ConnectionError())
-                            future.exception()  # somebody else's may be nobody's to read
-                    raise
-                for _, future in batch:
-                    if not future.done():
-                        future.set_result(None)
-        await stored
-
-
 class RoomQuestions:
     """The board of one meeting and its people."""
 
     def __init__(self, room: Room) -> None:
         self._room = room
-        self._votes = _Votes(room)
+        self._votes = Together(room.parts.store.questions.vote)
         self._board = Board()
         self._began = datetime.now(UTC)
         self._telling: asyncio.TimerHandle | None = None
         self.rules = protocol.QuestionRules()
 
-    def _who(self, person: Participant) -> str:
+    def who_is(self, person: Participant) -> str:
         """The same for one browser or member all through the meeting, and of no use to anybody else."""
         return self.who(person.member or person.visitor or person.id)
 
@@ -78,7 +50,7 @@ class RoomQuestions:
 
     def visible_to(self, person: Participant) -> list[protocol.Question]:
         """What somebody may see: all for those who answer, else what is public and one's own."""
-        return self.seen_by(self._who(person), person.may("answer"))
+        return self.seen_by(self.who_is(person), person.may("answer"))
 
     def seen_by(self, who: str, answers: bool = False) -> list[protocol.Question]:
         """The same, also for those who are not in the room."""
@@ -86,7 +58,7 @@ class RoomQuestions:
 
     def voted(self, person: Participant) -> list[str]:
         """What they voted for."""
-        return self.voted_by(self._who(person))
+        return self.voted_by(self.who_is(person))
 
     def voted_by(self, who: str) -> list[str]:
         """The same, also for those who are not in the room."""
@@ -103,7 +75,7 @@ class RoomQuestions:
 
     async def ask(self, me: Participant, message: protocol.Ask) -> None:
         """Raises Refusal."""
-        who, text = self._who(me), clean_text(message.text)
+        who, text = self.who_is(me), clean_text(message.text)
         if self._board.known(who, message.key):
             return
         if not self.rules.open:
@@ -119,24 +91,27 @@ class RoomQuestions:
         self._board.put(asked)
         try:
             await self._save([asked])
-            await self._votes.store(asked.id, who, True)
+            await self._votes.store((asked.id, who, True))
         except BaseException:
             self._board.drop(asked)
             raise
         self._room.renderings.add(
             "question", asked.id, text, (me.spoken, me.reads), self._sees(asked), lambda: asked.public
         )
+        # It counts as their vote: they are told at once, whoever else sees it, and when.
+        self._room.broadcast(protocol.QuestionsChanged(changed=[asked.view()], voted=[asked.id]), [me])
+        self._room.live.questions([asked.view()], [], only={who}, voted=[asked.id])
         self._changed()
 
     def _sees(self, asked: Asked) -> Callable[[Participant], bool]:
-        return lambda person: asked.public or asked.asker == self._who(person) or person.may("answer")
+        return lambda person: asked.public or asked.asker == self.who_is(person) or person.may("answer")
 
     async def vote(self, me: Participant, message: protocol.Vote) -> None:
         """Raises Refusal."""
-        who = self._who(me)
+        who = self.who_is(me)
         asked = self._board.may_vote(message.question)
         if (who in asked.votes) != message.up:
-            await self._votes.store(asked.id, who, message.up)
+            await self._votes.store((asked.id, who, message.up))
             self._board.vote(asked.id, who, message.up)
             self._changed()
 
@@ -152,14 +127,16 @@ class RoomQuestions:
             )
         for asked in changed:
             self._room.renderings.opened("question", asked.id)
-        askers = {self._who(person): person for person in self._room.people.values()}
+        askers = {self.who_is(person): person for person in self._room.people.values()}
         for asked in changed:
             self._room.recording.question(asked, askers.get(asked.asker))
         self._changed()
 
     async def merge(self, question: str, into: str) -> None:
         """Raises Refusal."""
-        await self._save(self._board.merge(question, into))
+        changed = self._board.merge(question, into)
+        await self._save(changed)
+        self._tell_moved(changed)
         self._changed()
 
     def close(self) -> None:
@@ -195,18 +172,30 @@ class RoomQuestions:
         for at in range(0, len(changed), BATCH):
             part = changed[at : at + BATCH]
             self._room.broadcast(protocol.QuestionsChanged(changed=[q.view() for q in part]), answering)
-            public = [q.view() for q in part if q.public]
-            gone = [q.id for q in part if q.shown and not q.public]
+            # What was merged stays with those who wanted it answered: their pages say into which.
+            public = [q.view() for q in part if q.public or (q.shown and q.state == "merged")]
+            gone = [q.id for q in part if q.shown and not q.public and q.state != "merged"]
             if public or gone:
                 self._room.broadcast(protocol.QuestionsChanged(changed=public, gone=gone), others)
                 self._room.live.questions(public, gone)
         hidden = [q for q in changed if not q.public]
         for q in hidden:
-            self._room.live.questions([q.view()], [], only=q.asker)
+            self._room.live.questions([q.view()], [], only={q.asker})
         if hidden:
-            askers = {self._who(p): p for p in others}
+            askers = {self.who_is(p): p for p in others}
             for q in hidden:
                 if (asker := askers.get(q.asker)) is not None:
                     self._room.broadcast(protocol.QuestionsChanged(changed=[q.view()]), [asker])
+        self._tell_moved(changed)
         for q in changed:
             q.shown = q.public
+
+    def _tell_moved(self, changed: list[Asked]) -> None:
+        """Those whose vote came with a merged question are told that it counts here, once they can see it."""
+        for q in changed:
+            if not q.moved or not q.public:
+                continue
+            moved, q.moved = q.moved, set()
+            part = protocol.QuestionsChanged(changed=[q.view()], voted=[q.id])
+            self._room.broadcast(part, [p for p in self._room.people.values() if self.who_is(p) in moved])
+            self._room.live.questions([q.view()], [], only=moved, voted=[q.id])

@@ -19,10 +19,12 @@ from community.models import RecordingRow
 from recorder.service import Cue, Manifest, Preparations, Recording
 from sfu.taps import RoomClock
 from signaling import library, protocol
+from signaling.agenda import Agenda
 from signaling.people import Participant
 from signaling.refusal import Refusal
 
 if TYPE_CHECKING:
+    from signaling.ballot import Asked as Poll
     from signaling.board import Asked
     from signaling.room import Room
 
@@ -69,7 +71,7 @@ class RoomRecording:
         self._recording: Recording | None = None
         self._lock = asyncio.Lock()
         self._tasks: set[asyncio.Task[None]] = set()
-        self._low = self._away = False
+        self._low = self._away = self._held = False
         self.state = protocol.RecordingState(state="off")
 
     @property
@@ -77,9 +79,19 @@ class RoomRecording:
         """What is being written now."""
         return self._recording
 
-    def includes(self, participant: str) -> bool:
-        """Whether anything of somebody may be kept, and shown to those who are not in the room."""
-        return self._recording is not None and not _left_out(self._room.people.get(participant), self.state.ask)
+    def includes(self, participant: str, paused: bool = False) -> bool:
+        """Whether anything of somebody may be kept, and shown to those who are not in the room; `paused`: by their
+        will, though it may be held now."""
+        if self._recording is None or (self._held and not paused):
+            return False
+        return not _left_out(self._room.people.get(participant), self.state.ask)
+
+    def hold(self, on: bool, begin: float = 0.0) -> None:
+        """Writes nothing of anybody from now on; or does again. Of what was live since `begin` (room time) and has not
+        gone out yet, nothing does."""
+        self._held = on
+        if self._recording is not None:
+            self._recording.hold(on, begin)
 
     def _become(self, state: protocol.RecordingState) -> None:
         self.state = state
@@ -94,7 +106,7 @@ class RoomRecording:
         async with self._lock:
             recording = secrets.token_urlsafe(9).replace("-", "x").replace("_", "y")
             told: dict[str, Any] = {"recording": recording, "by": by.id, "purpose": purpose or None}
-            self._low = self._away = False
+            self._low = self._away = self._held = False
             told["ask"] = room.parts.settings.recordings.consent == "ask"
             self._become(protocol.RecordingState(state="starting", **told))
             started_at = datetime.now(UTC)
@@ -141,6 +153,9 @@ class RoomRecording:
                 person.consent = "agreed" if person.id == by.id else None
                 self._include(running, person, told["ask"])
                 room.changed(person)
+            for participant, language in room.interpreters.on_air.items():
+                running.interpret(participant, language)
+            self.agenda(room.agenda)
             room.media.add_tap(running)
             for person in list(room.people.values()):
                 await store.consents.write(recording, person.id, person.name, person.member, person.consent or "told")
@@ -279,10 +294,20 @@ class RoomRecording:
         if self._recording is not None:
             self._recording.unheard(person.id, not (person.captioned and person.named))
 
+    def interpret(self, participant: str, channel: str | None) -> None:
+        """Somebody's microphone is an interpreters' channel from now on; None: of the floor again."""
+        if self._recording is not None:
+            self._recording.interpret(participant, channel)
+
     def speaker(self, participant: str | None) -> None:
         """Who speaks now."""
         if self._recording is not None:
             self._recording.speaker(participant)
+
+    def agenda(self, agenda: Agenda) -> None:
+        """What is being dealt with, or that it has other words."""
+        if self._recording is not None and agenda.item is not None:
+            self._recording.agenda(agenda.item, agenda.since)
 
     def chat(self, entry: protocol.ChatEntry) -> None:
         """A public chat line."""
@@ -298,6 +323,14 @@ class RoomRecording:
                 asked.id, asked.name, asked.text, len(asked.votes), asked.state in ("live", "answered"), asked.answer,
                 asked.answered_by, asked.live_at,
             )  # fmt: skip
+
+    def poll(self, poll: Poll, gone: bool = False) -> None:
+        """A poll that is or was open."""
+        if self._recording is not None and poll.opened_at is not None:
+            seen = poll.view()
+            self._recording.poll(
+                poll.id, seen.text, seen.choices, seen.counts, seen.voters, poll.opened_at, shown=not gone
+            )
 
     def caption(self, caption: Caption, whose: str) -> None:
         """Final words; `whose` they are, whatever the caption says."""

@@ -218,7 +218,7 @@ async def _limited(
     call: Call, limits: Limits, recording: str, name: str, file: Source, headers: dict[str, str]
 ) -> web.Response:
     folder = call.services.settings.recordings_dir / recording
-    if name in (playlist.VIDEO, playlist.AUDIO):
+    if name.endswith(".m3u8"):
         found = await asyncio.to_thread(clip.playlist_of, folder, name, limits)
         return web.Response(text=found.text, headers=headers)
     wanted = _RANGE.fullmatch(call.request.headers.get("Range", ""))

@@ -78,7 +78,12 @@ def request_for(manifest: Manifest, live: Sequence[Line], config: CaptionConfig)
         transcribe.Voice(
             files=track.files,
             among=sorted(sources.get(track.participant, everything)),
-            unheard=[(one.start, one.end) for one in manifest.unheard or () if one.participant == track.participant],
+            # What was interpreted are not words of the floor.
+            unheard=[
+                (one.start, one.end)
+                for one in (*(manifest.unheard or ()), *manifest.channels)
+                if one.participant == track.participant
+            ],
         )
         for track in heard(manifest, live)
     ]

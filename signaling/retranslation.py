@@ -1,6 +1,7 @@
 """Lines of a replay that their owner put right, made again in the languages that they were there in.
 
-After each change of the edits, by a caption worker, while the owner goes on. A newer change begins anew with what is
+After each change of the edits, by a caption worker, with the glossary as the room has it now, while the owner goes on.
+A newer change begins anew with what is
 still missing then; without a worker those languages stay away, as they do when a worker cannot say it.
 """
 
@@ -12,6 +13,8 @@ from typing import TYPE_CHECKING
 
 import structlog
 
+from captioning.glossary import Glossary, Term
+from captioning.language import base
 from captioning.messages import Retranslated
 from recorder.edits import Rendering, untranslated
 
@@ -20,16 +23,19 @@ if TYPE_CHECKING:
 
 log = structlog.get_logger("library")
 
-Translate = Callable[[str, str, Sequence[str]], Awaitable[list[Retranslated]]]
+Translate = Callable[[str, str, Sequence[str], Sequence[Term]], Awaitable[list[Retranslated]]]
 """`captioning.service.CaptionService.translate`."""
+TermsFor = Callable[[str], Awaitable[list[Term]]]
+"""The glossary of a room."""
 
 
 class Retranslation:
     """Of all recordings, one task each at a time."""
 
-    def __init__(self, library: Library, translate: Translate) -> None:
+    def __init__(self, library: Library, translate: Translate, terms_for: TermsFor) -> None:
         self._library = library
         self._translate = translate
+        self._terms_for = terms_for
         self._tasks: dict[str, asyncio.Task[None]] = {}
 
     def begin(self, recording: str) -> None:
@@ -55,9 +61,12 @@ class Retranslation:
 
     async def _render(self, recording: str) -> None:
         manifest, edits = await self._library.manifest(recording), await self._library.edits(recording)
+        lines = await asyncio.to_thread(untranslated, manifest, edits)
+        glossary = Glossary(await self._terms_for(manifest.room) if lines else ())
         made = []
-        for line in await asyncio.to_thread(untranslated, manifest, edits):
-            for said in await self._translate(line.source, line.text, line.languages):
+        for line in lines:
+            terms = glossary.within(line.text, base(line.source))
+            for said in await self._translate(line.source, line.text, line.languages, terms):
                 doubts = [str(doubt) for doubt in said.guard]
                 made.append(
                     Rendering(segment=line.segment, language=said.language, of=line.text, text=said.text, guard=doubts)

@@ -30,12 +30,15 @@ def give(room: Room, giver: Participant, person: Participant, role: Role) -> boo
     for track in list(person.tracks.values()):
         if not person.may(TO_PUBLISH[track.source]) and not track.muted:
             room.set_muted(person, track, True)
+    room.interpreters.rights_changed(person)
     if not person.may("hand"):
         person.hand = None
     if person.peer is not None:
         waiting = room.lobby.view() if person.may("moderate") else []
         person.peer.send(protocol.LobbyChanged(waiting=waiting), key="lobby")
         room.questions.tell_all(person)
+        room.live.hands.tell(person)
+        room.polls.tell_all(person)
     room.changed(person)
     room.readers()
     return True

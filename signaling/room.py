@@ -18,15 +18,21 @@ from sfu.interface import ConnectionKind, ConnectionState, Offer
 from sfu.server import Sfu
 from sfu.taps import TrackInfo
 from signaling import protocol
+from signaling.admission import Admissions
+from signaling.agenda import Agenda
 from signaling.broadcast import RoomBroadcast
 from signaling.captioners import Captioners
 from signaling.captions import CaptionSource, RoomWords
 from signaling.chat import RoomChat
+from signaling.interpreters import Interpreters
 from signaling.lobby import Lobby
 from signaling.metrics import Metrics
+from signaling.overview import RoomOverview
 from signaling.people import Participant, Peer, free_color
+from signaling.polls import RoomPolls
 from signaling.quality import publish_level, subscribe_level
 from signaling.questions import RoomQuestions
+from signaling.reactions import RoomReactions
 from signaling.recording import RecordingSource, RoomRecording
 from signaling.renderings import Renderings
 from signaling.settings import Settings
@@ -52,6 +58,7 @@ class Parts:
     secret: str
     on_air: dict[str, RoomBroadcast] = field(default_factory=dict)
     """Broadcasts of the rooms that are open, by their ids."""
+    admissions: Admissions = field(default_factory=Admissions)
 
 
 class Room:
@@ -67,6 +74,8 @@ class Room:
         self.lobby = Lobby(parts.settings.limits.waiting)
         self.removed: set[str] = set()
         self.speaking: list[str] = []
+        self.layout: protocol.Layout | None = None
+        self.agenda = Agenda()
         self.media = parts.sfu.open_room(self.meeting, self)
         self.words = RoomWords(
             self.meeting,
@@ -77,11 +86,15 @@ class Room:
             lambda key, said: self.renderings.arrived(key, said),
         )
         self.captioners = Captioners(self)
+        self.interpreters = Interpreters(self)
         self.renderings = Renderings(self)
         self.chat = RoomChat(self)
         self.questions = RoomQuestions(self)
+        self.polls = RoomPolls(self)
+        self.reactions = RoomReactions(self)
         self.recording = RoomRecording(self)
         self.live = RoomBroadcast(self)
+        self.overview = RoomOverview(self)
         self.empty_since: float | None = None
         self.closed = asyncio.Event()
         self._quality_at = 0.0
@@ -105,6 +118,10 @@ class Room:
             questions=self.questions.rules,
             broadcast=self.live.state,
             spoken=self.words.among,
+            channels=self.interpreters.view(),
+            signing=self.interpreters.signing,
+            layout=self.layout,
+            agenda=self.agenda.view(),
         )
 
     def welcome(self, person: Participant, resumed: bool) -> protocol.Welcome:
@@ -119,11 +136,15 @@ class Room:
             room=self.info(),
             people=[other.view() for other in self.people.values()],
             chat=self.chat.visible_to(person.id),
-            captions=[c for c in self.words.snapshot() if _reads(person, c)],
+            captions=[c for c in self.words.snapshot() if self.reads(person, c)],
             waiting=self.lobby.view() if person.may("moderate") else [],
             ice_servers=ice_servers(self.parts.settings.turn, person.id),
             questions=self.questions.visible_to(person),
             voted=self.questions.voted(person),
+            hands=self.live.hands.view() if person.may("broadcast") else [],
+            hands_open=self.live.hands.open,
+            polls=self.polls.seen_by(person.may("moderate")),
+            ballots=self.polls.ballots_of(self.questions.who_is(person)),
         )
 
     def broadcast(
@@ -143,6 +164,11 @@ class Room:
     def room_changed(self) -> None:
         """Tells everybody the room's new state."""
         self.broadcast(protocol.RoomChanged(room=self.info()), key="room")
+
+    def agenda_changed(self) -> None:
+        """Tells everybody, and the recording, what is being dealt with."""
+        self.room_changed()
+        self.recording.agenda(self.agenda)
 
     def lobby_changed(self) -> None:
         """Tells moderators who waits, and those who wait their place."""
@@ -183,6 +209,8 @@ class Room:
             person.peer.send(self.welcome(person, resumed=False))
         self.renderings.greet(person)
         self.broadcast(protocol.Joined(person=person.view()), [p for p in self.people.values() if p.id != person.id])
+        self.interpreters.entered()
+        self.live.hands.entered(person)
         if person.watches:
             self.media.subscribe(person.id)
         self.parts.metrics.joins.inc()
@@ -233,8 +261,11 @@ class Room:
         self.media.remove_participant(person.id)
         person.tracks.clear()
         self.captioners.left(person)
+        self.interpreters.left(person)
         self.words.left(person.id)
         self.live.left(person.id)
+        self.overview.tell(person.id, False)
+        self.live.hands.left(person)
         self.readers()
         self.broadcast(protocol.Left(participant=person.id, reason=reason))  # type: ignore[arg-type]
         log.info("left", room=self.id, participant=person.id, reason=reason)
@@ -255,7 +286,7 @@ class Room:
         self.readers()
         if reads != read_before and person.peer is not None:
             for caption in self.words.snapshot():
-                if _reads(person, caption):
+                if self.reads(person, caption):
                     person.peer.send(protocol.Captioned(caption=caption), key=_caption_key(caption))
             self.renderings.greet(person)
         self.changed(person)
@@ -275,6 +306,7 @@ class Room:
             self._told_captions = captions
             self.room_changed()
         self.live.tick(now)
+        self.overview.tick(now)
         self.captioners.tick()
         if self.people or len(self.lobby):
             self.empty_since = None
@@ -321,6 +353,9 @@ class Room:
         self.media.close()
         await self.words.close()
         self.questions.close()
+        self.polls.close()
+        self.reactions.close()
+        self.overview.close()
         await self.parts.store.chat.forget(self.meeting)
         self.closed.set()
 
@@ -380,16 +415,23 @@ class Room:
     def caption(self, caption: Caption) -> None:
         """New or revised words: to those who read them, and into the recording when final."""
         shown = self.words.unnamed.shown(caption)
-        readers = [p for p in self.people.values() if _reads(p, shown)]
+        readers = [p for p in self.people.values() if self.reads(p, shown)]
         self.broadcast(protocol.Captioned(caption=shown), readers, key=_caption_key(shown))
+        if shown.channel is not None:
+            return
+        self.overview.heard(shown)
         self.live.caption(shown, caption.participant)
         if caption.final:
             self.recording.caption(shown, caption.participant)
 
-
-def _reads(person: Participant, caption: Caption) -> bool:
-    """Originals go to everybody who may have captions, a translation to those who read its language."""
-    return person.may("caption") and (caption.language == caption.source or caption.language == person.reads)
+    def reads(self, person: Participant, caption: Caption) -> bool:
+        """Originals go to everybody who may have captions, a translation to those who read its language; what is
+        interpreted to those who hear it."""
+        if not person.may("caption"):
+            return False
+        if caption.channel is not None:
+            return self.interpreters.reads(person, caption)
+        return caption.language == caption.source or caption.language == person.reads
 
 
 def _caption_key(caption: Caption) -> object:

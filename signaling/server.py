@@ -18,7 +18,7 @@ from captioning.service import CaptionService
 from community.store import Store
 from recorder.service import Recorder, RecordingNotFound
 from sfu.server import Sfu, SfuConfig
-from signaling import broadcast, demo_room, tls
+from signaling import aired, demo_room, tls
 from signaling.app import make_app
 from signaling.call import Services, Throttles
 from signaling.exports import Exports
@@ -99,10 +99,18 @@ class Server:
         parts = Parts(settings, self.sfu, self.captions, self.recorder, self.store, self.metrics, self.secret)
         grants = Grants(self.secret, settings.limits.grant_seconds)
         self.hub = Hub(parts, grants)
-        self.metrics.watch(self.sfu.stats, self.captions.status, self.hub.counts, self.shelf.standing)
+        self.metrics.watch(
+            self.sfu.stats, self.captions.status, self.hub.counts, self.shelf.standing, self.hub.audience
+        )
         self.exports = Exports(self.shelf, settings.data / "exports")
+        sheets = Sheets()
         self.library = Library(
-            self.store, self.recorder, self.exports, settings.questions.keep_days, self.captions.translate
+            self.store,
+            self.recorder,
+            self.exports,
+            settings.questions.keep_days,
+            self.captions.translate,
+            sheets.forget,
         )
         self.retranscriptions = Retranscriptions(
             settings.recordings_dir, self.captions.config, self.library, self.store
@@ -121,7 +129,7 @@ class Server:
             library=self.library,
             retranscriptions=self.retranscriptions,
             secret=self.secret,
-            sheets=Sheets(),
+            sheets=sheets,
         )
         self.checks = Checks(self.sfu.open_room, settings.turn)
         self.app = make_app(services, Shell(STATIC), self.metrics, self.sockets, self.checks)
@@ -175,9 +183,9 @@ class Server:
         for row in await self.store.broadcasts.interrupted():
             try:
                 left = await self.library.manifest(row.recording_id or "")
-                await broadcast.finish(self.store, row, left.duration)
+                await aired.finish(self.store, row, left.duration)
             except RecordingNotFound:
-                await broadcast.finish(self.store, row, None)
+                await aired.finish(self.store, row, None)
 
     async def stop(self) -> None:
         """People are told, recordings finished, words flushed, ports closed."""

@@ -17,10 +17,23 @@ from msgspec import Meta, field
 from community.models import RecordingRow, Share
 from recorder import service as recorder
 from recorder.manifest import Passage
+from signaling.admission import ticket_of
 from signaling.api import Done
 from signaling.call import REPLAY_COOKIE, Call
 from signaling.endpoint import ApiError, Body, Table
-from signaling.passes import SHARE, VIEWERS, missing, owned, passage_of, share_code, share_of
+from signaling.passes import (
+    FOR_MEMBERS,
+    SHARE,
+    TICKET,
+    for_member,
+    for_ticket,
+    missing,
+    owned,
+    passage_of,
+    share_code,
+    share_of,
+)
+from signaling.values import Id
 
 table = Table()
 
@@ -29,15 +42,18 @@ MOST = 100
 MOST_SITES = 20
 _SITE = re.compile(r"https?://(\*\.)?[a-z0-9]([a-z0-9.-]{0,251}[a-z0-9])?(:[0-9]{1,5})?")
 
-Audience = Literal["link", "members", "public"]
+Audience = Literal["link", "members", "group", "public"]
+_SHOWN = {"viewers": "link", "viewers-members": "members", "viewers-tickets": "tickets"}
+"""What the audiences of a broadcast's own shares are called."""
 Site = Annotated[str, Meta(max_length=300)]
 
 
 class NewShare(Body, kw_only=True, frozen=True):
-    """`days` until it ends (absent: it does not), `start` in ms, `passage` for a clip, `sites` that may embed it, as
-    origins: ``https://example.org``, ``https://*.example.org``."""
+    """`group` with the audience of that name, `days` until it ends (absent: it does not), `start` in ms, `passage` for
+    a clip, `sites` that may embed it, as origins: ``https://example.org``, ``https://*.example.org``."""
 
     audience: Audience
+    group: Id | None = None
     label: Annotated[str, Meta(max_length=80)] = ""
     days: Annotated[int, Meta(ge=1, le=3650)] | None = None
     password: Annotated[str, Meta(min_length=4, max_length=200)] | None = None
@@ -50,7 +66,7 @@ class Shared(Body, kw_only=True, frozen=True):
     """A share. `path` is the link's path with its code; `embed` that of the frame, None where no site may show it."""
 
     id: str
-    audience: Audience
+    audience: Audience | Literal["tickets"]
     label: str
     path: str
     embed: str | None
@@ -61,13 +77,24 @@ class Shared(Body, kw_only=True, frozen=True):
     passage: Passage | None
     sites: list[str]
     uses: int
+    group: str | None = None
+
+
+class SharedWithMe(Body, kw_only=True, frozen=True):
+    """A recording, or a passage of it, that was shared with a group that one is in. `path` is its page."""
+
+    id: str
+    title: str
+    path: str
+    started_at: datetime
+    passage: Passage | None
 
 
 class Access(Body, kw_only=True, frozen=True):
-    """The code of a replay link (what follows ``#k=``), absent for a public recording; the password, where one is
-    wanted."""
+    """The code of a replay link (what follows ``#k=``), absent for a public recording, with a ticket's behind ``~``
+    where viewers of the broadcast had their own; the password, where one is wanted."""
 
-    code: Annotated[str, Meta(min_length=1, max_length=64)] | None = None
+    code: Annotated[str, Meta(min_length=1, max_length=128)] | None = None
     password: Annotated[str, Meta(max_length=200)] | None = None
 
 
@@ -84,7 +111,7 @@ def _shared(call: Call, share: Share) -> Shared:
     key = "" if share.audience == "public" else f"#k={code}"
     return Shared(
         id=share.id,
-        audience="link" if share.audience == VIEWERS else share.audience,  # type: ignore[arg-type]
+        audience=_SHOWN.get(share.audience, share.audience),  # type: ignore[arg-type]
         label=share.label,
         # Of a clip the public link needs its code all the same: another share may show more.
         path=f"/replay/{share.recording_id}" + (f"#k={code}" if share.clip_start is not None else key),
@@ -96,6 +123,7 @@ def _shared(call: Call, share: Share) -> Shared:
         passage=passage_of(share),
         sites=share.sites,
         uses=share.uses,
+        group=share.group_id,
     )
 
 
@@ -126,7 +154,10 @@ async def create_share(call: Call, body: NewShare) -> Shared:
     if len(await call.services.store.shares.of(row.id)) >= MOST:
         raise ApiError(409, "too-many", f"at most {MOST} ways to one recording: end some")
     sites = check_sites(body.sites)
-    if sites and body.audience == "members":
+    group = body.group if body.audience == "group" else None
+    if (body.audience == "group") != (group in {one.id for one in await call.services.store.groups.all()}):
+        raise ApiError(400, "group", "there is no such group (any more)")
+    if sites and body.audience in ("members", "group"):
         raise ApiError(400, "audience", "inside another site nobody is known to be a member")
     duration = await _duration(call, row)
     passage = body.passage
@@ -141,6 +172,7 @@ async def create_share(call: Call, body: NewShare) -> Shared:
         clip=(passage.start, min(passage.end, duration)) if passage else None,
         sites=sites,
         member=member.id,
+        group=group,
         lifetime=timedelta(days=body.days) if body.days else None,
     )
     await call.services.store.audit.write("share-create", f"member:{member.id}", room=row.room_id, subject=share.id)
@@ -168,6 +200,25 @@ async def list_shares(call: Call) -> list[Shared]:
     return [_shared(call, share) for share in await call.services.store.shares.of(row.id)]
 
 
+@table.add("GET", "/api/shared", answer=list[SharedWithMe], errors=(401,), access="member", tag="sharing")
+async def shared_with_me(call: Call) -> list[SharedWithMe]:
+    """What was shared with groups that one is in, newest first."""
+    member, found = await call.need_member(), []
+    for share in await call.services.store.shares.with_member(member.id):
+        row = await call.services.store.recordings.get(share.recording_id)
+        if row is not None and row.state == "ready":
+            found.append(
+                SharedWithMe(
+                    id=share.id,
+                    title=share.label or row.title,
+                    path=_shared(call, share).path,
+                    started_at=row.started_at,
+                    passage=passage_of(share),
+                )
+            )
+    return found
+
+
 @table.add(
     "DELETE",
     "/api/recordings/{recording}/shares/{share}",
@@ -191,8 +242,14 @@ async def _let_in(call: Call, share: Share | None, body: Access) -> Share:
     """The share, if it lets the asker in. Raises ApiError."""
     if share is None:
         raise missing()
-    if share.audience == "members" and await call.member() is None:
-        raise ApiError(401, "login", "this is for people with an account: log in first")
+    if share.audience in FOR_MEMBERS:
+        member = await call.member()
+        if member is None:
+            raise ApiError(401, "login", "this is for people with an account: log in first")
+        if not await for_member(call, share, member):
+            raise ApiError(403, "not-in-group", "this was shared with a group that you are not in")
+    if not await for_ticket(call, share, _ticket(call, body) or ""):
+        raise ApiError(403, "ticket", "this needs the ticket that the broadcast was watched with")
     if share.password_hash is not None:
         if body.password is None:
             raise ApiError(403, "password", "this needs a password")
@@ -202,11 +259,23 @@ async def _let_in(call: Call, share: Share | None, body: Access) -> Share:
     return share
 
 
-async def _opened(call: Call, share: Share) -> str:
+def _parts(body: Access) -> tuple[str, str]:
+    """The share's code, and the ticket's."""
+    code, _, ticket = (body.code or "").partition(TICKET)
+    return code, ticket
+
+
+def _ticket(call: Call, body: Access) -> str | None:
+    code = _parts(body)[1]
+    return ticket_of(call.services.secret, code) if code else None
+
+
+async def _opened(call: Call, share: Share, ticket: str | None = None) -> str:
     store = call.services.store
     await store.shares.used(share.id)
     await store.audit.write("recording-open", f"share:{share.id}", subject=share.recording_id)
-    return call.services.grants.mint_replay(share.recording_id, SHARE + share.id, time.time(), COOKIE_SECONDS)
+    way = SHARE + share.id + (TICKET + ticket if ticket else "")
+    return call.services.grants.mint_replay(share.recording_id, way, time.time(), COOKIE_SECONDS)
 
 
 @table.add(
@@ -233,10 +302,10 @@ async def open_replay(call: Call, body: Access) -> Opened:
         found = None
         if body.code is None:
             found = await store.shares.public(recording)
-        elif (share_id := share_of(call.services.secret, body.code)) is not None:
+        elif (share_id := share_of(call.services.secret, _parts(body)[0])) is not None:
             found = await store.shares.get(share_id)
         share = await _let_in(call, found if found is not None and found.recording_id == recording else None, body)
-        cookie, start = await _opened(call, share), share.start
+        cookie, start = await _opened(call, share, _ticket(call, body)), share.start
     call.set_cookie(REPLAY_COOKIE, cookie, path=f"/api/recordings/{recording}", age=COOKIE_SECONDS)
     return Opened(recording=recording, start=start)
 

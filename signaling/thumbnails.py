@@ -1,5 +1,5 @@
 """The HTTP API of the seek bar's pictures (`recorder.thumbnails`): made when somebody first points there, one sheet at
-a time, kept in memory for who may see the same."""
+a time, kept in memory for who may see the same, until the recording is deleted."""
 
 from __future__ import annotations
 
@@ -29,6 +29,9 @@ KEPT, WAITING, LIMIT_S = 64, 16, 30.0
 """Sheets in memory (about 100 kB each), sheets that may wait to be made, and how long one may take."""
 _NAME = re.compile(r"(\d{1,2})\.jpg")
 Key = tuple[str, int, Limits, int]
+"""The recording, when its programme was last written, what may be seen of it, and which sheet."""
+POSTER = -1
+"""In the place of a sheet's number."""
 
 
 class Sheets:
@@ -52,10 +55,22 @@ class Sheets:
             task.add_done_callback(lambda _: self._making.pop(key, None))
         return await asyncio.shield(self._making[key])
 
+    def forget(self, recording: str) -> None:
+        """It was deleted: nothing of it stays, nor of what is being made."""
+        for made in (self._made, self._making):
+            for key in [key for key in made if key[0] == recording]:
+                del made[key]
+
+    def __contains__(self, recording: object) -> bool:
+        """Whether there is any picture of a recording."""
+        return any(key[0] == recording for key in self._made)
+
     async def _make(self, key: Key, call: Call, chosen: list[Still]) -> bytes:
         async with self._one:
             parts = [await _bytes(call, key[0], one) for one in chosen]
-            data = await _run(msgspec.msgpack.encode(parts))
+            data = await _run(msgspec.msgpack.encode(parts), *(["poster"] if key[-1] == POSTER else []))
+        if key not in self._making:
+            return data  # deleted meanwhile
         self._made[key] = data
         while len(self._made) > KEPT:
             self._made.popitem(last=False)
@@ -70,9 +85,10 @@ async def _bytes(call: Call, recording: str, still: Still) -> bytes:
     return head + await read(source, still.offset, still.offset + min(still.size, MOST_BYTES))
 
 
-async def _run(parts: bytes) -> bytes:
+async def _run(parts: bytes, *arguments: str) -> bytes:
     process = await asyncio.create_subprocess_exec(
-        sys.executable, "-m", "recorder.thumbnails", stdin=asyncio.subprocess.PIPE, stdout=asyncio.subprocess.PIPE,
+        sys.executable, "-m", "recorder.thumbnails", *arguments,
+        stdin=asyncio.subprocess.PIPE, stdout=asyncio.subprocess.PIPE,
         stderr=asyncio.subprocess.DEVNULL,
         env=os.environ | {"PYTHONPATH": os.pathsep.join(filter(None, sys.path))},
     )  # fmt: skip
@@ -106,6 +122,23 @@ async def _chosen(call: Call, way: Pass) -> tuple[list[Still], Limits, int]:
     except (RecordingNotFound, FileNotFoundError):
         raise ApiError(404, "not-found", "this recording has no pictures") from None
     return chosen, limits, changed
+
+
+async def poster(call: Call, way: Pass) -> bytes:
+    """The picture that stands for what the asker may see. Raises ApiError."""
+    chosen, limits, changed = await _chosen(call, way)
+    one = thumbnails.chosen_poster(chosen)
+    if one is None:
+        raise ApiError(404, "not-found", "this recording has no pictures")
+    return await call.services.sheets.get((way.row.id, changed, limits, POSTER), call, [one])
+
+
+async def has_poster(call: Call, way: Pass) -> bool:
+    """Whether there is anything to make one of."""
+    try:
+        return bool((await _chosen(call, way))[0])
+    except ApiError:
+        return False
 
 
 @table.add(

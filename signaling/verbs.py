@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import base64
 from collections.abc import Awaitable, Callable
 from typing import Any
 
@@ -12,6 +13,7 @@ from community.glossary import GlossaryFull, NewTerm
 from sfu.interface import SdpError, Tile, TrackLabel
 from signaling import protocol
 from signaling.captions import terms_for
+from signaling.names import clean
 from signaling.people import Participant
 from signaling.refusal import Refusal
 from signaling.rights import NEEDED, TO_PUBLISH, outranks
@@ -129,6 +131,35 @@ async def write_caption(room: Room, me: Participant, message: protocol.WriteCapt
     room.captioners.write(me, message)
 
 
+async def set_interpreter(room: Room, me: Participant, message: protocol.SetInterpreter) -> None:
+    person = _person(room, message.participant)
+    act = room.interpreters.give if message.interpreter else room.interpreters.withdraw
+    if act(person, message.language):
+        name = "interpreter" if message.interpreter else "interpreter-off"
+        await _audit(room, me, name, f"{person.id} {message.language}")
+
+
+async def take_channel(room: Room, me: Participant, message: protocol.TakeChannel) -> None:
+    room.interpreters.take(me, message.language)
+    await _audit(room, me, "channel-taken" if message.language else "channel-left", message.language)
+
+
+async def set_relay(room: Room, me: Participant, message: protocol.SetRelay) -> None:
+    if room.interpreters.relay(me, message.language, message.listens):
+        await _audit(room, me, "channel-relay", f"{message.language} {message.listens or 'floor'}")
+
+
+async def hear_channel(room: Room, me: Participant, message: protocol.HearChannel) -> None:
+    room.interpreters.hear(me, message.language)
+
+
+async def set_signing(room: Room, me: Participant, message: protocol.SetSigning) -> None:
+    if message.participant is not None:
+        _person(room, message.participant)
+    if room.interpreters.sign(message.participant):
+        await _audit(room, me, "signing", message.participant)
+
+
 async def send_chat(room: Room, me: Participant, message: protocol.SendChat) -> None:
     await room.chat.send(me, message)
 
@@ -214,6 +245,19 @@ async def set_spoken(room: Room, me: Participant, message: protocol.SetSpoken) -
         await _audit(room, me, "spoken", " ".join(room.words.among) or None)
 
 
+async def set_agenda(room: Room, me: Participant, message: protocol.SetAgenda) -> None:
+    if room.agenda.write(message.items):
+        room.agenda_changed()
+        await room.parts.store.rooms.set_agenda(room.id, room.agenda.items)
+        await _audit(room, me, "agenda", str(len(room.agenda.items)))
+
+
+async def mark_agenda(room: Room, me: Participant, message: protocol.MarkAgenda) -> None:
+    if room.agenda.mark(message.current, message.item, room.now):
+        room.agenda_changed()
+        await _audit(room, me, "agenda-item", None if message.current is None else str(message.current + 1))
+
+
 async def set_role(room: Room, me: Participant, message: protocol.SetRole) -> None:
     person = _person(room, message.participant)
     if give(room, me, person, message.role):
@@ -259,14 +303,54 @@ async def set_questions(room: Room, me: Participant, message: protocol.SetQuesti
     await _audit(room, me, "questions-on" if message.open else "questions-off")
 
 
+async def make_poll(room: Room, me: Participant, message: protocol.MakePoll) -> None:
+    await room.polls.make(me, message)
+
+
+async def settle_poll(room: Room, me: Participant, message: protocol.SettlePoll) -> None:
+    await room.polls.settle(message)
+    await _audit(room, me, f"poll-{message.state}", message.poll)
+
+
+async def ballot(room: Room, me: Participant, message: protocol.Ballot) -> None:
+    await room.polls.vote(room.questions.who_is(me), message.poll, message.choices)
+
+
+async def react(room: Room, me: Participant, message: protocol.React) -> None:
+    room.reactions.add(room.questions.who_is(me), message.reaction)
+
+
 async def plan_broadcast(room: Room, me: Participant, message: protocol.PlanBroadcast) -> None:
     await room.live.plan(message)
     await _audit(room, me, "broadcast-plan")
 
 
+async def make_tickets(room: Room, me: Participant, message: protocol.MakeTickets) -> None:
+    await room.live.box_office.make(message.names)
+    await _audit(room, me, "broadcast-tickets", str(len(message.names)))
+    await list_tickets(room, me, protocol.ListTickets())
+
+
+async def revoke_ticket(room: Room, me: Participant, message: protocol.RevokeTicket) -> None:
+    await room.live.box_office.revoke(message.ticket)
+    await _audit(room, me, "broadcast-ticket-revoke", message.ticket)
+    await list_tickets(room, me, protocol.ListTickets())
+
+
+async def list_tickets(room: Room, me: Participant, message: protocol.ListTickets) -> None:
+    tickets = await room.live.box_office.all()
+    if me.peer is not None:
+        me.peer.send(protocol.Tickets(tickets=tickets), key="tickets")
+
+
 async def go_live(room: Room, me: Participant, message: protocol.GoLive) -> None:
     await room.live.go_live(me, message.countdown)
     await _audit(room, me, "broadcast-live")
+
+
+async def pause_broadcast(room: Room, me: Participant, message: protocol.PauseBroadcast) -> None:
+    room.live.pause(message.paused)
+    await _audit(room, me, "broadcast-pause" if message.paused else "broadcast-resume")
 
 
 async def end_broadcast(room: Room, me: Participant, message: protocol.EndBroadcast) -> None:
@@ -279,6 +363,55 @@ async def spotlight(room: Room, me: Participant, message: protocol.Spotlight) ->
         _person(room, message.participant)
     room.live.spotlight(message.participant)
     await _audit(room, me, "broadcast-spotlight", message.participant)
+
+
+async def answer_hand(room: Room, me: Participant, message: protocol.AnswerHand) -> None:
+    room.live.hands.answer(message.hand, message.answer)
+    await _audit(room, me, f"hand-{message.answer}", message.hand)
+
+
+async def send_back(room: Room, me: Participant, message: protocol.SendBack) -> None:
+    person = _person(room, message.participant)
+    room.live.hands.back(person)
+    await _audit(room, me, "send-back", person.id)
+
+
+async def set_layout(room: Room, me: Participant, message: protocol.SetLayout) -> None:
+    if room.layout != message.layout:
+        room.layout = message.layout
+        room.room_changed()
+
+
+async def set_hands(room: Room, me: Participant, message: protocol.SetHands) -> None:
+    room.live.hands.set_open(message.open)
+    await _audit(room, me, "hands-on" if message.open else "hands-off")
+
+
+async def set_holding(room: Room, me: Participant, message: protocol.SetHolding) -> None:
+    try:
+        image = base64.b64decode(message.image, validate=True)
+    except ValueError:
+        raise Refusal("malformed", "this is no base64") from None
+    await room.live.hold_image(image)
+    await _audit(room, me, "broadcast-image" if image else "broadcast-image-off")
+
+
+async def oversee(room: Room, me: Participant, message: protocol.Oversee) -> None:
+    room.overview.tell(me.id, message.on)
+
+
+async def show_name(room: Room, me: Participant, message: protocol.ShowName) -> None:
+    room.live.thirds.show(_person(room, message.participant))
+
+
+async def set_institution(room: Room, me: Participant, message: protocol.SetInstitution) -> None:
+    person = _person(room, message.participant)
+    if person is not me and not me.may("moderate"):
+        raise Refusal("not-allowed", "this needs the permission moderate")
+    institution = clean(message.institution)
+    if institution != person.institution:
+        person.institution = institution
+        room.changed(person)
 
 
 VERBS: dict[type[protocol.Request], Verb] = {
@@ -295,6 +428,11 @@ VERBS: dict[type[protocol.Request], Verb] = {
     protocol.SetCaptioner: set_captioner,
     protocol.TakeCaptions: take_captions,
     protocol.WriteCaption: write_caption,
+    protocol.SetInterpreter: set_interpreter,
+    protocol.TakeChannel: take_channel,
+    protocol.SetRelay: set_relay,
+    protocol.HearChannel: hear_channel,
+    protocol.SetSigning: set_signing,
     protocol.SendChat: send_chat,
     protocol.RaiseHand: raise_hand,
     protocol.MuteParticipant: mute_participant,
@@ -304,6 +442,8 @@ VERBS: dict[type[protocol.Request], Verb] = {
     protocol.Deny: deny,
     protocol.SetLobby: set_lobby,
     protocol.SetSpoken: set_spoken,
+    protocol.SetAgenda: set_agenda,
+    protocol.MarkAgenda: mark_agenda,
     protocol.SetRole: set_role,
     protocol.StartRecording: start_recording,
     protocol.Consent: consent,
@@ -313,10 +453,26 @@ VERBS: dict[type[protocol.Request], Verb] = {
     protocol.SettleQuestion: settle_question,
     protocol.MergeQuestion: merge_question,
     protocol.SetQuestions: set_questions,
+    protocol.MakePoll: make_poll,
+    protocol.SettlePoll: settle_poll,
+    protocol.Ballot: ballot,
+    protocol.React: react,
     protocol.PlanBroadcast: plan_broadcast,
+    protocol.MakeTickets: make_tickets,
+    protocol.RevokeTicket: revoke_ticket,
+    protocol.ListTickets: list_tickets,
     protocol.GoLive: go_live,
+    protocol.PauseBroadcast: pause_broadcast,
     protocol.EndBroadcast: end_broadcast,
     protocol.Spotlight: spotlight,
+    protocol.AnswerHand: answer_hand,
+    protocol.SendBack: send_back,
+    protocol.SetHands: set_hands,
+    protocol.SetLayout: set_layout,
+    protocol.SetHolding: set_holding,
+    protocol.Oversee: oversee,
+    protocol.ShowName: show_name,
+    protocol.SetInstitution: set_institution,
 }
 """Ping and Leave belong to the session (`signaling.session`)."""
 

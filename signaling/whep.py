@@ -21,7 +21,7 @@ from signaling.call import Call
 from signaling.endpoint import ApiError, Table
 from signaling.live import entitled
 from signaling.turn import ice_servers
-from signaling.whip import FRAGMENT, fragment_of, read_text, with_credentials
+from signaling.whip import FRAGMENT, fragment_of, read_fragment, read_text, with_credentials
 
 log = structlog.get_logger("whep")
 table = Table()
@@ -49,7 +49,7 @@ class WhepSession:
 
     def begin(self) -> str:
         """Opens the connection; returns the answer. Raises SdpError."""
-        answer = self.on_air.programme.watch(self.id, self.offer, self._told, self.leave)
+        answer = self.on_air.programme.watch(self.id, self.viewer, self.offer, self._told, self.leave)
         self._wait(CONNECT_WITHIN)
         return answer
 
@@ -157,7 +157,7 @@ async def whep_options(call: Call) -> web.Response:
     "POST",
     "/api/live/{broadcast}/whep",
     status=201,
-    errors=(400, 404, 409, 413, 415, 422, 429, 503),
+    errors=(400, 401, 403, 404, 409, 413, 415, 422, 429, 503),
     access="broadcast",
     media="application/sdp",
     tag="whep",
@@ -169,7 +169,7 @@ async def whep_watch(call: Call) -> web.Response:
     the password of the address. 409
     before the broadcast is live, 503 where no more viewers are sent WebRTC: there is HLS for as many as come.
     """
-    on_air, viewer = entitled(call)
+    on_air, viewer = await entitled(call)
     call.throttle(call.services.throttles.ticket)
     offer = await read_text(call, "application/sdp")
     sessions = call.request.app[SESSIONS]
@@ -211,7 +211,7 @@ async def whep_patch(call: Call) -> web.Response:
         raise ApiError(428, "if-match", "send If-Match with the ETag of the session")
     if match != "*" and match != f'"{session.etag}"':
         raise ApiError(412, "if-match", "the ICE session is another one by now")
-    fragment = await read_text(call, FRAGMENT)
+    fragment = await read_fragment(call)
     if match != "*":
         return web.Response(status=204)
     offer = with_credentials(session.offer, fragment)

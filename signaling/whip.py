@@ -38,6 +38,17 @@ NAME = "Broadcast"
 STATUS: dict[str, int] = {"full": 503, "shutdown": 503, "removed": 403, "denied": 403}
 """HTTP statuses of reasons to be turned away; what is not listed is 401."""
 
+RETRY_S = 10
+"""Seconds after which a publisher may ask again where there was no place (RFC 9725, section 4.2)."""
+CORS = {
+    "Access-Control-Allow-Origin": "*",
+    "Access-Control-Expose-Headers": "Accept-Patch, Accept-Post, ETag, Link, Location, Retry-After",
+    "Cross-Origin-Resource-Policy": "cross-origin",
+}
+"""On every answer under /whip/: pages of other sites may publish too, for a bearer token is all that counts there.
+Cookies are not looked at, and ``*`` keeps browsers from sending them."""
+METHODS, METHODS_OF_SESSION = ("OPTIONS", "POST"), ("DELETE", "OPTIONS", "PATCH")
+
 _CREDENTIAL = re.compile(r"^a=(ice-ufrag|ice-pwd):(.+)$", re.MULTILINE)
 
 
@@ -214,6 +225,14 @@ async def read_text(call: Call, kind: str) -> str:
         raise ApiError(400, "malformed", "not UTF-8") from None
 
 
+async def read_fragment(call: Call) -> str:
+    """The body of a PATCH (RFC 8840, section 9): lines of attributes and media. Raises ApiError."""
+    fragment = await read_text(call, FRAGMENT)
+    if any(not line.startswith(("a=", "m=")) for line in fragment.replace("\r", "").split("\n") if line):
+        raise ApiError(400, "malformed", "a fragment has only lines of a= and m=")
+    return fragment
+
+
 def _bearer(call: Call) -> str:
     scheme, _, token = call.request.headers.get("Authorization", "").partition(" ")
     return token.strip() if scheme.lower() == "bearer" else ""
@@ -224,10 +243,26 @@ def _unauthorised(message: str) -> web.Response:
     return web.json_response({"code": "token", "message": message}, status=401, headers=headers)
 
 
+def _allowed(of: tuple[str, ...], **more: str) -> web.Response:
+    methods = ", ".join(of)
+    preflight = {
+        "Access-Control-Allow-Methods": methods,
+        "Access-Control-Allow-Headers": "Authorization, Content-Type, If-Match",
+        "Access-Control-Max-Age": "600",
+    }
+    return web.Response(status=204, headers={"Allow": methods, **preflight, **more})
+
+
 @table.add("OPTIONS", "/whip/{room}", status=204, media="none", tag="whip")
 async def whip_options(call: Call) -> web.Response:
-    """What can be posted here (RFC 9725, section 4.1)."""
-    return web.Response(status=204, headers={"Accept-Post": "application/sdp", "Allow": "OPTIONS, POST"})
+    """What can be posted here, also to pages of other sites that ask first (RFC 9725, section 4.2)."""
+    return _allowed(METHODS, **{"Accept-Post": "application/sdp"})
+
+
+@table.add("OPTIONS", "/whip/{room}/{session}", status=204, media="none", tag="whip")
+async def whip_session_options(call: Call) -> web.Response:
+    """What a session takes; the same whether it is there or not."""
+    return _allowed(METHODS_OF_SESSION, **{"Accept-Patch": FRAGMENT})
 
 
 @table.add(
@@ -255,7 +290,13 @@ async def whip_publish(call: Call) -> web.Response:
     # Whom a moderator removes stays removed: the link's hash stands for the browser that this publisher does not have.
     visitor = f"whip:{link.code_hash[:26]}"
     grant = call.services.grants.mint(link.room, link.role, time.time(), name=name, visitor=visitor)  # type: ignore[arg-type]
-    session, answer = await call.request.app[SESSIONS].open(link.room, grant, name, visitor, offer)
+    try:
+        session, answer = await call.request.app[SESSIONS].open(link.room, grant, name, visitor, offer)
+    except ApiError as error:
+        if error.status != 503:
+            raise
+        refused = {"code": error.code, "message": error.message}
+        return web.json_response(refused, status=503, headers={"Retry-After": str(RETRY_S)})
     assert session.person is not None
     headers = {
         "Location": f"/whip/{link.room}/{session.id}",
@@ -289,7 +330,7 @@ async def whip_patch(call: Call) -> web.Response:
         raise ApiError(428, "if-match", "send If-Match with the ETag of the session")
     if match != "*" and match != f'"{session.etag}"':
         raise ApiError(412, "if-match", "the ICE session is another one by now")
-    fragment = await read_text(call, FRAGMENT)
+    fragment = await read_fragment(call)
     if match != "*":
         return web.Response(status=204)
     offer = with_credentials(session.offer, fragment)

@@ -11,10 +11,10 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass
 
-from recorder.fmp4 import Sample, fragment, init_segment
+from recorder.fmp4 import Sample, fragment
 from recorder.live.segmenter import PART_MS, Piece, retimed
-from recorder.parts import MediaFileInfo
-from recorder.playlist import FILLER, dark_frame
+from recorder.live.stillness import dark_file
+from recorder.playlist import dark_frame
 from recorder.programme import DWELL_MS, FREEZE_MS
 
 BEGIN_MS = 1_500
@@ -45,7 +45,6 @@ class Director:
         self._current: int | None = None
         self._since = begin
         self._dark = False
-        self._filler: MediaFileInfo | None = None
         self._filled = 0
 
     @property
@@ -112,12 +111,6 @@ class Director:
             self._append(self._fill(self.end))
 
     def _fill(self, start: int) -> Piece:
-        config, picture = dark_frame()
-        if self._filler is None:
-            head = len(init_segment(config))
-            self._filler = MediaFileInfo(
-                f"{FILLER}live", head, config.name, config.codec, config.width, config.height, config.record
-            )
         self._filled += 1
-        data = fragment(self._filled, [Sample(start, PART_MS, True, picture)])
-        return Piece(self._filler, -1, data, start, start + PART_MS, True)
+        data = fragment(self._filled, [Sample(start, PART_MS, True, dark_frame()[1])])
+        return Piece(dark_file(), -1, data, start, start + PART_MS, True)

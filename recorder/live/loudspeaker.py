@@ -23,14 +23,14 @@ Send = Callable[[Sequence[tuple[int, bytes]]], None]
 class Loudspeaker:
     """A tap (`sfu.taps.Tap`), on the event loop; `send` is called there too, with positions and Opus packets.
 
-    `heard` says of a participant whether they are to be heard: it is asked for each batch of packets.
+    `heard` says of a track whether it is to be heard: it is asked for each batch of packets.
     """
 
-    def __init__(self, clock: RoomClock, heard: Callable[[str], bool], send: Send) -> None:
+    def __init__(self, clock: RoomClock, heard: Callable[[TrackInfo], bool], send: Send) -> None:
         self._clock = clock
         self._heard = heard
         self._send = send
-        self._whose: dict[str, str] = {}
+        self._tracks: dict[str, TrackInfo] = {}
         self._queue: deque[TapPacket | str] = deque()
         self._stop = threading.Event()
         self._loop = asyncio.get_running_loop()
@@ -45,21 +45,21 @@ class Loudspeaker:
 
     def track_opened(self, track: TrackInfo, room_ms: float) -> None:
         if track.kind == "audio":
-            self._whose[track.id] = track.participant
+            self._tracks[track.id] = track
 
     def packets(self, packets: Sequence[TapPacket]) -> None:
         if len(self._queue) >= QUEUE:
             return
         for packet in packets:
-            whose = self._whose.get(packet.track)
-            if whose is not None and self._heard(whose):
+            track = self._tracks.get(packet.track)
+            if track is not None and self._heard(track):
                 self._queue.append(packet)
 
     def track_muted(self, track: str, muted: bool, room_ms: float) -> None:
         """Muted tracks bring no packets."""
 
     def track_closed(self, track: str, room_ms: float) -> None:
-        if self._whose.pop(track, None) is not None:
+        if self._tracks.pop(track, None) is not None:
             self._queue.append(track)
 
     # --- the thread ---

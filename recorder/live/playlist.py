@@ -116,6 +116,15 @@ class Subtitles:
     uri: str
 
 
+@dataclass(frozen=True, slots=True)
+class Sound:
+    """An interpreters' channel; `name` is the language's own name."""
+
+    language: str
+    name: str
+    uri: str
+
+
 def master_playlist(
     video: str,
     audio: str,
@@ -123,6 +132,7 @@ def master_playlist(
     bandwidth: int,
     subtitles: Sequence[Subtitles] = (),
     sound: str = "opus",
+    channels: Sequence[Sound] = (),
 ) -> str:
     """One variant. CODECS names the largest picture of the first codec shown so far; more comes with EXT-X-MAP."""
     first = pictures[0].codec_name
@@ -133,6 +143,11 @@ def master_playlist(
         "#EXTM3U",
         "#EXT-X-VERSION:9",
         f'#EXT-X-MEDIA:TYPE=AUDIO,GROUP-ID="mix",NAME="Mix",DEFAULT=YES,AUTOSELECT=YES,URI="{audio}"',
+    ]
+    lines += [
+        f'#EXT-X-MEDIA:TYPE=AUDIO,GROUP-ID="mix",NAME="{one.name}",LANGUAGE="{one.language}",DEFAULT=NO,'
+        f'AUTOSELECT=NO,URI="{one.uri}"'
+        for one in channels
     ]
     lines += [
         f'#EXT-X-MEDIA:TYPE=SUBTITLES,GROUP-ID="words",NAME="{one.name}",LANGUAGE="{one.language}",DEFAULT=NO,'

@@ -107,6 +107,11 @@ class Segmenter:
         if piece.end - self._part[0].start == PART_MS:
             self._end_part()
 
+    @property
+    def first(self) -> int | None:
+        """Where the segment begins that is being made, in ms; None while there is none."""
+        return self._pieces[0].start if self._pieces else None
+
     def _ends(self, piece: Piece) -> bool:
         first, last = self._pieces[0], self._pieces[-1]
         length = last.end - first.start

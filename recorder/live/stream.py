@@ -8,13 +8,24 @@ from __future__ import annotations
 
 import asyncio
 from collections import deque
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime
 from pathlib import Path
 
 from recorder.fmp4 import init_segment
-from recorder.live.playlist import PARTS_FOR_MS, Entry, PartEntry, Report, Subtitles, master_playlist, media_playlist
+from recorder.languages import name_of
+from recorder.live.delay import Delay, News, language_of
+from recorder.live.playlist import (
+    PARTS_FOR_MS,
+    Entry,
+    PartEntry,
+    Report,
+    Sound,
+    Subtitles,
+    master_playlist,
+    media_playlist,
+)
 from recorder.live.segmenter import Part, Segment, patch
 from recorder.parts import MediaFileInfo
 from recorder.playlist import FILLER
@@ -22,11 +33,10 @@ from recorder.sealing import files
 
 KEPT_MS = PARTS_FOR_MS + 8_000
 """Media so far from the end is kept in memory: everything that has parts in a playlist, and a margin."""
+EARLY_S = 0.02
+"""What is due so soon goes out too."""
 BANDWIDTH = 300_000
 """At least so much is announced: the peak of what is to come is not known."""
-
-News = tuple[str, Part | Segment]
-"""Of which rendition (``v``, ``a``, or ``b`` for AAC), and what."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,6 +64,14 @@ class Rendition:
         self._parts: dict[tuple[int, int], bytes] = {}
         self._unfinished: list[PartEntry] = []
         self._map: str | None = None
+
+    def branch(self, letter: str, uri: str, number: int) -> Rendition:
+        """Another one that is this one until segment `number`."""
+        other = Rendition(letter, uri)
+        other.entries, other._bodies = self.entries[:number], self._bodies[:number]
+        other._recent = deque(one for one in self._recent if one < number)
+        other.peak = self.peak
+        return other
 
     def take(self, news: Part | Segment) -> None:
         """Parts in order, then the segment that they make up."""
@@ -144,13 +162,21 @@ class Rendition:
 class Stream:
     """The programme: `video` cut from the speakers' own parts, `audio` the mix, `aac` the same for some players."""
 
-    def __init__(self, folder: Path, epoch: datetime, aac: bool = False) -> None:
-        """`epoch`: the wall clock when the recording's time was 0."""
+    def __init__(self, folder: Path, epoch: datetime, aac: bool = False, delay: float = 0.0) -> None:
+        """`epoch`: the wall clock when the recording's time was 0; `delay`: seconds that everything waits."""
         self.epoch = epoch
         self.video, self.audio = Rendition("v", "video.m3u8"), Rendition("a", "audio.m3u8")
         self.aac = Rendition("b", "aac.m3u8") if aac else None
+        self.channels: dict[str, Rendition] = {}
+        """The interpreters', by language: the mix until somebody first interpreted."""
         self.ended = False
+        self.on_channel: Callable[[], object] = lambda: None
+        """Told when there is a channel more."""
         self._folder = folder
+        self._delay = Delay(delay) if delay else None
+        self._timer: asyncio.TimerHandle | None = None
+        self._last: float | None = None
+        """When it ends, on the loop's clock; None while that is not known."""
         self._changed = asyncio.Event()
         self._written: dict[tuple[str, bool], tuple[int, bytes]] = {}
 
@@ -167,7 +193,7 @@ class Stream:
     @property
     def renditions(self) -> list[Rendition]:
         """All that there are."""
-        return [one for one in (self.video, self.audio, self.aac) if one is not None]
+        return [one for one in (self.video, self.audio, self.aac, *self.channels.values()) if one is not None]
 
     def rendition(self, letter: str) -> Rendition:
         """By its letter. Raises KeyError."""
@@ -175,12 +201,54 @@ class Stream:
 
     def take(self, news: Sequence[News]) -> None:
         """What the writer finished, in order."""
+        if self._delay is None:
+            return self._publish(news)
+        now = asyncio.get_running_loop().time()
         for letter, one in news:
+            self._delay.put(letter, one, now)
+        self._wait()
+
+    def finish(self) -> None:
+        """Nothing more comes in."""
+        if self._delay is None:
+            return self._end()
+        self._last = asyncio.get_running_loop().time() + self._delay.seconds
+        self._wait()
+
+    def cut(self, until: int) -> int | None:
+        """Nothing that waits is ever to be seen or heard, nor what still comes of the time before `until`, in ms of the
+        recording. Returns from when on, in the same; None where nothing waits."""
+        return self._delay.cut(until) if self._delay is not None else None
+
+    def _wait(self) -> None:
+        """Wakes up when something is due."""
+        if self._timer is not None or self._delay is None:
+            return
+        due = self._delay.next if self._delay.next is not None else self._last
+        if due is not None:
+            self._timer = asyncio.get_running_loop().call_at(due, self._release)
+
+    def _release(self) -> None:
+        self._timer = None
+        assert self._delay is not None
+        now = asyncio.get_running_loop().time()
+        # The loop may call a little early: by no more than its clock's resolution.
+        if news := self._delay.due(now + EARLY_S):
+            self._publish(news)
+        if self._delay.next is None and self._last is not None and self._last <= now + EARLY_S:
+            return self._end()
+        self._wait()
+
+    def _publish(self, news: Sequence[News]) -> None:
+        for letter, one in news:
+            language = language_of(letter)
+            if language is not None and language not in self.channels:
+                self.channels[language] = self.audio.branch(letter, f"audio.{language}.m3u8", one.number)
+                self.on_channel()
             self.rendition(letter).take(one)
         self._wake()
 
-    def finish(self) -> None:
-        """Nothing more comes."""
+    def _end(self) -> None:
         self.ended = True
         self._wake()
 
@@ -221,9 +289,15 @@ class Stream:
     def master(self, subtitles: Sequence[Subtitles] = (), aac: bool = False) -> bytes:
         """The multivariant playlist, with AAC instead of Opus where that is wanted. There must be something to play."""
         seen = [file for file in self.video.files if not file.name.startswith(FILLER)] or self.video.files
-        bandwidth = max(self.video.peak + self.audio.peak, BANDWIDTH)
+        loudest = max(one.peak for one in (self.audio, *self.channels.values()))
+        bandwidth = max(self.video.peak + loudest, BANDWIDTH)
         sound, codec = (self.aac, "mp4a.40.2") if aac and self.aac is not None else (self.audio, "opus")
-        return master_playlist(self.video.uri, sound.uri, seen, bandwidth, subtitles, codec).encode()
+        channels = [
+            Sound(language, name_of(language)[1], one.uri)
+            for language, one in sorted(self.channels.items())
+            if codec == "opus"
+        ]
+        return master_playlist(self.video.uri, sound.uri, seen, bandwidth, subtitles, codec, channels).encode()
 
     async def read(self, body: Body) -> bytes:
         """The bytes. Raises OSError when the recording is gone."""

@@ -103,7 +103,7 @@ def simulate(
     return worst, offered, done, interims, overloaded
 
 
-def test_one_voice_gets_interims_about_twice_a_second() -> None:
+def test_one_voice_gets_interims_about_three_times_in_two_seconds() -> None:
     worst, _, _, interims, overloaded = simulate(1, 60)
     assert worst < 0.7
     assert interims > 70

@@ -49,6 +49,12 @@ def test_doubtful_words_are_named_for_what_they_are() -> None:
     assert doubtful(fine, fine.split(), -1.5, 0.1) == "improbable"
     credits = "Legendas pela comunidade Amara.org"
     assert doubtful(credits, credits.split(), -0.2, 0.1) == "credits"
+    outro = "So that was it, and I will see you in the next video."
+    assert doubtful(outro, outro.split(), -0.7, 0.1) == "credits"
+    assert doubtful(outro, outro.split(), -0.2, 0.1) is None, "somebody may say so, clearly"
+    thanks = "Thank you very much. Thank you very much."
+    assert doubtful(thanks, thanks.split(), -0.7, 0.1) == "loop"
+    assert doubtful(thanks, thanks.split(), -0.2, 0.1) is None
     long = "ab" * 200
     assert compression_ratio(long) > 2.4 and doubtful(long, [long], -0.1, 0.0) == "compression"
 
@@ -253,6 +259,22 @@ def test_a_long_gap_is_a_jump_and_late_packets_are_dropped() -> None:
     assert decoder.decode([later]) == []
 
 
+def test_what_says_the_same_again_is_doubted_where_the_recogniser_was_unsure() -> None:
+    for text in (
+        "I'm going to come back and say hello. I'm going to come back and say hello.",
+        "Thank you very much for your time, thank you very much, thank you very much.",
+        "We go to the other side, we go to the other side. We go on.",
+    ):
+        assert doubtful(text, text.split(), -0.7, 0.1) == "loop", text
+        assert doubtful(text, text.split(), -0.3, 0.1) is None, "somebody said so"
+    for text in (
+        "No, no, no.",
+        "Two in the morning and two in the evening.",
+        "Give it now, give it now and then call me back at once please, as I said.",
+    ):
+        assert doubtful(text, text.split(), -0.7, 0.1) is None, text
+
+
 def test_padding_is_not_counted_twice_when_the_packets_come_after_all() -> None:
     decoder = OpusDecoder()
     packets = tone(0.4)
@@ -275,7 +297,7 @@ def test_windows_leave_room_behind_the_speech() -> None:
     assert window_for(7.0, FULL_WINDOWS) == 10
     assert window_for(7.1, FULL_WINDOWS) == 12
     assert window_for(14.0, FULL_WINDOWS) == 18
-    assert window_for(2.0, DRAFT_WINDOWS) == 5
+    assert window_for(2.0, DRAFT_WINDOWS) == 4 and window_for(2.1, DRAFT_WINDOWS) == 5
     assert window_for(99.0, DRAFT_WINDOWS) == 30
 
 

@@ -39,7 +39,9 @@ class Recorded:
 
 
 async def record(server: Server) -> None:
-    """Ann (red) speaks 0-30 s, Bob (blue) 30-75 s and shows a green screen 50-60 s. Ann writes a question at 20 s."""
+    """Ann (red) speaks 0-30 s, Bob (blue) 30-75 s and shows a green screen 50-60 s. Ann writes a question at 20 s.
+
+    Bob interprets into Spanish 35-45 s."""
     store, recorder = server.store, server.recorder
     about = {"room": "demo", "title": "Ward round", "purpose": "Teaching", "started_by": "Ann"}
     clock, started = SetClock(), datetime(2026, 3, 4, 9, 30, tzinfo=UTC)
@@ -65,6 +67,7 @@ async def record(server: Server) -> None:
     happen += [(20_100.0, lambda: running.chat("ann", "Ann", "Which dose for a child?", 20_000.0))]
     asked = lambda: running.question("q1", "Eve", "Before food?", 3, True, "Yes, <b>before</b>.", "Bob", 40_000.0)  # noqa: E731
     happen += [(42_000.0, asked)]
+    happen += [(35_000.0, lambda: running.interpret("bob", "es")), (45_000.0, lambda: running.interpret("bob", None))]
     happen.sort(key=lambda entry: entry[0])
     for packet in heapq.merge(*streams, key=lambda packet: packet.room_ms):
         while happen and happen[0][0] <= packet.room_ms:

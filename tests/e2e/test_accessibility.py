@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 import pytest_asyncio
 from axe_playwright_python.async_playwright import Axe
-from playwright.async_api import Page
+from playwright.async_api import Page, expect
 
 from benchmarks.harness.browsers import chromium
 from benchmarks.harness.server import ServerProcess
@@ -57,6 +57,24 @@ async def test_axe_in_the_room(server: ServerProcess) -> None:
         for panel in ("control-chat", "control-people"):
             await ana.click(panel)
             assert await violations(ana) == [], panel
+        # The agenda is written and marked by a moderator, by keyboard alone, and everybody sees where the meeting is.
+        page = ana.page
+        assert isinstance(page, Page) and isinstance(ben.page, Page)
+        await page.get_by_test_id("agenda-write").focus()
+        await page.keyboard.press("Enter")
+        await page.get_by_test_id("agenda-text").wait_for()
+        await page.keyboard.type("Welcome\n\nCase 1: a child with fever")
+        assert await violations(ana) == [], "the agenda's dialog"
+        await page.get_by_test_id("agenda-save").press("Enter")
+        await page.get_by_test_id("agenda-next").press("Enter")
+        await expect(ben.page.get_by_test_id("agenda-now")).to_have_text("Welcome")
+        await page.get_by_test_id("agenda-next").press("Enter")
+        await expect(ben.page.get_by_test_id("agenda-now")).to_have_text("Case 1: a child with fever")
+        await expect(page.get_by_test_id("agenda-next")).to_have_count(0)
+        await ben.click("agenda-open")
+        await expect(ben.page.locator("dialog[open] [aria-current=step]")).to_contain_text("Case 1")
+        await expect(ben.page.get_by_test_id("agenda-edit")).to_have_count(0)
+        assert await violations(ben) == [], "the agenda"
 
 
 async def test_keyboard_alone_leads_into_the_room(server: ServerProcess) -> None:

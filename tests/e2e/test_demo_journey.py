@@ -92,6 +92,10 @@ async def test_from_the_link_to_the_download(server: ServerProcess, tmp_path: Pa
                 )
             files[container] = tmp_path / f"replay.{container}"
             await (await download.value).save_as(files[container])
+        async with viewer.page.expect_download(timeout=60_000) as download:
+            await viewer.page.get_by_test_id("download-track").first.click()
+        await (await download.value).save_as(tmp_path / "own.mp4")
+        assert len(streams(tmp_path / "own.mp4")) == 1  # somebody's own sound or picture, by itself
         for file in files.values():
             kinds = [stream["codec_type"] for stream in streams(file)]
             assert kinds.count("subtitle") >= 2, kinds

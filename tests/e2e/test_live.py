@@ -18,7 +18,14 @@ PLAYS = """
 const video = document.querySelector('[data-testid="live-video"]');
 return video && !video.paused && video.currentTime > 1 && video.videoWidth >= 320 ? video.currentTime : 0;
 """
+MERGED = """
+const shown = (state) => document.querySelector(`[data-testid="question"][data-state="${state}"]`);
+const [one, other] = [shown('merged'), shown('open')];
+return one?.innerText.includes('What is given') && other?.querySelector('[aria-pressed="true"]')?.innerText === '2';
+"""
 TIER = """const edge = document.querySelector('[data-testid="live-edge"]'), tier = edge?.dataset.tier"""
+COUNTS = """const told = [...document.querySelectorAll('[data-testid="poll-count"]')],
+    counts = told.map((one) => parseInt(one.innerText))"""
 LATENCY = """return Number(document.querySelector('[data-testid="live-latency"]')?.value ?? 99)"""
 
 
@@ -82,6 +89,35 @@ async def test_a_host_goes_live_and_a_viewer_watches_to_the_replay(server: Serve
         await viewer.click("live-ask")
         await host.page.get_by_role("button", name="Publish").click()
         await viewer.until('return !!document.querySelector(\'[data-testid="question"][data-state="open"]\')')
+        # Asked again in other words by the host, who makes one of both: the viewer's does not vanish without a word.
+        await host.fill("question-input", "What is given to children?")
+        await host.click("question-send")
+        await (
+            host.page.get_by_test_id("question")
+            .filter(has_text="Which dose")
+            .get_by_role("button", name="More for")
+            .click()
+        )
+        await host.page.get_by_role("menuitem", name="Merge into another").click()
+        await host.page.get_by_role("button", name="Merge here").click()
+        await viewer.until(MERGED)
+        await host.click("poll-new")
+        await host.fill("poll-text", "How often do you see this?")
+        for number, choice in enumerate(("Weekly", "Once a year")):
+            await host.page.get_by_test_id("poll-choice-text").nth(number).fill(choice)
+        await look(host.page, "host-poll")
+        await host.click("poll-make")
+        await host.click("poll-open")
+        await viewer.page.get_by_test_id("poll-choice").nth(1).check()
+        for person in (host, viewer):
+            await person.until(f"{COUNTS}; return counts.join() === '0,1'")
+        await viewer.click("react-applause")
+        await host.until("return !!document.querySelector('[data-reaction=\"applause\"]')")
+        await host.page.keyboard.press("Escape")
+        await host.page.keyboard.press("y")
+        await host.click("react-heart")
+        await viewer.until("return !!document.querySelector('[data-reaction=\"heart\"]')")
+        await look(host.page, "host-reactions")
         await viewer.until(f"{PLAYS.replace('return', 'const time =')}; return time > 4")
         await look(viewer.page, "viewer-live")
         if os.environ.get("SCREENSHOTS"):
@@ -112,7 +148,20 @@ async def test_a_host_goes_live_and_a_viewer_watches_to_the_replay(server: Serve
         await viewer.until(f"{TIER}; return tier === 'realtime'")
         await viewer.until(PLAYS)
 
+        # A pause: nothing is seen or heard, by either way, until it goes on.
         await host.page.keyboard.press("b")
+        await look(host.page, "host-on-air")
+        await host.click("cast-pause")
+        await viewer.until("return !!document.querySelector('[data-testid=\"live-paused\"]')")
+        await host.until("return document.querySelector('[data-testid=\"cast-pause\"]')?.innerText.trim() === 'Go on'")
+        await look(viewer.page, "viewer-paused")
+        await look(host.page, "host-paused")
+        assert await violations(viewer) == [] and await violations(host) == []
+        await host.click("cast-pause")
+        await viewer.until("return !document.querySelector('[data-testid=\"live-paused\"]')")
+        before = await viewer.run(PLAYS)
+        await viewer.until(f"{PLAYS.replace('return', 'const time =')}; return time > {before} + 1")
+
         await host.click("cast-end")
         await viewer.until("return !!document.querySelector('[data-testid=\"replay-video\"]')")
         assert viewer.page.url == link.partition("#")[0]

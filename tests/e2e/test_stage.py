@@ -31,6 +31,14 @@ async def test_a_viewer_is_let_on_stage_and_back(server: ServerProcess) -> None:
         desk = host.page
         assert isinstance(desk, Page) and isinstance(eva.page, Page)
         await host.click("control-people")
+        # A layout for everybody, from which one may differ.
+        layout = "return document.querySelector('[data-testid=\"stage\"]')?.dataset.layout === arguments[0]"
+        for wanted in ("speaker", "grid", "speaker"):
+            await host.choose("layout-for-all", wanted)
+            await eva.until(layout, wanted)
+        await eva.click("control-layout")
+        await eva.until(layout, "grid")
+        await host.until(layout, "speaker")
         actions = desk.get_by_role("button", name="More for Eva")
         await actions.click()
         await desk.get_by_role("menuitem", name="Let speak and show").click()

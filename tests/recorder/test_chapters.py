@@ -63,6 +63,17 @@ def test_a_question_that_is_answered_begins_a_chapter_whoever_asked() -> None:
     ]
 
 
+def test_every_item_of_the_agenda_begins_a_chapter_but_those_that_were_passed_over() -> None:
+    agenda = [(0.0, "Welcome"), (60_000.0, "Case 1"), (61_000.0, "Case 2"), (65_000.0, "Case 3"), (180_000.0, "Late")]
+    found = chapters([spoke("a", 3, 58), spoke("b", 80, 120)], [], [], [ANN, BOB], 180_000, (), agenda)
+    assert [(one.kind, one.start, one.text) for one in found] == [
+        ("agenda", 0, "Welcome"),
+        ("agenda", 61_000, "Case 2"),
+        ("agenda", 65_000, "Case 3"),
+        ("speaker", 80_000, ""),
+    ]
+
+
 def test_a_long_panel_keeps_its_longest_turns() -> None:
     speeches = [spoke("ab"[n % 2], n * 40, n * 40 + 21 + n % 10) for n in range(200)]
     found = chapters(speeches, [], [], [ANN, BOB], 1e9)

@@ -131,6 +131,7 @@ async def test_nobody_gets_what_is_cut_out_nor_the_segments_that_hold_any_of_it(
         allowed = may_read(folder, name, int(start), int(start) + int(size), limits)
         assert allowed == limits.shows(at, end), (at, end)
         at = end
+    assert not may_read(folder, "audio-002.mp4", 0, 10, limits), "nobody's own microphone"
 
 
 async def test_times_close_over_what_is_missing() -> None:

@@ -57,6 +57,8 @@ async def record(root: Path, ann: str, bob: str | None, convert: bool = False) -
             (START, lambda: recording.speaker("ann")),
             (START + 4_000, lambda: recording.speaker("bob")),
             (START + 4_600, lambda: recording.chat("ann", "Ann", "Which dose?", START + 4_500)),
+            (START + 7_000, lambda: recording.agenda("Case 8", START + 7_000)),
+            (START + 7_500, lambda: recording.agenda("Case 9", START + 7_000)),
         ],
     )
     await one.finish(START + 10_000, convert)
@@ -96,7 +98,7 @@ async def test_every_language_is_a_subtitle_stream_and_everything_decodes(
     assert marked.count("<u>") == 6 and marked.count("<u>rest.</u>") == 3, "doubtful words are marked in every format"
     assert list(tmp_path.glob("*.part")) == []
     told = [(float(one["start_time"]), one["tags"]["title"]) for one in found["chapters"]]
-    assert told == ([] if format == "webm" else [(0.0, "Case 7"), (4.5, "Ann: Which dose?")])
+    assert told == ([] if format == "webm" else [(0.0, "Case 7"), (7.0, "Case 9")])
 
 
 @pytest.mark.parametrize("format", ["mkv", "mp4", "webm"])

@@ -7,6 +7,10 @@ from pathlib import Path
 import av
 from kit import GREEN, RED, START, clip, looped, meeting, microphone, sound, track, video
 
+from recorder import playlist
+from recorder.clip import Limits, widened
+from recorder.edits import load_edits
+from recorder.manifest import Passage
 from recorder.service import Cue
 
 
@@ -77,3 +81,41 @@ async def test_a_refusal_ends_their_tracks_and_an_agreement_begins_new_ones(tmp_
         loud = [(frame.time, abs(frame.to_ndarray()).max()) for frame in mix.decode(audio=0)]
     assert max(size for time, size in loud if 3.1 < time < 5.9) < 0.01
     assert min(size for time, size in loud if 6.2 < time < 8.8) > 0.05
+
+
+async def test_a_pause_is_silence_and_darkness_and_is_cut_out_of_the_replay(tmp_path: Path) -> None:
+    one = await meeting(tmp_path)
+    recording = one.recording
+    recording.participant("ann", "Ann")
+    recording.track_opened(track("ann"), START)
+    recording.track_opened(microphone("ann"), START)
+    recording.speaker("ann")
+    await one.play(
+        video(track("ann"), looped(clip("VP9", colour=GREEN), 25), START),
+        sound(microphone("ann"), 25, START),
+        events=[
+            (START + 5_000, lambda: recording.hold(True)),
+            (START + 5_500, lambda: recording.cue(said("before", "ann", START + 4_200))),
+            (START + 8_000, lambda: recording.chat("ann", "Ann", "secret", START + 8_000)),
+            (START + 14_000, lambda: recording.hold(False)),
+            (START + 15_000, lambda: recording.cue(said("into", "ann", START + 4_800))),
+            (START + 15_001, lambda: recording.cue(said("within", "ann", START + 9_000))),
+            (START + 24_000, lambda: recording.cue(said("after", "ann", START + 20_000))),
+        ],
+    )
+    manifest = await one.finish(START + 25_000)
+    assert manifest.pauses == [Passage(start=5_000, end=14_000)]
+    assert sorted((t.kind, round(t.opened), round(t.closed)) for t in manifest.tracks) == [
+        ("audio", 0, 5_000), ("audio", 14_000, 25_000), ("video", 0, 5_000), ("video", 14_000, 25_000),
+    ]  # fmt: skip
+    assert [line.texts["en"] for line in manifest.transcript] == ["ann before", "ann after"]
+    assert not manifest.chat and [(s.start, s.end) for s in manifest.speakers] == [(0, 5_000), (14_000, 25_000)]
+    (cut,) = load_edits(tmp_path, "rec1").cuts
+    assert 5_000 <= cut.start < 9_000 + 1 and 10_000 - 1 < cut.end <= 14_000
+    limits = Limits(cuts=(cut,))
+    assert limits.shows(0, 5_000) and limits.shows(14_000, 25_000) and not limits.shows(8_500, 9_000)
+    texts = [(tmp_path / "rec1" / name).read_text() for name in (playlist.VIDEO, playlist.AUDIO)]
+    assert widened(texts, [cut])[0].start >= 5_000 - 1 and widened(texts, [cut])[0].end <= 14_000 + 1
+    with av.open(str(tmp_path / "rec1" / "mix.mp4")) as mix:
+        loud = [(frame.time, abs(frame.to_ndarray()).max()) for frame in mix.decode(audio=0)]
+    assert max(size for time, size in loud if 5.1 < time < 13.9) < 0.01

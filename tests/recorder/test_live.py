@@ -136,7 +136,7 @@ def test_a_delta_update_leaves_out_what_is_old() -> None:
 async def _all(stream: Stream, folder: Path) -> Path:
     """The stream as files, to be read by programs that know nothing of us."""
     folder.mkdir()
-    for one in (stream.video, stream.audio):
+    for one in stream.renditions:
         (folder / one.uri).write_bytes(stream.playlist(one, False))
         for number in range(len(one.files)):
             (folder / f"{one.letter}-init{number}.mp4").write_bytes(one.init(number) or b"")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import json
 import re
 import time
 from typing import Any
@@ -233,6 +234,47 @@ async def test_the_spotlight_goes_with_whom_it_was_on(house: House) -> None:
     assert state_of(host)["spotlight"] == guest.id
     await guest.send(protocol.Leave())
     await host.wait("room-changed", lambda m: m["room"]["broadcast"]["spotlight"] is None)
+
+
+async def test_in_a_pause_nothing_of_anybody_leaves_the_room(house: House) -> None:
+    host, guest = await house.join("host"), await house.join("guest")
+    assert (await host.ask(protocol.PauseBroadcast(paused=True)))["code"] == "bad-state"
+    viewer, _ = await live(house, host)
+    room = house.server.hub.rooms["demo"]
+    running = room.recording.running
+    assert running is not None and room.recording.includes(host.id)
+    assert (await guest.ask(protocol.PauseBroadcast(paused=True)))["code"] == "not-allowed"
+
+    def say(segment: str, start: float) -> None:
+        room.live.caption(
+            Caption(segment=segment, revision=1, participant=host.id, track="t", source="en", language="en",
+                    start=start, end=start + 500, stable=segment, tail="", final=True, guard=[], doubtful=[]),
+            host.id,
+        )  # fmt: skip
+
+    async with house.http.get(f"{viewer.url}/events", headers={"Cookie": viewer.cookie}) as events:
+        await events.content.readline()
+        assert (await host.ask(protocol.PauseBroadcast(paused=True)))["type"] == "ack"
+        assert state_of(host)["state"] == "paused" and not room.recording.includes(host.id)
+        view = json.loads((await viewer.get())[1])
+        assert view["state"] == "paused" and [one["end"] for one in view["pauses"]] == [None]
+        say("said back stage", room.now + 10)
+        late = await house.join("guest")  # nor of who comes meanwhile
+        assert not room.recording.includes(late.id)
+        begun = (await viewer.text("/hls/video.m3u8")).count("#EXTINF")
+        await viewer.text(f"/hls/video.m3u8?_HLS_msn={begun + 1}&_HLS_part=0")  # but time goes on
+        assert (await host.ask(protocol.PauseBroadcast(paused=False)))["type"] == "ack"
+        assert state_of(host)["state"] == "live" and room.recording.includes(late.id)
+        say("into the pause", room.now - 700)
+        say("on air again", room.now + 10)
+        seen = b""
+        async with asyncio.timeout(5):
+            while b"on air again" not in seen:
+                seen += await events.content.readuntil(b"\n\n")
+        assert b"back stage" not in seen and b"into" not in seen and seen.count(b"event: changed") == 2
+    assert (await host.ask(protocol.PauseBroadcast(paused=True)))["type"] == "ack"
+    assert (await host.ask(protocol.EndBroadcast()))["type"] == "ack"  # out of a pause too
+    assert state_of(host)["state"] == "ended"
 
 
 async def test_the_audience_is_bounded(open_house: Any) -> None:

@@ -369,3 +369,11 @@ async def test_a_full_room_and_a_full_server_say_so(open_house):
     browser = await house.socket("other")
     await browser.send(protocol.Hello(version=1, grant=grant, name="A"))
     assert (await browser.ended())["reason"] == "full"
+
+
+async def test_a_moderator_sets_the_layout_for_everybody(house):
+    host, guest = await house.join("host"), await house.join("guest")
+    assert guest.welcome["room"]["layout"] is None
+    assert (await guest.ask(protocol.SetLayout(layout="grid")))["code"] == "not-allowed"
+    assert (await host.ask(protocol.SetLayout(layout="grid")))["type"] == "ack"
+    await guest.wait("room-changed", lambda m: m["room"]["layout"] == "grid")

@@ -17,6 +17,7 @@ import pytest_asyncio
 
 from captioning import models
 from captioning.service import RoomCaptions
+from community.glossary import NewTerm
 from recorder.edits import Correction, Edits, Rendering
 from signaling import protocol
 from signaling.audience import Viewer
@@ -176,6 +177,8 @@ async def test_a_line_of_a_replay_that_is_put_right_is_translated_again(house: H
     assert (await host.ask(protocol.StopRecording()))["type"] == "ack"
     await eva.wait("room-changed", lambda m: m["room"]["recording"]["replay"] is not None)
     library = house.server.library
+    term = NewTerm("en", "tablets", "drug", translations={"pt": "drágeas"})
+    await house.server.store.glossary.put("demo", [term])
     put_right = Correction(segment="t.0", language="en", text="Take five tablets.")
     forged = Rendering(segment="t.0", language="pt", of="Take five tablets.", text="Tome mil.")
     saved = await library.edit(recording, Edits(words=[put_right], translations=[forged]))
@@ -192,6 +195,7 @@ async def test_a_line_of_a_replay_that_is_put_right_is_translated_again(house: H
     await made()
     texts = await said()
     assert texts["en"] == "Take five tablets." and "cinco" in texts["pt"]
+    assert "drágeas" in texts["pt"], "as the room's glossary says it"
     assert (await library.edits(recording)).revision == saved.revision, "the owner may go on"
     # A change elsewhere keeps it; other words lose it, and get theirs.
     other = Correction(segment="t.0", language="en", text="Take two tablets.")

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import asyncio
+import io
 import re
 from datetime import UTC, datetime, timedelta
 
+import av
 import pytest
 
 from community.models import RecordingRow
@@ -306,3 +308,29 @@ async def test_a_card_shows_what_is_public_and_nothing_else(recorded):
     await recorded.share(audience="public")
     assert f'property="og:title" content="{title}"' in await head()
     assert (await card(page))[1]["type"] == "link"
+
+
+async def test_a_card_has_a_picture_of_what_is_public_until_it_is_deleted(recorded):
+    house, address = recorded.house, f"{recorded.api}/card.jpg"
+    await recorded.share()
+    assert (await recorded.call("GET", "/card.jpg"))[0] == 404
+    assert (await recorded.call("GET", "/card.jpg", **recorded.owner))[0] == 404
+    public = await recorded.share(audience="public")
+    params = {"url": f"{house.url}/replay/rec1"}
+    async with house.http.get(f"{house.url}/api/oembed", params=params) as answer:
+        card = await answer.json()
+    assert (card["thumbnail_url"], card["thumbnail_width"], card["thumbnail_height"]) == (address, 640, 360)
+    async with house.http.get(params["url"]) as answer:
+        assert f'property="og:image" content="{address}"' in (await answer.text()).partition("</head>")[0]
+    status, picture, answer = await recorded.call("GET", "/card.jpg")
+    assert (status, answer.content_type) == (200, "image/jpeg")
+    with av.open(io.BytesIO(picture), "r", format="mjpeg") as opened:
+        frame = next(opened.decode(video=0))
+    assert (frame.width, frame.height) == (640, 360)
+    assert recorded.id in house.server.services.sheets
+    assert (await recorded.call("DELETE", f"/shares/{public['id']}", **recorded.owner))[0] == 200
+    assert (await recorded.call("GET", "/card.jpg"))[0] == 404
+    await recorded.share(audience="public")
+    assert (await recorded.call("DELETE", **recorded.owner))[0] == 200
+    assert recorded.id not in house.server.services.sheets
+    assert (await recorded.call("GET", "/card.jpg"))[0] == 404

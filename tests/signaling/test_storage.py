@@ -9,8 +9,10 @@ import zipfile
 from datetime import UTC, datetime
 
 import aiohttp
+import av
 import pytest
 
+from benchmarks._synthetic import SetClock, camera, video_packets, vp9_clip
 from community.models import RecordingRow
 from recorder.storage.ledger import load_ledger
 from signaling import protocol
@@ -199,3 +201,58 @@ def test_a_range_beyond_the_end_is_refused():
     for header in ("bytes=100-", "bytes=-0", "bytes=500-600"):
         with pytest.raises(ApiError):
             wanted(header, 100)
+
+
+@pytest.mark.parametrize("kept", ["sealed", "bucket"])
+async def test_pictures_and_faces_of_what_is_encrypted_or_elsewhere(tmp_path, s3, kept):
+    """The seek bar's sheets and everybody side by side, made of bytes that do not lie readable on this disk."""
+    more = {"storage": told(s3)} if kept == "bucket" else {"recordings": {"min_free_mb": 0, "encrypt": True}}
+    server = Server(settings(tmp_path / "data", **more))
+    await server.start()
+    try:
+        async with aiohttp.ClientSession(cookie_jar=aiohttp.DummyCookieJar()) as http:
+            members = server.store.members
+            member = await members.first_administrator("ana@example.org", "Ana", "long enough pw")
+            http.headers["Cookie"] = f"consilium_session={await members.log_in(member.id)}"
+            about = {"title": "Ward round", "purpose": "", "started_by": "Host", "started_at": datetime.now(UTC)}
+            clock = SetClock()
+            running = await server.recorder.begin(
+                "faces", room="demo", clock=clock, request_keyframe=lambda _: None, on_failure=lambda _: None, **about
+            )
+            running.participant("ann", "Ann")
+            running.track_opened(camera("ann"), 0.0)
+            running.speaker("ann")
+            for packet in video_packets("ann-camera", vp9_clip(320, 180, (200, 0, 0), 4, 15, 2), 0, 6):
+                clock.time = packet.room_ms
+                running.packets([packet])
+            clock.time = 6_000.0
+            await server.store.recordings.create(RecordingRow(id="faces", room_id="demo", state="recording", **about))
+            await running.finish()
+            await server.store.recordings.ended("faces", "ready")
+            folder = server.settings.recordings_dir / "faces"
+            if kept == "bucket":
+                async with asyncio.timeout(20):
+                    while not load_ledger(folder).stored:  # noqa: ASYNC110
+                        await asyncio.sleep(0.05)
+                shutil.rmtree(folder)
+            api = f"http://127.0.0.1:{server.port}/api/recordings/faces"
+            async with http.get(f"{api}/thumbnails/index.vtt") as answer:
+                assert answer.status == 200 and "0.jpg#xywh=0,0,160,90" in await answer.text()
+            async with http.get(f"{api}/thumbnails/0.jpg") as answer:
+                assert answer.status == 200, await answer.text()
+                sheet = await answer.read()
+            with av.open(io.BytesIO(sheet), "r", format="image2pipe") as opened:
+                seen = next(opened.decode(video=0)).to_ndarray(format="rgb24")
+            red, green, blue = (int(one) for one in seen[20, 80])
+            assert red > 150 and green < 60 and blue < 60, "it is the picture, not darkness"
+            async with http.get(f"{api}/grid") as answer:
+                [seat] = (await answer.json())["seats"]
+                assert seat["name"] == "Ann" and len(seat["pictures"]) == 1
+            async with http.get(f"{api}/grid/{seat['pictures'][0]['track']}.m3u8") as answer:
+                text = await answer.text()
+                assert answer.status == 200 and "#EXT-X-MAP" in text
+            name = next(line for line in text.splitlines() if line and not line.startswith("#")).rsplit("/", 1)[-1]
+            async with http.get(f"{api}/media/{name}", headers={"Range": "bytes=4-7"}) as answer:
+                assert (answer.status, await answer.read()) == (206, b"ftyp")
+    finally:
+        await server.stop()

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import fractions
+import json
 from collections.abc import Callable
 
 import av
@@ -73,6 +74,10 @@ async def publish(house: House, peer: RTCPeerConnection, name: str, codec: str, 
         await peer.setRemoteDescription(RTCSessionDescription(await answer.text(), "answer"))
 
 
+async def signs(viewer: Viewer) -> bool:
+    return bool(json.loads(await viewer.text(""))["signs"])
+
+
 async def offer(peer: RTCPeerConnection, kinds: tuple[str, ...] = ("video", "audio")) -> str:
     for kind in kinds:
         peer.addTransceiver(kind, direction="recvonly")
@@ -85,19 +90,23 @@ class Player:
 
     def __init__(self, peer: RTCPeerConnection) -> None:
         self.peer = peer
-        self.colour: tuple[int, ...] | None = None
+        self.colours: list[tuple[int, ...] | None] = [None, None]
         self.frames = 0
         self.heard: dict[int, float] = {}
         self._changed = asyncio.Event()
         self._tasks: list[asyncio.Task[None]] = []
-        peer.on("track", lambda track: self._tasks.append(asyncio.create_task(self._take(track))))
+        peer.on("track", lambda track: self._tasks.append(asyncio.create_task(self._take(track, len(self._tasks)))))
 
-    async def _take(self, track: MediaStreamTrack) -> None:
+    @property
+    def colour(self) -> tuple[int, ...] | None:
+        return self.colours[0]
+
+    async def _take(self, track: MediaStreamTrack, place: int) -> None:
         while True:
             frame = await track.recv()
             if isinstance(frame, av.VideoFrame):
                 picture = frame.to_ndarray(format="rgb24")
-                self.colour, self.frames = tuple(picture[120, 160].tolist()), self.frames + 1
+                self.colours[place // 2], self.frames = tuple(picture[120, 160].tolist()), self.frames + 1
             else:
                 samples = frame.to_ndarray().reshape(-1, len(frame.layout.channels))[:, 0].astype(float)
                 spectrum = np.abs(np.fft.rfft(samples * np.hanning(len(samples))))
@@ -114,19 +123,30 @@ class Player:
         except TimeoutError:
             raise AssertionError(f"{what}: {self.colour} {self.frames} {self.heard}") from None
 
-    def sees(self, colour: tuple[int, int, int]) -> bool:
-        return self.colour is not None and all(abs(a - b) < 60 for a, b in zip(self.colour, colour, strict=True))
+    def sees(self, colour: tuple[int, int, int], place: int = 0) -> bool:
+        seen = self.colours[place]
+        return seen is not None and all(abs(a - b) < 60 for a, b in zip(seen, colour, strict=True))
 
     def hears(self, *hertz: int) -> bool:
         return bool(self.heard) and {h for h, loud in self.heard.items() if loud > 100_000} == set(hertz)
 
-    async def watch(self, house: House, viewer: Viewer, headers: dict[str, str] | None = None) -> tuple[str, str]:
-        text = await offer(self.peer)
+    async def watch(
+        self,
+        house: House,
+        viewer: Viewer,
+        headers: dict[str, str] | None = None,
+        kinds: tuple[str, ...] = ("video", "audio"),
+    ) -> tuple[str, str]:
+        text = await offer(self.peer, kinds)
         headers = {**SDP, **(headers if headers is not None else {"Cookie": viewer.cookie})}
         async with house.http.post(f"{viewer.url}/whep", data=text, headers=headers) as answer:
             assert answer.status == 201, await answer.text()
             assert answer.content_type == "application/sdp"
-            await self.peer.setRemoteDescription(RTCSessionDescription(await answer.text(), "answer"))
+            described = await answer.text()
+            # aiortc takes the candidates of the last m-line of a kind; they are in the first of all (RFC 8843).
+            there = "".join(line for line in described.splitlines(keepends=True) if line.startswith("a=candidate"))
+            described = described.replace("a=mid:2", f"{there}a=mid:2")
+            await self.peer.setRemoteDescription(RTCSessionDescription(described, "answer"))
             return f"{house.url}{answer.headers['Location']}", answer.headers["ETag"]
 
     async def close(self) -> None:
@@ -170,6 +190,23 @@ async def test_one_picture_and_one_sound_whoever_is_shown_in_whatever_codec(
     await other.watch(house, viewer, {"Authorization": f"Bearer {code}"})
     await other.until(lambda: other.sees(RED) and other.hears(440, 1000), "the second player")
     assert len(house.server.hub.rooms["demo"].live.programme) == 2
+
+    # A page that takes two pictures gets who signs beside the programme, until nobody does or they are large already.
+    deaf = Player(peers())
+    await deaf.watch(house, viewer, kinds=("video", "audio", "video"))
+    assert (await host.ask(protocol.SetSigning(participant=blue)))["type"] == "ack"
+    await deaf.until(lambda: deaf.sees(RED) and deaf.sees(BLUE, 1), "red, and blue who signs")
+    assert player.colours[1] is None and await signs(viewer)
+    assert (await host.ask(protocol.Spotlight(participant=blue)))["type"] == "ack"
+    await deaf.until(lambda: deaf.sees(BLUE), "blue is large")
+    assert not await signs(viewer)
+    assert (await host.ask(protocol.Spotlight(participant=red)))["type"] == "ack"
+    await deaf.until(lambda: deaf.sees(RED), "red is large again")
+    assert await signs(viewer)
+    assert (await host.ask(protocol.SetSigning()))["type"] == "ack"
+    await player.until(lambda: not house.server.hub.rooms["demo"].live.programme.signs, "nobody signs")
+    await deaf.close()
+    await deaf.peer.close()
 
     # Whoever does not agree to be recorded is neither seen nor heard.
     room = house.server.hub.rooms["demo"]

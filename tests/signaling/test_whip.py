@@ -161,6 +161,40 @@ async def test_options_say_what_can_be_posted(house) -> None:
         assert answer.status == 204 and answer.headers["Accept-Post"] == "application/sdp"
 
 
+async def test_a_page_of_another_site_may_publish_with_a_token_and_nothing_else(house, peers: Peers) -> None:
+    origin = {"Origin": "https://studio.example.org"}
+    asks = {**origin, "Access-Control-Request-Method": "POST", "Access-Control-Request-Headers": "authorization"}
+    for where, methods in (
+        (f"{house.url}/whip/demo", "OPTIONS, POST"),
+        (f"{house.url}/whip/demo/x", "DELETE, OPTIONS, PATCH"),
+    ):
+        async with house.http.options(where, headers=asks) as answer:
+            assert answer.status == 204 and answer.headers["Access-Control-Allow-Origin"] == "*"
+            assert answer.headers["Access-Control-Allow-Methods"] == answer.headers["Allow"] == methods
+            assert {"Authorization", "If-Match"} <= set(answer.headers["Access-Control-Allow-Headers"].split(", "))
+            assert "Access-Control-Allow-Credentials" not in answer.headers
+    async with await post(house, await offer(peers()), Authorization="Bearer nothing", **origin) as answer:
+        assert answer.status == 401 and answer.headers["Access-Control-Allow-Origin"] == "*"
+    async with await post(house, await offer(peers()), **origin) as answer:
+        assert answer.status == 201 and "Location" in answer.headers["Access-Control-Expose-Headers"]
+        where, etag = house.url + answer.headers["Location"], answer.headers["ETag"]
+    trickle = {"Content-Type": FRAGMENT, "If-Match": etag, **origin}
+    async with house.http.patch(where, data="<html>", headers=trickle) as answer:
+        assert answer.status == 400, "no fragment"
+    async with house.http.delete(where, headers=origin) as answer:
+        assert answer.status == 200
+    async with house.http.post(f"{house.url}/api/rooms", json={"name": "x"}, headers=origin) as answer:
+        assert answer.status == 403, "everything else stays closed"
+
+
+async def test_methods_that_are_kept_for_later_are_refused(house) -> None:
+    """RFC 9725, section 4.2: GET, HEAD and PUT of an endpoint and of a session; POST of a session."""
+    for path, methods in (("/whip/demo", ("GET", "HEAD", "PUT")), ("/whip/demo/x", ("GET", "HEAD", "PUT", "POST"))):
+        for method in methods:
+            async with house.http.request(method, house.url + path) as answer:
+                assert answer.status == 405 and "OPTIONS" in answer.headers["Allow"], (method, path)
+
+
 def test_credentials_change_and_nothing_else() -> None:
     text = "v=0\r\nm=audio 9 X 1\r\na=ice-ufrag:old\r\na=ice-pwd:older\r\na=mid:0\r\n"
     changed = with_credentials(text, "a=ice-pwd:new\r\na=ice-ufrag:newer\r\n")

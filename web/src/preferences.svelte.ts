@@ -3,6 +3,8 @@ const KEY = 'consilium.preferences';
 
 const defaults = {
   name: '',
+  /** Where one comes from, as it stands beneath the name. */
+  institution: '',
   /** '' means: detect. */
   spoken: '',
   /** '' means: as spoken; null: not chosen yet. */
@@ -25,6 +27,8 @@ const defaults = {
   captioned: true,
   /** Whether one's name stands beside them. */
   named: true,
+  /** The interpreters' channel to hear, where there is one; '' means: the original. */
+  channel: '',
   layout: 'auto' as 'auto' | 'grid' | 'speaker',
 };
 type Preferences = typeof defaults;

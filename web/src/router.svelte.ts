@@ -18,6 +18,7 @@ const table: [pattern: string, page: string][] = [
   ['/live/:id', 'live'],
   ['/embed/live/:id', 'embedlive'],
   ['/setup/:code', 'setup'],
+  ['/invitation', 'invitation'],
   ['/login', 'login'],
   ['/admin', 'admin'],
   ['/help/api', 'api'],

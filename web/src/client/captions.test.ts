@@ -22,6 +22,7 @@ const caption = (change: Partial<Caption>): Caption => ({
   doubtful: [],
   correctedBy: null,
   writtenBy: null,
+  channel: null,
   ...change,
 });
 const texts = (captions: Captions) => captions.lines.get().map((line) => `${line.stable}|${line.tail}`);

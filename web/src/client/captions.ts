@@ -33,6 +33,8 @@ export interface Line {
   correctedBy: string | null;
   /** The participant who typed the words instead of the machine. */
   writtenBy: string | null;
+  /** The language that the speaker interprets into: words of that channel. */
+  channel: string | null;
 }
 
 interface Entry {
@@ -184,6 +186,7 @@ export class Captions {
       finalRevision: original?.caption.final ? original.caption.revision : null,
       correctedBy: original?.caption.correctedBy ?? null,
       writtenBy: original?.caption.writtenBy ?? null,
+      channel: caption.channel,
     };
   }
 }

@@ -7,17 +7,27 @@ export type Doubt = "number" | "dose" | "percentage" | "unit" | "date" | "drug" 
 
 export type Answer = "agreed" | "refused";
 
+export type BroadcastAudience = "link" | "members" | "tickets";
+
+export type HandState = "raised" | "invited" | "stage";
+
 export type Kind = "audio" | "video";
+
+export type Layout = "speaker" | "grid";
 
 export type Permission = "publish-audio" | "publish-video" | "publish-screen" | "chat" | "hand" | "caption" | "record" | "moderate" | "manage" | "ask" | "answer" | "broadcast" | "transcribe";
 
+export type PollState = "draft" | "open" | "closed";
+
 export type QuestionState = "waiting" | "open" | "live" | "answered" | "dismissed" | "merged";
+
+export type Reaction = "applause" | "heart" | "agree" | "laugh" | "celebrate" | "insight";
 
 export type Role = "host" | "moderator" | "participant" | "viewer";
 
 export type Source = "microphone" | "camera" | "screen" | "screen-audio";
 
-export type Written = "chat" | "question" | "answer";
+export type Written = "chat" | "question" | "answer" | "poll";
 
 // --- values
 
@@ -33,6 +43,7 @@ export type Written = "chat" | "question" | "answer";
  * terms of the glossary replaced some of it; `doubtful` are the words of a final original, counted from 0, that the
  * recogniser was unsure of. `corrected_by` is the participant who wrote a final anew; `heard` then has the machine's
  * words, and its translations are made again. `written_by` is the participant who typed it instead of the machine.
+ * `channel` is the language that the speaker interprets into: such words are not of the floor, nor translated.
  */
 export interface Caption {
   segment: string;
@@ -54,6 +65,42 @@ export interface Caption {
   doubtful: number[];
   correctedBy: string | null;
   writtenBy: string | null;
+  channel: string | null;
+}
+
+/**
+ * What a meeting is about, in order. `current` is the place (from 0) of what is being dealt with; None: of nothing
+ * on it.
+ */
+export interface Agenda {
+  items: string[];
+  current: number | null;
+}
+
+/**
+ * A viewer of the broadcast who wants to come on stage: `raised` at the room time `at`, ``invited``, or on
+ * ``stage``. Seen by those who may broadcast.
+ */
+export interface AudienceHand {
+  id: string;
+  name: string;
+  at: number;
+  state: HandState;
+}
+
+/**
+ * Viewers of a broadcast by how they get it: ``realtime`` (WebRTC) or ``hls``. `viewers` is how many the server
+ * counts, `reporting` how many pages told in their last interval how it went: in how many the picture or the sound
+ * stood still (`stalled`), for what share of all the time that was watched, and how far they are behind the stage.
+ */
+export interface AudienceTier {
+  tier: "hls" | "realtime";
+  viewers: number;
+  reporting: number;
+  stalled: number;
+  stalledShare: number;
+  latencyMs: number | null;
+  latencyP95Ms: number | null;
 }
 
 /**
@@ -61,13 +108,14 @@ export interface Caption {
  * planned, in ms since 1970; `at` is the room time at which it goes live (``countdown``) or went. `link` is the path
  * of the viewers' page with its code. `spotlight` is shown to viewers whoever speaks. `viewers` is how many pages
  * follow it, `realtime` how many are sent WebRTC; `hidden` are the people whose picture all others cannot see, for it
- * is VP8, which HLS has no room for.
+ * is VP8, which HLS has no room for. Viewers are `delay` seconds behind. `audience`: it is for who has the link, for
+ * those of them who have an account, or for who has a ticket.
  */
 export interface BroadcastState {
   id: string;
   title: string;
   about: string;
-  state: "countdown" | "ended" | "ending" | "live" | "scheduled";
+  state: "countdown" | "ended" | "ending" | "live" | "paused" | "scheduled";
   link: string;
   startsAt: number | null;
   at: number | null;
@@ -75,6 +123,9 @@ export interface BroadcastState {
   spotlight: string | null;
   realtime: number;
   hidden: string[];
+  image: boolean;
+  delay: number;
+  audience: BroadcastAudience;
 }
 
 /** Whether words can be had now, and in which languages they can be read. `problem` says why not. */
@@ -84,6 +135,18 @@ export interface CaptionState {
   read: string[];
   lagMs: number;
   problem: string | null;
+}
+
+/**
+ * What is interpreted into a `language`: the `interpreters` who were given it, who of them is on the air
+ * (`speaking`) and the other channel that they hear instead of the floor (`listens`; relay). The microphone of who is
+ * on the air is the channel, and is sent to those who hear it only.
+ */
+export interface Channel {
+  language: string;
+  interpreters: string[];
+  speaking: string | null;
+  listens: string | null;
 }
 
 /** One chat line. `to` is set for a private line. */
@@ -108,7 +171,8 @@ export interface IceServer {
  * of their connection as in `Quality.level`, None before it was measured; `consent` is their answer to the recording
  * that runs, None before they gave one. Who is not `captioned` does not want the machine to hear what they say,
  * who is not `named` does not want their name beside it. A `captioner` may type captions instead of the machine and
- * does so now where `captioning` is set: to somebody's id, or to ``*`` for everybody.
+ * does so now where `captioning` is set: to somebody's id, or to ``*`` for everybody. A `guest` came out of the
+ * audience of a broadcast, and can be sent back there.
  */
 export interface Person {
   id: string;
@@ -124,7 +188,25 @@ export interface Person {
   named: boolean;
   captioner: boolean;
   captioning: string | null;
+  guest: boolean;
+  institution: string;
   tracks: Track[];
+}
+
+/**
+ * `counts` says how often each choice was taken; None while that is not told: with `live` it is while the poll is
+ * open, else once it is closed. `voters` is how many took part.
+ */
+export interface Poll {
+  id: string;
+  text: string;
+  choices: string[];
+  several: boolean;
+  live: boolean;
+  state: PollState;
+  voters: number;
+  at: number;
+  counts: number[] | null;
 }
 
 /**
@@ -170,7 +252,10 @@ export interface RecordingState {
   ask: boolean;
 }
 
-/** The room as everyone in it sees it. `spoken` are the languages that are spoken here; empty: any. */
+/**
+ * The room as everyone in it sees it. `spoken` are the languages that are spoken here; empty: any. `signing` is the
+ * sign-language interpreter, who is to be seen in every layout. `layout` is how pages were asked to show people.
+ */
 export interface RoomInfo {
   id: string;
   name: string;
@@ -180,6 +265,27 @@ export interface RoomInfo {
   questions: QuestionRules;
   broadcast: BroadcastState | null;
   spoken: string[];
+  channels: Channel[];
+  signing: string | null;
+  layout: Layout | null;
+  agenda: Agenda;
+}
+
+/**
+ * Somebody on stage as they come in, for those who run the broadcast: the loudest moment of the last second from 0
+ * (silent) to 1, whether sound and picture come, how large the picture is and how much comes, in bit/s. `quality` is
+ * of their way to the server as in `Quality.publish_level`; losses are from 0 to 1.
+ */
+export interface Seat {
+  participant: string;
+  level: number;
+  sound: boolean;
+  picture: boolean;
+  height: number;
+  bitrate: number;
+  quality: number;
+  loss: number;
+  roundTripMs: number | null;
 }
 
 /** Which m-line of the subscribe offer carries which track. */
@@ -189,6 +295,18 @@ export interface SubscribedTrack {
   participant: string;
   kind: Kind;
   source: Source;
+}
+
+/**
+ * One viewer's own way to a broadcast: `link` is the path of its page with their code. `used`: somebody came with
+ * it; `watching`: its page is open now.
+ */
+export interface Ticket {
+  id: string;
+  name: string;
+  link: string;
+  used: boolean;
+  watching: boolean;
 }
 
 /** How a video track is shown: its size in device pixels, whether any of it can be seen, whether it was pinned. */
@@ -224,6 +342,16 @@ export interface WaitingPerson {
   since: number;
 }
 
+/**
+ * Captions in one language: how many read it, in the room and before the broadcast, and by how much its newest line
+ * came after the end of what was said (`lag_ms`), None where none came in the last minute.
+ */
+export interface WordsRead {
+  language: string;
+  readers: number;
+  lagMs: number | null;
+}
+
 // --- client to server
 
 /**
@@ -242,6 +370,7 @@ export interface Hello {
   reads?: string | null;
   captioned?: boolean;
   named?: boolean;
+  institution?: string;
 }
 
 /** The client's offer for what it sends; also a change of tracks and an ICE restart. */
@@ -376,6 +505,53 @@ export interface WriteCaption {
   speaker?: string | null;
 }
 
+/** Moderators: whether somebody interprets into a language, until the meeting ends. Who may not speak cannot. */
+export interface SetInterpreter {
+  type: "set-interpreter";
+  id?: number | null;
+  participant: string;
+  language: string;
+  interpreter: boolean;
+}
+
+/**
+ * My microphone is this channel from now on, and not of the floor; whoever was on its air is off. None: I am off.
+ * Who comes off the air is muted.
+ */
+export interface TakeChannel {
+  type: "take-channel";
+  id?: number | null;
+  language?: string | null;
+}
+
+/**
+ * Interpreters of a channel, and moderators: what they hear instead of the floor, another channel (`listens`);
+ * None: the floor.
+ */
+export interface SetRelay {
+  type: "set-relay";
+  id?: number | null;
+  language: string;
+  listens?: string | null;
+}
+
+/**
+ * What I hear: this channel beside the floor, and its words with it; None: the floor alone. It need not be there
+ * yet.
+ */
+export interface HearChannel {
+  type: "hear-channel";
+  id?: number | null;
+  language?: string | null;
+}
+
+/** Moderators: the sign-language interpreter, whom every page shows beside whoever speaks; None: nobody. */
+export interface SetSigning {
+  type: "set-signing";
+  id?: number | null;
+  participant?: string | null;
+}
+
 /** `key` makes a retry harmless: a line with a key seen before is acknowledged again and not repeated. */
 export interface SendChat {
   type: "send-chat";
@@ -443,6 +619,24 @@ export interface SetSpoken {
   type: "set-spoken";
   id?: number | null;
   languages: string[];
+}
+
+/** Moderators: what the meeting is about, in order; empty: no agenda. Kept for the next meeting. */
+export interface SetAgenda {
+  type: "set-agenda";
+  id?: number | null;
+  items: string[];
+}
+
+/**
+ * Moderators: the meeting now deals with the item at `current` (from 0), which reads `item`; `conflict` where it
+ * reads otherwise. None: with nothing on the agenda. Each start is a chapter of the recording.
+ */
+export interface MarkAgenda {
+  type: "mark-agenda";
+  id?: number | null;
+  current: number | null;
+  item?: string | null;
 }
 
 /**
@@ -526,8 +720,47 @@ export interface SetQuestions {
 }
 
 /**
+ * Moderators: a new poll, which is theirs to see until it opens. `key` makes a retry harmless. With `several` more
+ * than one choice may be taken, with `live` everybody sees the counts while it is open.
+ */
+export interface MakePoll {
+  type: "make-poll";
+  id?: number | null;
+  key: string;
+  text: string;
+  choices: string[];
+  several?: boolean;
+  live?: boolean;
+}
+
+/** Moderators: open it, close it, or take it away with all its ballots. */
+export interface SettlePoll {
+  type: "settle-poll";
+  id?: number | null;
+  poll: string;
+  state: "closed" | "gone" | "open";
+}
+
+/** What one chooses, by number, instead of what one chose before; nothing: no ballot any more. */
+export interface Ballot {
+  type: "ballot";
+  id?: number | null;
+  poll: string;
+  choices: number[];
+}
+
+/** A sign that everybody sees for a moment, counted with those of others. */
+export interface React {
+  type: "react";
+  id?: number | null;
+  reaction: Reaction;
+}
+
+/**
  * Needs the broadcast permission: plan a broadcast out of this room, or change what is planned. `starts_at` in ms
- * since 1970. `renew`: the link that was given out opens nothing any more, there is a new one.
+ * since 1970. `renew`: the link that was given out opens nothing any more, there is a new one. `delay`: viewers have
+ * everything so many seconds later than it happens, by HLS only; None leaves it, and it cannot be changed on air.
+ * `audience`: whom it and its replay are for; None leaves it. Who is not among them any more is sent away.
  */
 export interface PlanBroadcast {
   type: "plan-broadcast";
@@ -536,6 +769,28 @@ export interface PlanBroadcast {
   about?: string;
   startsAt?: number | null;
   renew?: boolean;
+  delay?: number | null;
+  audience?: BroadcastAudience | null;
+}
+
+/** Needs the broadcast permission: a ticket for each of these people. Answered with `Tickets`. */
+export interface MakeTickets {
+  type: "make-tickets";
+  id?: number | null;
+  names: string[];
+}
+
+/** Needs the broadcast permission: a ticket opens nothing any more. Answered with `Tickets`. */
+export interface RevokeTicket {
+  type: "revoke-ticket";
+  id?: number | null;
+  ticket: string;
+}
+
+/** Needs the broadcast permission: asks for `Tickets`. */
+export interface ListTickets {
+  type: "list-tickets";
+  id?: number | null;
 }
 
 /**
@@ -546,6 +801,16 @@ export interface GoLive {
   type: "go-live";
   id?: number | null;
   countdown?: number;
+}
+
+/**
+ * Needs the broadcast permission: viewers see a holding page, and nothing is sent or recorded, until it goes on.
+ * What a delayed broadcast has not sent yet is never sent, and is cut out of the replay.
+ */
+export interface PauseBroadcast {
+  type: "pause-broadcast";
+  id?: number | null;
+  paused: boolean;
 }
 
 /** Needs the broadcast permission: a countdown is called off; what is live ends, and so does its recording. */
@@ -559,6 +824,70 @@ export interface Spotlight {
   type: "spotlight";
   id?: number | null;
   participant?: string | null;
+}
+
+/**
+ * Needs the broadcast permission: invite a viewer on stage, or take their hand down, which takes an invitation
+ * back too.
+ */
+export interface AnswerHand {
+  type: "answer-hand";
+  id?: number | null;
+  hand: string;
+  answer: "dismiss" | "invite";
+}
+
+/** Needs the broadcast permission: a guest goes back to the audience. */
+export interface SendBack {
+  type: "send-back";
+  id?: number | null;
+  participant: string;
+}
+
+/** Needs the broadcast permission: whether viewers may raise a hand. */
+export interface SetHands {
+  type: "set-hands";
+  id?: number | null;
+  open: boolean;
+}
+
+/**
+ * Moderators: every page shows people so from now on, until whoever reads it chooses for themselves. None: as each
+ * page would by itself.
+ */
+export interface SetLayout {
+  type: "set-layout";
+  id?: number | null;
+  layout?: Layout | null;
+}
+
+/** Needs the broadcast permission: the picture of the holding page, a PNG, JPEG or WebP in base64; empty: none. */
+export interface SetHolding {
+  type: "set-holding";
+  id?: number | null;
+  image: string;
+}
+
+/** Needs the broadcast permission: whether I am sent an `Overview` every second, until I leave. */
+export interface Oversee {
+  type: "oversee";
+  id?: number | null;
+  on: boolean;
+}
+
+/** Needs the broadcast permission: viewers see this person's name and institution over the picture for a moment. */
+export interface ShowName {
+  type: "show-name";
+  id?: number | null;
+  participant: string;
+}
+
+/** Where somebody comes from, as it stands beneath their name: one's own, or as a moderator gives it. */
+export interface SetInstitution {
+  type: "set-institution";
+  id?: number | null;
+  participant: string;
+  institution: string;
 }
 
 /** Heartbeat, every ten seconds; `sent` comes back in Pong. */
@@ -590,6 +919,11 @@ export type ClientMessage =
   | SetCaptioner
   | TakeCaptions
   | WriteCaption
+  | SetInterpreter
+  | TakeChannel
+  | SetRelay
+  | HearChannel
+  | SetSigning
   | SendChat
   | RaiseHand
   | MuteParticipant
@@ -599,6 +933,8 @@ export type ClientMessage =
   | Deny
   | SetLobby
   | SetSpoken
+  | SetAgenda
+  | MarkAgenda
   | SetRole
   | StartRecording
   | Consent
@@ -608,10 +944,26 @@ export type ClientMessage =
   | SettleQuestion
   | MergeQuestion
   | SetQuestions
+  | MakePoll
+  | SettlePoll
+  | Ballot
+  | React
   | PlanBroadcast
+  | MakeTickets
+  | RevokeTicket
+  | ListTickets
   | GoLive
+  | PauseBroadcast
   | EndBroadcast
   | Spotlight
+  | AnswerHand
+  | SendBack
+  | SetHands
+  | SetLayout
+  | SetHolding
+  | Oversee
+  | ShowName
+  | SetInstitution
   | Ping
   | Leave;
 
@@ -642,6 +994,10 @@ export interface Welcome {
   iceServers: IceServer[];
   questions: Question[];
   voted: string[];
+  hands: AudienceHand[];
+  handsOpen: boolean;
+  polls: Poll[];
+  ballots: Record<string, number[]>;
 }
 
 /** Somebody came in. */
@@ -712,11 +1068,28 @@ export interface Rendered {
   guard: Doubt[];
 }
 
-/** The new state of questions, a few times a second at most, however many were asked; `gone` are seen no more. */
+/**
+ * The new state of questions, a few times a second at most, however many were asked; `gone` are seen no more,
+ * `voted` are those that one has asked for by now. One that was `merged` is told to all who saw it.
+ */
 export interface QuestionsChanged {
   type: "questions-changed";
   changed: Question[];
   gone: string[];
+  voted: string[];
+}
+
+/** The new state of polls, a few times a second at most, however many vote; `gone` are seen no more. */
+export interface PollsChanged {
+  type: "polls-changed";
+  changed: Poll[];
+  gone: string[];
+}
+
+/** How often each sign was given in the last half second. */
+export interface Reacted {
+  type: "reacted";
+  counts: Record<string, number>;
 }
 
 /** Lobby, captions or recording changed: the whole new state. */
@@ -729,6 +1102,30 @@ export interface RoomChanged {
 export interface LobbyChanged {
   type: "lobby-changed";
   waiting: WaitingPerson[];
+}
+
+/** To those who may broadcast: which viewers raise a hand, and whether they may. */
+export interface HandsChanged {
+  type: "hands-changed";
+  hands: AudienceHand[];
+  open: boolean;
+}
+
+/**
+ * To those who asked for it (`Oversee`), once a second: who is on stage and how they come in, how it fares at the
+ * viewers', captions by language. `shed` counts drafts of captions that this server left out in the last minute, for
+ * want of time. `disk_free` is what recordings may fill
+ * before no new one begins, in bytes, `disk_s` for how long that does at the rate
+ * of the last minute; None while it is not known.
+ */
+export interface Overview {
+  type: "overview";
+  seats: Seat[];
+  audience: AudienceTier[];
+  words: WordsRead[];
+  shed: number;
+  diskFree: number | null;
+  diskS: number | null;
 }
 
 /** What you may do now. */
@@ -778,10 +1175,16 @@ export interface Quality {
   limitedBy: "bandwidth" | "cpu" | "none" | "other";
 }
 
+/** To who asked: the tickets of the broadcast that are good, in order of names. */
+export interface Tickets {
+  type: "tickets";
+  tickets: Ticket[];
+}
+
 /** The last message on a socket; do not come back by yourself unless `retry`. */
 export interface Closed {
   type: "closed";
-  reason: "denied" | "full" | "grant" | "protocol" | "removed" | "replaced" | "room-closed" | "shutdown" | "timeout";
+  reason: "audience" | "denied" | "full" | "grant" | "protocol" | "removed" | "replaced" | "room-closed" | "shutdown" | "timeout";
   message: string;
   retry: boolean;
 }
@@ -822,12 +1225,17 @@ export type ServerMessage =
   | Chatted
   | Rendered
   | QuestionsChanged
+  | PollsChanged
+  | Reacted
   | RoomChanged
   | LobbyChanged
+  | HandsChanged
+  | Overview
   | PermissionsChanged
   | MutedBy
   | Encodings
   | Quality
+  | Tickets
   | Closed
   | Pong
   | Ack

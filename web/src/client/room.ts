@@ -36,12 +36,14 @@ export class Room {
   private readonly reports: ReturnType<typeof setInterval>;
   private readonly happenings = new Set<(happening: Happening) => void>();
   private readonly introduction: Introduction;
+  /** The interpreters' channel that one wants to hear. */
+  private hears: string | null = null;
   private iceServers: RTCIceServer[] = [];
   private entered = false;
   private awaiting: { resolve: (answer: PublishAnswer) => void; reject: (reason: RequestError) => void } | null = null;
 
   constructor(options: RoomOptions) {
-    this.introduction = { grant: options.grant, name: options.name, spoken: options.spoken, reads: options.reads, captioned: options.captioned, named: options.named };
+    this.introduction = { grant: options.grant, name: options.name, spoken: options.spoken, reads: options.reads, captioned: options.captioned, named: options.named, institution: options.institution };
     this.captions.read(options.reads);
     this.signaling = new Signaling({ url: options.url, introduce: () => this.introduction, socket: options.socket });
     const make = options.connection ?? ((config) => new RTCPeerConnection(config));
@@ -94,6 +96,12 @@ export class Room {
   setCaptioned(captioned: boolean, named: boolean): Promise<void> {
     Object.assign(this.introduction, { captioned, named });
     return this.request({ type: 'set-captioned', captioned, named });
+  }
+
+  /** Which interpreters' channel one hears, now and after every loss of the connection; it need not be there yet. */
+  hear(language: string | null): void {
+    this.hears = language;
+    this.signaling.send({ type: 'hear-channel', language });
   }
 
   setLanguages(spoken: string | null, reads: string | null): Promise<void> {
@@ -198,6 +206,7 @@ export class Room {
 
   private welcomed(resumed: boolean): void {
     this.view.resend();
+    if (this.hears !== null) this.signaling.send({ type: 'hear-channel', language: this.hears });
     const again = this.entered;
     this.entered = true;
     if (again && resumed) {

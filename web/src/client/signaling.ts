@@ -38,6 +38,7 @@ export interface Introduction {
   captioned?: boolean;
   /** Whether one's name stands beside them. */
   named?: boolean;
+  institution?: string;
 }
 
 export interface SignalingOptions {
@@ -102,7 +103,7 @@ export class Signaling {
     this.heard = false;
     socket.onopen = () => {
       const me = this.options.introduce();
-      this.write({ type: 'hello', version: VERSION, grant: me.grant, name: me.name, resume: this.resume, spoken: me.spoken, reads: me.reads, captioned: me.captioned ?? true, named: me.named ?? true });
+      this.write({ type: 'hello', version: VERSION, grant: me.grant, name: me.name, resume: this.resume, spoken: me.spoken, reads: me.reads, captioned: me.captioned ?? true, named: me.named ?? true, institution: me.institution ?? '' });
     };
     socket.onmessage = (event) => this.socket === socket && this.receive(event.data);
     socket.onclose = () => this.lost(socket);

@@ -1,6 +1,6 @@
 import { expect, test } from 'vitest';
 import type { Person, Question, ServerMessage } from './protocol';
-import { hands, outside, type RoomState, step, voted } from './state';
+import { chose, hands, outside, type RoomState, step, voted } from './state';
 
 const person = (id: string, change: Partial<Person> = {}): Person => ({
   id,
@@ -15,6 +15,8 @@ const person = (id: string, change: Partial<Person> = {}): Person => ({
   named: true,
   captioner: false,
   captioning: null,
+  guest: false,
+  institution: '',
   consent: null,
   tracks: [],
   ...change,
@@ -30,7 +32,7 @@ const room = {
 } as const;
 
 const welcome = (people: Person[]): ServerMessage =>
-  ({ type: 'welcome', version: 1, participant: 'me', resume: 's', resumed: false, now: 0, permissions: ['chat'], room, people, chat: [], captions: [], waiting: [], iceServers: [], questions: [], voted: [] }) as unknown as ServerMessage;
+  ({ type: 'welcome', version: 1, participant: 'me', resume: 's', resumed: false, now: 0, permissions: ['chat'], room, people, chat: [], captions: [], waiting: [], iceServers: [], questions: [], voted: [], polls: [], ballots: {} }) as unknown as ServerMessage;
 
 const after = (...messages: ServerMessage[]): RoomState => messages.reduce(step, outside);
 
@@ -100,9 +102,17 @@ const question = (id: string, change: Partial<Question> = {}): Question => ({
 });
 
 test('questions come, change and go; votes are known by whoever gave them', () => {
-  const asked = after(welcome([person('me')]), { type: 'questions-changed', changed: [question('a'), question('b')], gone: [] });
-  const later = step(asked, { type: 'questions-changed', changed: [question('a', { votes: 2 })], gone: ['b'] });
+  const asked = after(welcome([person('me')]), { type: 'questions-changed', changed: [question('a'), question('b')], gone: [], voted: [] });
+  const later = step(asked, { type: 'questions-changed', changed: [question('a', { votes: 2 })], gone: ['b'], voted: ['c'] });
   expect([...later.questions.values()].map(({ id, votes }) => [id, votes])).toEqual([['a', 2]]);
-  expect([...voted(later, 'a', true).voted]).toEqual(['a']);
-  expect([...voted(voted(later, 'a', true), 'a', false).voted]).toEqual([]);
+  expect([...voted(later, 'a', true).voted]).toEqual(['c', 'a']);
+  expect([...voted(voted(later, 'a', true), 'a', false).voted]).toEqual(['c']);
+});
+
+test('polls come, change and go; a ballot is known by whoever cast it', () => {
+  const poll = { id: 'p', text: 'When?', choices: ['Now', 'Later'], several: false, live: true, state: 'open', voters: 0, at: 1, counts: [0, 0] } as const;
+  const opened = after(welcome([person('me')]), { type: 'polls-changed', changed: [{ ...poll, choices: [...poll.choices], counts: [0, 0] }], gone: [] });
+  expect(opened.polls.get('p')?.text).toBe('When?');
+  expect(chose(opened, 'p', [1]).ballots.get('p')).toEqual([1]);
+  expect(step(opened, { type: 'polls-changed', changed: [], gone: ['p'] }).polls.size).toBe(0);
 });

@@ -1,5 +1,6 @@
 /** The room as messages make it: one plain value and one pure step per message. */
-import type { ChatEntry, Closed, Permission, Person, Quality, Question, Rendered, Role, RoomInfo, ServerMessage, WaitingPerson } from './protocol';
+import { taken } from './board';
+import type { AudienceHand, ChatEntry, Closed, Permission, Person, Poll, Quality, Question, Rendered, Role, RoomInfo, ServerMessage, Ticket, WaitingPerson } from './protocol';
 
 export type Phase = 'connecting' | 'lobby' | 'in' | 'closed';
 
@@ -16,9 +17,17 @@ export interface RoomState {
   /** What was written in another language than one reads, by what it is and its id. */
   rendered: ReadonlyMap<string, Rendered>;
   waiting: readonly WaitingPerson[];
+  /** Viewers of the broadcast who raise a hand, and whether they may; for those who broadcast. */
+  audience: readonly AudienceHand[];
+  handsOpen: boolean;
   questions: ReadonlyMap<string, Question>;
   /** Questions that one voted for. */
   voted: ReadonlySet<string>;
+  polls: ReadonlyMap<string, Poll>;
+  /** What one chose, by poll. */
+  ballots: ReadonlyMap<string, number[]>;
+  /** Of the broadcast, once somebody asked for them. */
+  tickets: readonly Ticket[] | null;
   speakers: readonly string[];
   position: number | null;
   quality: Quality | null;
@@ -36,8 +45,13 @@ export const outside: RoomState = {
   chat: [],
   rendered: new Map(),
   waiting: [],
+  audience: [],
+  handsOpen: true,
   questions: new Map(),
   voted: new Set(),
+  polls: new Map(),
+  ballots: new Map(),
+  tickets: null,
   speakers: [],
   position: null,
   quality: null,
@@ -64,8 +78,12 @@ export function step(state: RoomState, message: ServerMessage): RoomState {
         known: remember(state.known, message.people),
         chat: message.chat.slice(-CHAT_LIMIT),
         waiting: message.waiting,
+        audience: message.hands,
+        handsOpen: message.handsOpen,
         questions: new Map(message.questions.map((question) => [question.id, question])),
         voted: new Set(message.voted),
+        polls: new Map(message.polls.map((poll) => [poll.id, poll])),
+        ballots: new Map(Object.entries(message.ballots)),
         speakers: state.speakers.filter((id) => people.has(id)),
         position: null,
         quality: null,
@@ -92,15 +110,25 @@ export function step(state: RoomState, message: ServerMessage): RoomState {
     case 'rendered':
       return { ...state, rendered: new Map(state.rendered).set(`${message.of}:${message.about}`, message) };
     case 'questions-changed': {
-      const questions = new Map(state.questions);
-      for (const id of message.gone) questions.delete(id);
-      for (const question of message.changed) questions.set(question.id, question);
-      return { ...state, questions };
+      const questions = taken(state.questions, state.voted, message.changed, message.gone);
+      const mine = message.voted.length ? new Set([...state.voted, ...message.voted]) : state.voted;
+      return { ...state, questions, voted: mine };
     }
+    case 'polls-changed': {
+      const polls = new Map(state.polls);
+      for (const id of message.gone) polls.delete(id);
+      for (const poll of message.changed) polls.set(poll.id, poll);
+      return { ...state, polls };
+    }
+    case 'tickets':
+      return { ...state, tickets: message.tickets };
     case 'room-changed':
-      return { ...state, room: message.room };
+      // Tickets are of one broadcast.
+      return { ...state, room: message.room, tickets: message.room.broadcast?.id === state.room?.broadcast?.id ? state.tickets : null };
     case 'lobby-changed':
       return { ...state, waiting: message.waiting };
+    case 'hands-changed':
+      return { ...state, audience: message.hands, handsOpen: message.open };
     case 'permissions-changed':
       return { ...state, role: message.role, permissions: new Set(message.permissions) };
     case 'quality':
@@ -129,4 +157,9 @@ function remember(known: RoomState['known'], people: readonly Person[]): RoomSta
 /** Raised hands, the longest up first. */
 export function hands(people: Iterable<Person>): Person[] {
   return [...people].filter((person) => person.hand != null).sort((a, b) => a.hand! - b.hand!);
+}
+
+/** One's ballot in a poll, once it counts. */
+export function chose(state: RoomState, poll: string, choices: number[]): RoomState {
+  return { ...state, ballots: new Map(state.ballots).set(poll, choices) };
 }

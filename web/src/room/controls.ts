@@ -2,7 +2,10 @@
 import Captions from '@lucide/svelte/icons/captions';
 import CaptionsOff from '@lucide/svelte/icons/captions-off';
 import CircleDot from '@lucide/svelte/icons/circle-dot';
+import Gauge from '@lucide/svelte/icons/gauge';
+import Headphones from '@lucide/svelte/icons/headphones';
 import Hand from '@lucide/svelte/icons/hand';
+import Languages from '@lucide/svelte/icons/languages';
 import Keyboard from '@lucide/svelte/icons/keyboard';
 import TextCursorInput from '@lucide/svelte/icons/text-cursor-input';
 import LayoutGrid from '@lucide/svelte/icons/layout-grid';
@@ -15,12 +18,14 @@ import MonitorX from '@lucide/svelte/icons/monitor-x';
 import Radio from '@lucide/svelte/icons/radio';
 import ScrollText from '@lucide/svelte/icons/scroll-text';
 import Settings from '@lucide/svelte/icons/settings';
+import Smile from '@lucide/svelte/icons/smile';
 import Square from '@lucide/svelte/icons/square';
 import PanelRight from '@lucide/svelte/icons/panel-right';
 import Users from '@lucide/svelte/icons/users';
 import Video from '@lucide/svelte/icons/video';
 import VideoOff from '@lucide/svelte/icons/video-off';
 import type { Component } from 'svelte';
+import { givenTo, spokenInto } from '../client/channels';
 import { canShareScreen } from '../client/devices';
 import type { MessageKey } from '../i18n.svelte';
 import { preferences } from '../preferences.svelte';
@@ -46,6 +51,7 @@ export interface Control {
 export interface Acts {
   record: () => void;
   broadcast: () => void;
+  audio: () => void;
   settings: () => void;
   help: () => void;
   speaker: boolean;
@@ -54,7 +60,10 @@ export interface Acts {
 export function controls(session: Session, acts: Acts): Control[] {
   const { recording } = session;
   const recorded = recording?.state === 'recording' || recording?.state === 'starting' || recording?.state === 'stopping';
-  const aired = session.state.room?.broadcast?.state === 'live';
+  const aired = session.state.room?.broadcast?.state;
+  const channels = session.state.room?.channels ?? [];
+  const mine = givenTo(session.state.room, session.state.me);
+  const air = spokenInto(session.state.room, session.state.me);
   const table: (Control | false)[] = [
     (session.may('publish-audio') || session.published.microphone !== undefined) && {
       id: 'microphone',
@@ -98,6 +107,25 @@ export function controls(session: Session, acts: Acts): Control[] {
       first: true,
       run: () => session.toggleCaptions(),
     },
+    mine.length > 0 && {
+      id: 'interpret',
+      key: 'i',
+      icon: Languages,
+      label: air ? 'bar.interpreting' : 'bar.interpret',
+      pressed: air !== null,
+      danger: air !== null,
+      first: true,
+      run: () => void session.takeChannel(air ? null : (mine.find((channel) => channel.language === session.lastAir) ?? mine[0]!).language),
+    },
+    channels.length > 0 && {
+      id: 'audio',
+      key: 'a',
+      icon: Headphones,
+      label: 'bar.audio',
+      pressed: channels.some((channel) => channel.language === session.hears),
+      first: true,
+      run: acts.audio,
+    },
     session.may('hand') && {
       id: 'hand',
       key: 'h',
@@ -106,6 +134,15 @@ export function controls(session: Session, acts: Acts): Control[] {
       pressed: session.me?.hand != null,
       first: true,
       run: () => void session.toggleHand(),
+    },
+    {
+      id: 'react',
+      key: 'y',
+      icon: Smile,
+      label: 'bar.react',
+      pressed: session.reacting,
+      first: false,
+      run: () => (session.reacting = !session.reacting),
     },
     {
       id: 'chat',
@@ -133,7 +170,7 @@ export function controls(session: Session, acts: Acts): Control[] {
       icon: Users,
       label: 'bar.people',
       pressed: session.panel === 'people',
-      badge: session.may('moderate') ? session.state.waiting.length : 0,
+      badge: (session.may('moderate') ? session.state.waiting.length : 0) + session.state.audience.filter((hand) => hand.state === 'raised').length,
       first: false,
       run: () => session.togglePanel('people'),
     },
@@ -170,12 +207,22 @@ export function controls(session: Session, acts: Acts): Control[] {
       id: 'broadcast',
       key: 'b',
       icon: Radio,
-      label: aired ? 'bar.on_air' : 'bar.broadcast',
-      pressed: aired,
-      danger: aired,
+      label: aired === 'paused' ? 'bar.paused' : aired === 'live' ? 'bar.on_air' : 'bar.broadcast',
+      pressed: aired === 'live' || aired === 'paused',
+      danger: aired === 'live',
       first: false,
       run: acts.broadcast,
     },
+    session.may('broadcast') &&
+      aired !== undefined && {
+        id: 'desk',
+        key: 'o',
+        icon: Gauge,
+        label: 'bar.desk',
+        pressed: session.panel === 'desk',
+        first: false,
+        run: () => session.togglePanel('desk'),
+      },
     {
       id: 'layout',
       key: 'l',

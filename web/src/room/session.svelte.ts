@@ -1,19 +1,22 @@
 /** A room as the page sees it: the client's stores as reactive values, and the acts of the control bar, each with its answer. */
 import * as devices from '../client/devices';
 import type { Line } from '../client/captions';
-import type { Person, Source } from '../client/protocol';
+import { givenTo, heardChannel, sounds, spokenInto } from '../client/channels';
+import type { Person, Reaction, Source } from '../client/protocol';
 import type { Published } from '../client/publisher';
 import { Room } from '../client/room';
 import { type Link, RequestError } from '../client/signaling';
-import { outside, type RoomState, voted } from '../client/state';
+import { Reactions } from '../components/reactions.svelte';
+import { chose, outside, type RoomState, voted } from '../client/state';
 import type { RemoteTrack } from '../client/subscriber';
 import { isWebKit, whenInterrupted } from '../client/webkit';
 import { toast } from '../components/toasts.svelte';
-import { type MessageKey, t } from '../i18n.svelte';
+import { languageName, type MessageKey, t } from '../i18n.svelte';
 import { preferences } from '../preferences.svelte';
 import { Absence } from './absence';
+import { Overseen } from './desk/overseen.svelte';
 
-export type Panel = 'chat' | 'people' | 'transcript' | 'questions' | 'captioner';
+export type Panel = 'chat' | 'people' | 'transcript' | 'questions' | 'captioner' | 'desk';
 
 export interface LocalMedia {
   microphone: MediaStreamTrack | null;
@@ -43,16 +46,24 @@ export class Session {
   /** Questions that came while the panel was not open. */
   unseen = $state(0);
   audioBlocked = $state(false);
+  /** The signs that can be given are open. */
+  reacting = $state(false);
+  readonly reactions = new Reactions();
   /** Neither sound nor pictures get through on one of the two connections, though the server answers. */
   struggling = $state(false);
   /** Bumped when a local track was swapped, which the published state does not show. */
   localVersion = $state(0);
+  /** How a moderator wants people shown; null once one has chosen for oneself. */
+  layout = $state<'speaker' | 'grid' | null>(null);
   /** Whom the person wants large, as `tileKey` names it. */
   pinned = $state<string | null>(null);
+  /** The channel that one was last on the air of. */
+  lastAir = $state<string | null>(null);
   /** Levels of one's own connection as they were told, the newest last. */
   history = $state.raw<readonly number[]>([]);
   /** What this computer could not manage. */
   relieved = $state.raw<ReadonlySet<'shed' | 'cheaper'>>(new Set());
+  readonly overseen = new Overseen();
   readonly busy = $state<Partial<Record<Source, boolean>>>({});
   readonly me = $derived(this.state.me ? (this.state.people.get(this.state.me) ?? null) : null);
   readonly others = $derived([...this.state.people.values()].filter((person) => person.id !== this.state.me));
@@ -63,13 +74,22 @@ export class Session {
   readonly cameraOn = $derived(this.published.camera !== undefined && !this.published.camera.muted);
   readonly sharing = $derived(this.published.screen !== undefined);
   readonly recording = $derived(this.state.room?.recording ?? null);
+  /** The interpreters' channel that was chosen; it need not be there. */
+  readonly hears = $derived(preferences.channel);
+  /** The channel that is heard now in place of the original; null while nobody is to be heard there. */
+  readonly interpreted = $derived.by(() => {
+    const channel = heardChannel(this.state.room, this.state.me, preferences.channel || null);
+    return sounds(this.state, channel) ? channel : null;
+  });
+  /** What is said, or its interpretation where one listens to that: nobody reads both. */
+  readonly heardLines = $derived(this.lines.filter((line) => line.channel === (this.interpreted?.language ?? null)));
   private readonly stops: (() => void)[] = [];
   private readonly absence = new Absence();
   private looking: ReturnType<typeof setTimeout> | undefined;
   private closed = false;
 
   constructor(options: { url: string; grant: string; name: string; spoken: string | null; reads: string | null }, media: LocalMedia) {
-    this.room = new Room({ ...options, captioned: preferences.captioned, named: preferences.named });
+    this.room = new Room({ ...options, captioned: preferences.captioned, named: preferences.named, institution: preferences.institution });
     this.stops.push(
       this.room.state.subscribe((value) => this.changed(value)),
       this.room.signaling.link.subscribe((value) => this.linkChanged(value)),
@@ -79,9 +99,11 @@ export class Session {
       this.room.publisher.published.subscribe((value) => (this.published = value)),
       this.room.publisher.relieved.subscribe((value) => (this.relieved = value)),
       this.room.listen((happening) => {
-        if (happening.type === 'muted-by') this.say(t('room.muted_by', { name: this.nameOf(happening.by) }), true);
+        if (happening.type === 'muted-by') this.mutedBy(happening.by);
         else if (happening.type === 'problem') console.warn('media', happening.about, happening.reason);
         else if (happening.message.type === 'chatted') this.chatted(happening.message.entry.participant);
+        else if (happening.message.type === 'reacted') this.reactions.take(happening.message.counts);
+        else if (happening.message.type === 'overview') this.overseen.take(happening.message);
         else if (happening.message.type === 'quality') this.history = [...this.history.slice(-59), happening.message.level];
       }),
     );
@@ -103,6 +125,7 @@ export class Session {
     if (media.microphone) void this.begin('microphone', media.microphone, !preferences.microphoneOn);
     if (media.camera) void this.begin('camera', media.camera, false);
     if (media.later) void this.follow(media.later, media);
+    if (preferences.channel) this.room.hear(preferences.channel);
     this.room.enter();
   }
 
@@ -199,6 +222,50 @@ export class Session {
     if (await this.act({ type: 'vote', question, up })) this.room.state.update((state) => voted(state, question, up));
   }
 
+  /** Gives a sign. One that comes faster than they are counted is no error to tell of. */
+  async react(reaction: Reaction): Promise<void> {
+    try {
+      await this.room.request({ type: 'react', reaction });
+    } catch (reason) {
+      if (!(reason instanceof RequestError && reason.code === 'too-fast')) toast(problemWords(reason), { kind: 'error' });
+    }
+  }
+
+  /** Chooses in a poll, instead of what one chose before. */
+  async answerPoll(poll: string, choices: number[]): Promise<void> {
+    if (await this.act({ type: 'ballot', poll, choices })) this.room.state.update((state) => chose(state, poll, choices));
+  }
+
+  /** Hears an interpreters' channel ('': the original), now and in later meetings. */
+  hear(language: string): void {
+    preferences.channel = language;
+    this.room.hear(language || null);
+    this.say(language ? t('say.hears', { language: languageName(language) }) : t('say.hears_floor'));
+  }
+
+  /** On the air of a channel, with the microphone on; null: off it, and the server mutes. */
+  async takeChannel(language: string | null): Promise<void> {
+    if (!(await this.act({ type: 'take-channel', language }))) return;
+    if (language === null) return this.say(t('say.off_air'));
+    this.lastAir = language;
+    if (!this.micOn) await this.toggleMicrophone();
+    this.say(t('say.on_air', { language: languageName(language) }));
+  }
+
+  /** What one hears on the air instead of the original ('': the original). */
+  async relay(language: string, listens: string): Promise<void> {
+    const done = listens ? t('say.hears', { language: languageName(listens) }) : t('say.hears_floor');
+    await this.act({ type: 'set-relay', language, listens: listens || null }, done);
+  }
+
+  private mutedBy(by: string): void {
+    if (by === this.state.me) return; // by leaving the air
+    // The word of it comes before the room's new state: who is on the air has just been taken off it.
+    const air = spokenInto(this.state.room, this.state.me);
+    const key = !air ? 'room.muted_by' : air.interpreters.includes(by) ? 'say.relieved' : 'say.dismissed';
+    this.say(t(key, { name: this.nameOf(by) }), true);
+  }
+
   async toggleHand(): Promise<void> {
     const raised = this.me?.hand == null;
     await this.act({ type: 'raise-hand', raised }, t(raised ? 'say.hand_up' : 'say.hand_down'));
@@ -210,7 +277,7 @@ export class Session {
   }
 
   toggleLayout(speaking: boolean): void {
-    this.pinned = null;
+    this.pinned = this.layout = null;
     preferences.layout = speaking ? 'grid' : 'speaker';
     this.say(t(speaking ? 'say.layout_grid' : 'say.layout_speaker'));
   }
@@ -282,6 +349,7 @@ export class Session {
 
   close(): void {
     this.closed = true;
+    this.reactions.close();
     clearTimeout(this.looking);
     for (const stop of this.stops.splice(0)) stop();
   }
@@ -355,6 +423,7 @@ export class Session {
     const before = this.state;
     this.state = next;
     if (before.people !== next.people) this.look((id) => before.people.has(id));
+    if (next.room && before.room?.layout !== next.room.layout) this.layout = next.room.layout;
     if (before.phase !== 'in' || next.phase !== 'in') return;
     for (const person of next.people.values()) {
       const old = before.people.get(person.id);
@@ -363,10 +432,18 @@ export class Session {
     }
     for (const person of before.people.values()) if (!next.people.has(person.id)) this.say(t('say.left', { name: person.name }));
     if (before.permissions !== next.permissions) this.promoted(before, next);
+    if (before.room?.channels !== next.room?.channels) this.channelled(before, next);
     const asked = [...next.questions.values()].filter((question) => !before.questions.has(question.id));
     if (asked[0] && this.panel !== 'questions') {
       this.unseen += asked.length;
       this.say(t('say.question', { text: asked[0].text }));
+    }
+    const lifted = next.audience.find((hand) => hand.state === 'raised' && !before.audience.some((old) => old.id === hand.id));
+    if (lifted) this.say(t('say.audience_hand', { name: lifted.name }), true);
+    const opened = [...next.polls.values()].filter((poll) => poll.state === 'open' && before.polls.get(poll.id)?.state !== 'open');
+    if (opened[0]) {
+      if (this.panel !== 'questions') this.unseen += opened.length;
+      this.say(t('say.poll', { text: opened[0].text }), this.panel !== 'questions');
     }
     if (next.waiting.length > before.waiting.length) this.say(t('lobby.waiting', { count: next.waiting.length }));
     const was = before.room?.recording.state;
@@ -390,6 +467,7 @@ export class Session {
       this.say(t('say.no_captioner'), true);
       if (this.panel === 'captioner') this.panel = null;
     }
+    if (!next.permissions.has('broadcast') && this.panel === 'desk') this.panel = null;
     for (const [source, permission] of [
       ['microphone', 'publish-audio'],
       ['camera', 'publish-video'],
@@ -399,6 +477,13 @@ export class Session {
       if (!next.permissions.has(permission) && this.published[source]) void this.room.publisher.unpublish(source);
     }
     this.localVersion += 1;
+  }
+
+  /** One was given a channel, or has it no more. */
+  private channelled(before: RoomState, next: RoomState): void {
+    const [had, has] = [before, next].map(({ room }) => givenTo(room, next.me).map((channel) => channel.language));
+    for (const language of has!) if (!had!.includes(language)) this.say(t('say.interpreter', { language: languageName(language) }), true);
+    for (const language of had!) if (!has!.includes(language)) this.say(t('say.no_interpreter', { language: languageName(language) }), true);
   }
 
   private linkChanged(link: Link): void {

@@ -1,6 +1,6 @@
 /** The HTTP API outside the room, as the pages use it (signaling/api.py; /api/openapi.json). */
 import type { Role } from '../client/protocol';
-import { get, HttpError, post, remove } from './http';
+import { get, HttpError, post, remove, request } from './http';
 
 export interface Me {
   id: string;
@@ -56,6 +56,38 @@ export interface Room {
   name: string;
   lobby: boolean;
   createdAt: string;
+}
+
+export interface Account {
+  id: string;
+  name: string;
+  email: string;
+  role: Me['role'];
+  disabled: boolean;
+  createdAt: string;
+}
+/** `path` only when it is made: the server keeps the code as a hash. */
+export interface Invitation {
+  id: string;
+  role: Me['role'];
+  note: string;
+  member: string | null;
+  createdAt: string;
+  expiresAt: string;
+  path: string | null;
+}
+/** A recording, or a passage of one, that was shared with a group that one is in. */
+export interface SharedWithMe {
+  id: string;
+  title: string;
+  path: string;
+  startedAt: string;
+}
+export interface Group {
+  id: string;
+  name: string;
+  /** Told to administrators only. */
+  members: string[];
 }
 
 const at = encodeURIComponent;
@@ -125,4 +157,22 @@ export const recordings = () => get<RecordingRow[]>('/api/recordings');
 export const deleteRecording = (id: string) => remove(`/api/recordings/${at(id)}`);
 export const consents = (before?: number) =>
   get<{ answers: ConsentRow[]; more: number | null }>(`/api/consents${before === undefined ? '' : `?before=${before}`}`);
+export const members = () => get<Account[]>('/api/members');
+export const changeMember = (id: string, change: Partial<Pick<Account, 'name' | 'role' | 'disabled'>>) => request<Account>('PATCH', `/api/members/${at(id)}`, change);
+export const invitations = () => get<Invitation[]>('/api/invitations');
+export const invite = (asked: { role?: Me['role']; note?: string; groups?: string[]; member?: string }) => post<Invitation>('/api/invitations', asked);
+export const withdraw = (id: string) => remove(`/api/invitations/${at(id)}`);
+export const groups = () => get<Group[]>('/api/groups');
+export const createGroup = (name: string) => post<Group>('/api/groups', { name });
+export const setGroup = (id: string, people: string[]) => request('PUT', `/api/groups/${at(id)}/members`, { members: people });
+export const removeGroup = (id: string) => remove(`/api/groups/${at(id)}`);
+export const shared = () => get<SharedWithMe[]>('/api/shared');
+
+/** What an invitation is for: a new account, or a new password of the one that is named. */
+export const invitation = (code: string) => post<{ email: string | null; name: string | null }>('/api/invitation', { code });
+export async function accept(code: string, password: string, email?: string, name?: string): Promise<Me> {
+  const member = await post<Me>('/api/invitation/accept', { code, password, ...(email && { email }), ...(name && { name }) });
+  flag(true);
+  return member;
+}
 export const audit = () => get<AuditRow[]>('/api/audit');

@@ -28,6 +28,12 @@ export function moment(value: string | number, language: string): string {
   return Number.isNaN(date.getTime()) ? '' : date.toLocaleString(language, { dateStyle: 'medium', timeStyle: 'short' });
 }
 
+/** The name of the reader's time zone at that moment: `Central European Standard Time`. */
+export function zone(value: string | number, language: string): string {
+  const parts = new Intl.DateTimeFormat(language, { timeZoneName: 'long' }).formatToParts(new Date(value));
+  return parts.find((part) => part.type === 'timeZoneName')?.value ?? '';
+}
+
 /** Bytes, in units of a thousand. */
 export function bytes(value: number, language: string): string {
   const units = ['byte', 'kilobyte', 'megabyte', 'gigabyte', 'terabyte'] as const;

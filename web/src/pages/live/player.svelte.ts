@@ -4,6 +4,7 @@
  */
 import { Programme, type Trouble } from './programme.svelte';
 import { Realtime, wait, type Miss } from './realtime';
+import type { Sample } from './viewing';
 
 /** HLS begins when WebRTC has shown nothing for so long. */
 const PATIENCE_MS = 2_500;
@@ -33,6 +34,8 @@ export class Player {
   private detach: (() => void) | null = null;
   private again: ReturnType<typeof setTimeout> | undefined;
   private misses = 0;
+  /** The language whose interpreters are heard, by HLS only; null: the original. */
+  private sound: string | null = null;
   /** Whether what happens now is wanted; false for who went back, or paused. */
   private following = true;
   private nearPlaying = $state(false);
@@ -40,6 +43,8 @@ export class Player {
   private nearVolume = $state(1);
   private nearHushed = $state(false);
   private clock = $state(Date.now());
+  /** The picture of whoever signs, by WebRTC. */
+  signer = $state.raw<MediaStream | null>(null);
 
   readonly realtime = $derived(this.tier === 'realtime');
   readonly trouble: Trouble | null = $derived(this.realtime ? null : this.hls.trouble);
@@ -94,8 +99,21 @@ export class Player {
     else this.startHls();
   }
 
+  /** Hear interpreters into a language, or with null the original. */
+  hear(language: string | null): void {
+    if (this.sound === language) return;
+    this.sound = language;
+    this.hls.hear(language);
+    if (!this.source) return;
+    if (language === null) return this.tryRealtime();
+    this.session?.close();
+    this.session = null;
+    clearTimeout(this.again);
+    this.startHls();
+  }
+
   private get possible(): boolean {
-    return this.source?.whep != null && 'RTCPeerConnection' in window;
+    return this.sound === null && this.source?.whep != null && 'RTCPeerConnection' in window;
   }
 
   private tryRealtime(patience = 0): void {
@@ -103,7 +121,7 @@ export class Player {
     if (!this.possible || !this.near || this.session || !this.following) return;
     this.near.muted = this.far!.muted;
     this.near.volume = this.far!.volume;
-    this.session = new Realtime(this.near, this.source!.whep!, this.source!.token, () => this.arrived(), (miss, after) => this.missed(miss, after));
+    this.session = new Realtime(this.near, this.source!.whep!, this.source!.token, () => this.arrived(), (miss, after) => this.missed(miss, after), (stream) => (this.signer = stream));
     if (patience) this.again = setTimeout(() => this.tier === 'hls' && this.startHls(), patience);
   }
 
@@ -155,6 +173,17 @@ export class Player {
   now(): number | null {
     if (!this.realtime) return this.hls.now();
     return Date.now() + this.source!.skew - this.source!.epoch;
+  }
+
+  /** How it comes at this moment. */
+  sample(): Sample {
+    if (this.realtime) {
+      const { stalled = false, latencyMs = null } = this.session ?? {};
+      return { tier: 'realtime', watching: this.nearPlaying && !this.over, stalled, latencyMs };
+    }
+    const shown = this.hls.now();
+    const behind = shown === null || !this.source ? null : Date.now() + this.source.skew - this.source.epoch - shown;
+    return { tier: 'hls', watching: this.hls.wanted, stalled: this.hls.stalled, latencyMs: this.following ? behind : null };
   }
 
   async play(): Promise<void> {

@@ -49,6 +49,8 @@ export class Programme {
   /** Seconds before the end at which to begin, once that is known. */
   private behind: number | null = null;
   private token: string | null = null;
+  /** The language whose interpreters are to be heard; null: the original. */
+  private sound: string | null = null;
   private again: ReturnType<typeof setTimeout> | undefined;
 
   /**
@@ -118,10 +120,30 @@ export class Programme {
       this.trouble = data.type === Hls.ErrorTypes.NETWORK_ERROR ? 'network' : 'media';
       this.later();
     });
+    hls.on(Hls.Events.AUDIO_TRACKS_UPDATED, () => this.listen());
     hls.on(Hls.Events.FRAG_BUFFERED, () => (this.trouble = null));
     hls.on(Hls.Events.MANIFEST_PARSED, () => void this.play());
     hls.loadSource(this.url);
     hls.attachMedia(video);
+  }
+
+  /** Hear interpreters into a language, or with null the original. */
+  hear(language: string | null): void {
+    this.sound = language;
+    if (!this.hls?.audioTracks.length || this.listen()) return;
+    // It began after the playlist was read.
+    if (!this.live) this.behind = this.to - this.time;
+    void this.load();
+  }
+
+  /** Whether what is wanted is there. */
+  private listen(): boolean {
+    const { hls } = this;
+    if (!hls) return false;
+    const wanted = hls.audioTracks.findIndex((track) => (track.lang ?? null) === this.sound);
+    const chosen = wanted >= 0 ? wanted : hls.audioTracks.findIndex((track) => track.default);
+    if (chosen >= 0 && hls.audioTrack !== chosen) hls.audioTrack = chosen;
+    return wanted >= 0;
   }
 
   private later(): void {
@@ -158,6 +180,18 @@ export class Programme {
   now(): number | null {
     const shown = this.hls?.playingDate;
     return shown ? shown.getTime() - this.epoch : null;
+  }
+
+  /** It plays, or would if something came. */
+  get wanted(): boolean {
+    const { video } = this;
+    // Before the first picture it is not there yet; that is no stall.
+    return video !== null && !video.paused && !video.ended && !video.seeking && video.played.length > 0;
+  }
+
+  /** Nothing comes. */
+  get stalled(): boolean {
+    return (this.video?.readyState ?? 0) < HTMLMediaElement.HAVE_FUTURE_DATA;
   }
 
   /** Plays, without sound if the browser wants that. */

@@ -8,7 +8,21 @@ const ANSWER_MS = 8_000;
 const PICTURE_MS = 6_000;
 /** The mix never pauses: so long without any of it means that nothing comes. */
 const SILENCE_MS = 4_000;
-const LOOK_MS = 1_000;
+const LOOK_MS = 500;
+/** So much of the sound may be made up from one look to the next before it counts as standing still. */
+const GAP_S = 0.2;
+const RATE = 48_000;
+
+interface Inbound {
+  type: string;
+  kind?: string;
+  bytesReceived: number;
+  concealedSamples?: number;
+  jitterBufferDelay?: number;
+  jitterBufferEmittedCount?: number;
+  nominated?: boolean;
+  currentRoundTripTime?: number;
+}
 
 /** Milliseconds until the next try, the `count`th after one that worked; null: there is no use in it. `dice` from 0 to 1. */
 export function wait(miss: Miss, count: number, retryAfter: number, dice: number): number | null {
@@ -27,6 +41,12 @@ export class Realtime {
   private over = false;
   private bytes = 0;
   private heard = performance.now();
+  private concealed = 0;
+  private delayed = { delay: 0, count: 0 };
+  /** No sound came for a part of the time since the last look: the mix never pauses, a picture may. */
+  stalled = false;
+  /** How long the sound is on its way, in ms: half a round trip, and what waits here; null while not known. */
+  latencyMs: number | null = null;
   private readonly timer: ReturnType<typeof setInterval>;
 
   constructor(
@@ -35,9 +55,15 @@ export class Realtime {
     private readonly token: string | null,
     private readonly onplay: () => void,
     private readonly onend: (miss: Miss, retryAfter: number) => void,
+    /** Is given the picture of whoever signs: it may stay dark. */
+    private readonly onsigner: (stream: MediaStream) => void = () => {},
   ) {
-    for (const kind of ['video', 'audio']) this.peer.addTransceiver(kind, { direction: 'recvonly' });
-    this.peer.addEventListener('track', ({ track }) => this.stream.addTrack(track));
+    for (const kind of ['video', 'audio', 'video']) this.peer.addTransceiver(kind, { direction: 'recvonly' });
+    this.peer.addEventListener('track', ({ track, transceiver }) => {
+      // The third of what was asked for; a server that knows no second picture refuses it.
+      if (transceiver === this.peer.getTransceivers()[2]) this.onsigner(new MediaStream([track]));
+      else this.stream.addTrack(track);
+    });
     this.peer.addEventListener('connectionstatechange', () => {
       if (['failed', 'closed', 'disconnected'].includes(this.peer.connectionState)) this.end('failed');
     });
@@ -71,13 +97,28 @@ export class Realtime {
     const now = performance.now();
     if (!this.playing && now - this.heard > PICTURE_MS) return this.end('failed');
     let bytes = 0;
-    for (const report of (await this.peer.getStats()).values()) {
-      if (report.type === 'inbound-rtp') bytes += report.bytesReceived as number;
+    let trip = 0;
+    let sound: Inbound | null = null;
+    for (const report of (await this.peer.getStats()).values() as Iterable<Inbound>) {
+      if (report.type === 'inbound-rtp') bytes += report.bytesReceived;
+      if (report.type === 'inbound-rtp' && report.kind === 'audio') sound = report;
+      if (report.type === 'candidate-pair' && report.nominated) trip = report.currentRoundTripTime ?? 0;
     }
     if (this.over) return;
+    if (sound) this.judge(sound, trip);
     if (bytes > this.bytes) {
       [this.bytes, this.heard] = [bytes, now];
     } else if (this.playing && now - this.heard > SILENCE_MS) this.end('failed');
+  }
+
+  private judge(sound: Inbound, trip: number): void {
+    const concealed = sound.concealedSamples ?? 0;
+    this.stalled = this.playing && concealed - this.concealed > GAP_S * RATE;
+    this.concealed = concealed;
+    const [delay, count] = [sound.jitterBufferDelay ?? 0, sound.jitterBufferEmittedCount ?? 0];
+    const emitted = count - this.delayed.count;
+    if (emitted > 0) this.latencyMs = ((delay - this.delayed.delay) / emitted + trip / 2) * 1000;
+    this.delayed = { delay, count };
   }
 
   /** The page shows it from now on. */

@@ -44,6 +44,8 @@ export class Player {
   /** Seconds; the manifest's until the media says its own. */
   duration = $state(0);
 
+  /** The language that is to be heard, where there is such a rendition; null: the original. */
+  private sound: string | null = null;
   private video: HTMLVideoElement | null = null;
   private hls: HlsType | null = null;
   private repairs = 0;
@@ -126,9 +128,24 @@ export class Player {
     const hls = new Hls({ ...CONFIG, ...(xhrSetup && { xhrSetup }), startPosition: timeline.toMedia(at) });
     this.hls = hls;
     hls.on(Hls.Events.ERROR, (_, data) => this.failed(Hls, data));
+    hls.on(Hls.Events.AUDIO_TRACKS_UPDATED, () => this.listen());
     hls.loadSource(this.source.url);
     hls.attachMedia(video);
     if (went) void this.play();
+  }
+
+  /** Hear interpreters into a language, or with null the original. */
+  hear(language: string | null): void {
+    this.sound = language;
+    this.listen();
+  }
+
+  private listen(): void {
+    const { hls } = this;
+    if (!hls?.audioTracks.length) return;
+    const wanted = hls.audioTracks.findIndex((track) => (track.lang ?? null) === this.sound);
+    const chosen = wanted >= 0 ? wanted : hls.audioTracks.findIndex((track) => track.default);
+    if (chosen >= 0 && hls.audioTrack !== chosen) hls.audioTrack = chosen;
   }
 
   private failed(Hls: typeof HlsType, data: ErrorData): void {

@@ -23,17 +23,23 @@ export interface Manifest {
   bytes: number;
   /** Tracks whose pictures are still being converted. */
   pending: number[];
-  tracks: { index: number; participant: string }[];
+  /** Everybody's own; none where not all of it may be seen. Times in ms. */
+  tracks: { index: number; participant: string; source: string; codec: string; opened: number; closed: number; files: string[] }[];
   chapters: { kind: ChapterKind; start: number; participant: string; name: string; text: string }[];
   /** Asked, and answered while it was recorded. */
+  polls: Poll[];
   questions: { name: string | null; text: string; at: number; votes: number; answer: string | null; answeredBy: string | null }[];
+  /** Who interpreted into which language, when; ms. */
+  channels?: { language: string; participant: string; start: number; end: number }[];
+  /** Names over the picture of what was broadcast. */
+  thirds?: { participant: string; institution: string; start: number }[];
   /** Only this much of it may be seen; empty: everything. */
   kept: { start: number; end: number }[];
   /** It is a passage that was shared. */
   shared: boolean;
 }
 
-/** `guard`: by language, what a translation may have wrong. `heard` and `doubtful` are of the words as spoken. */
+/** `guard`: by language, what a translation may have wrong. `heard` and `doubtful` are of the words as spoken, `typed`: a person wrote them. */
 export interface SaidLine {
   segment: string;
   participant: string;
@@ -45,9 +51,10 @@ export interface SaidLine {
   guard?: Record<string, string[]>;
   heard?: string | null;
   doubtful?: number[];
+  typed?: boolean;
 }
 
-export type ChapterKind = 'speaker' | 'screen' | 'question';
+export type ChapterKind = 'speaker' | 'screen' | 'question' | 'agenda';
 
 export interface Person {
   id: string;
@@ -64,6 +71,7 @@ export interface Line {
   guard: Record<string, readonly string[]>;
   heard: string | null;
   doubtful: readonly number[];
+  typed: boolean;
 }
 export interface Turn {
   person: Person;
@@ -75,6 +83,14 @@ export interface ChatLine {
   text: string;
   at: number;
 }
+export interface Poll {
+  text: string;
+  choices: string[];
+  counts: number[] | null;
+  voters: number;
+  at: number;
+}
+
 export interface Question {
   name: string | null;
   text: string;
@@ -98,8 +114,17 @@ export interface Recording {
   lines: Line[];
   turns: Turn[];
   chat: ChatLine[];
+  polls: Poll[];
   questions: Question[];
+  thirds: Third[];
 }
+/** Somebody's name over the picture. */
+export interface Third {
+  person: Person;
+  institution: string;
+  start: number;
+}
+const THIRD_S = 6;
 
 const PALETTE = 12;
 
@@ -128,6 +153,7 @@ export function read(manifest: Manifest, unnamed = ''): Recording {
     guard: line.guard ?? {},
     heard: line.heard ?? null,
     doubtful: line.doubtful ?? [],
+    typed: line.typed ?? false,
   }));
   const chat = manifest.chat.map((line) => ({ person: person(line.participant, line.name), text: line.text, at: at(line.at) }));
   const turns = manifest.speakers.map((turn) => ({ person: person(turn.participant), start: at(turn.start), end: at(turn.end) }));
@@ -147,7 +173,9 @@ export function read(manifest: Manifest, unnamed = ''): Recording {
     people: [...people.values()],
     lines: lines.sort((a, b) => a.start - b.start || a.end - b.end),
     turns: join(turns.sort((a, b) => a.start - b.start)),
+    polls: manifest.polls.map((one) => ({ ...one, at: at(one.at) })),
     questions: manifest.questions.map((one) => ({ ...one, at: at(one.at) })),
+    thirds: (manifest.thirds ?? []).map((one) => ({ person: person(one.participant), institution: one.institution, start: at(one.start) })),
     chat: chat.sort((a, b) => a.at - b.at),
   };
 }
@@ -196,6 +224,12 @@ export function begun(items: readonly { start: number }[], time: number): number
     else high = middle;
   }
   return low - 1;
+}
+
+/** The name to show over the picture at `time`. */
+export function lettered(thirds: readonly Third[], time: number): Third | null {
+  const last = thirds[begun(thirds, time)];
+  return last && time < last.start + THIRD_S ? last : null;
 }
 
 /** The line to mark in the transcript: the last that has begun. */

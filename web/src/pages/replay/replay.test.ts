@@ -39,6 +39,7 @@ const manifest: Manifest = {
   pending: [],
   tracks: [],
   chapters: [{ kind: 'question', start: 3000, participant: 'b', name: 'Bruno', text: 'Why?' }],
+  polls: [],
   questions: [{ name: null, text: 'How much?', at: 5000, votes: 3, answer: null, answeredBy: null }],
   kept: [],
   shared: false,
@@ -107,11 +108,12 @@ describe('a recording', () => {
     expect(words(recording.lines[1]!, null).text).toBe('Pressão alta');
   });
   it('tells of doubts: about a translation by language, about what was heard with the original', () => {
-    const doubted = { ...manifest.transcript[0]!, guard: { en: ['dose'] }, doubtful: [1], heard: 'Pressão alto' };
+    const doubted = { ...manifest.transcript[0]!, guard: { en: ['dose'] }, doubtful: [1], heard: 'Pressão alto', typed: true };
     const [line] = read({ ...manifest, transcript: [doubted] }).lines;
     expect(words(line!, 'en')).toMatchObject({ guard: ['dose'], doubtful: [] });
     expect(words(line!, null)).toMatchObject({ guard: [], doubtful: [1] });
     expect(line!.heard).toBe('Pressão alto');
+    expect([line!.typed, recording.lines[0]!.typed]).toEqual([true, false]);
   });
   it('calls those by no name who did not want theirs beside their words', () => {
     const hidden = { ...manifest.transcript[0]!, participant: '~1', name: '' };

@@ -1,7 +1,7 @@
 /** Ways to a recording (signaling/shares.py). Times in milliseconds, as the server has them. */
 import { get, post, remove } from '../../site/http';
 
-export type Audience = 'link' | 'members' | 'public';
+export type Audience = 'link' | 'members' | 'group' | 'public';
 export interface Passage {
   start: number;
   end: number;
@@ -19,9 +19,11 @@ export interface Share {
   passage: Passage | null;
   sites: string[];
   uses: number;
+  group: string | null;
 }
 export interface NewShare {
   audience: Audience;
+  group?: string;
   days?: number;
   password?: string;
   start?: number;

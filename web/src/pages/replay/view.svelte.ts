@@ -7,6 +7,8 @@ interface Kept {
   size: number;
   top: boolean;
   grid: boolean;
+  names: boolean;
+  sound: string | null;
 }
 
 export const SIZES = [16, 20, 24, 28, 32, 36, 40] as const;
@@ -21,6 +23,10 @@ export class View {
   top = $state(false);
   /** Everybody side by side, rather than who speaks. */
   grid = $state(false);
+  /** Names over the picture, where it was broadcast. */
+  names = $state(true);
+  /** The language of the interpreters that are heard, where there are any; null: the original. */
+  sound = $state<string | null>(null);
   transcript = $state<string | null>(null);
 
   constructor(languages: readonly string[], wanted: readonly string[]) {
@@ -29,6 +35,8 @@ export class View {
     if (typeof kept.original === 'boolean') this.original = kept.original;
     if (typeof kept.top === 'boolean') this.top = kept.top;
     if (typeof kept.grid === 'boolean') this.grid = kept.grid;
+    if (typeof kept.names === 'boolean') this.names = kept.names;
+    if (typeof kept.sound === 'string') this.sound = kept.sound;
     if (SIZES.some((size) => size === kept.size)) this.size = kept.size!;
     this.language = pick(languages, [...(kept.language ? [kept.language] : []), ...wanted]);
     this.transcript = this.language;
@@ -46,9 +54,9 @@ export class View {
   }
 
   private keep(): void {
-    const { language, on, original, size, top, grid } = this;
+    const { language, on, original, size, top, grid, names, sound } = this;
     try {
-      localStorage.setItem(KEY, JSON.stringify({ language, on, original, size, top, grid } satisfies Kept));
+      localStorage.setItem(KEY, JSON.stringify({ language, on, original, size, top, grid, names, sound } satisfies Kept));
     } catch {
       // Storage may be refused; the choice then lasts as long as the page.
     }
