@@ -7,12 +7,15 @@ from collections.abc import Generator
 from pathlib import Path
 
 import pytest
+from playwright.async_api import expect
 
 from benchmarks.harness.browsers import CHROMIUM, FIREFOX, wav_from
 from benchmarks.harness.server import ServerProcess
 from web import STATIC
 
 CLIPS = Path(__file__).parent.parent / "assets"
+# A page may be slow where two cores run every test; a wait that is over early costs nothing.
+expect.set_options(timeout=30_000)
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:

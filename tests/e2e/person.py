@@ -96,7 +96,7 @@ class Person:
             return await self.page.run(body, *arguments)
         return await self.page.evaluate(f"(values) => (function() {{ {body} }}).apply(null, values)", list(arguments))
 
-    async def until(self, body: str, *arguments: Any, timeout: float = 30.0) -> Any:
+    async def until(self, body: str, *arguments: Any, timeout: float = 60.0) -> Any:
         if isinstance(self.page, Firefox):
             return await self.page.until(body, *arguments, timeout=timeout)
         try:
@@ -152,11 +152,11 @@ class Person:
         await self.click("join")
         await self.until("return !!document.querySelector('[data-testid=\"stage\"]')")
 
-    async def sees(self, people: int, timeout: float = 30.0) -> None:
+    async def sees(self, people: int, timeout: float = 60.0) -> None:
         """Waits until that many other people's pictures move."""
         await self.until(f"return (function() {{ {MOVING} }})() >= arguments[0]", people, timeout=timeout)
 
-    async def hears(self, people: int, timeout: float = 30.0) -> None:
+    async def hears(self, people: int, timeout: float = 60.0) -> None:
         """Waits until that many other people's voices have been loud."""
         await self.until(HEARD, people, timeout=timeout)
 

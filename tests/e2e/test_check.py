@@ -43,7 +43,7 @@ async def server(folder: Path, relay: Coturn) -> AsyncIterator[ServerProcess]:
 async def checked(person: Person) -> dict[str, list[str]]:
     await person.goto("/check")
     await person.click("check-start")
-    await person.until(DONE, timeout=60)
+    await person.until(DONE)
     states = await person.run(STATES)
     assert isinstance(states, dict)
     return states

@@ -120,7 +120,7 @@ async def test_an_interpreter_is_heard_by_those_who_chose_the_language(
         assert 0.1 < ducked["volume"] < 0.2 and ducked["played"] < 0.3 * full["played"], (full, ducked)
         assert (await host.run(LEVEL, interpreter))["came"] < 0.0005, "the floor does not hear the channel"
         # She reads what the interpreter says, and those of the floor do not.
-        await eva.until(f"return (function() {{ {LINES} }})().includes(arguments[0])", interpreter, timeout=60)
+        await eva.until(f"return (function() {{ {LINES} }})().includes(arguments[0])", interpreter)
         assert set(await eva.run(LINES)) == {interpreter}
         assert interpreter not in await host.run(LINES)
         for phone in (False, True):

@@ -55,7 +55,7 @@ async def test_server_and_page_talk_to_nobody_else(tmp_path: Path) -> None:
             assert isinstance(guest.page, Page)
             guest.page.on("request", note)
             await guest.join(server.links["guest"], "Guest", reads="pt")
-            await guest.sees(1, timeout=60)
+            await guest.sees(1)
             await guest.until("return !!document.querySelector('[data-testid=\"caption-line\"]')", timeout=120)
         hosts = {urlsplit(url).netloc for url in asked if urlsplit(url).scheme not in ("data", "blob")}
         assert hosts == {f"127.0.0.1:{server.port}"}

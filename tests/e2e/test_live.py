@@ -139,11 +139,14 @@ async def test_a_host_goes_live_and_a_viewer_watches_to_the_replay(server: Serve
 
         # The faster way breaks: on by HLS, which says so, and back once it is to be had again.
         async with viewer.page.expect_response(whep) as answered:
+            # Not to be had for as long as it takes to look at the slower one.
+            await viewer.page.route("**/whep", lambda route: route.abort())
             await viewer.page.evaluate(f"fetch('{sessions[-1]}', {{method: 'DELETE'}})")
             await viewer.until(f"{TIER}; return tier === 'hls' && edge.innerText.includes('few seconds')")
             await viewer.until(PLAYS)
             await viewer.until(f"{LATENCY.replace('return', 'const latency =')}; return latency < 8")
             await look(viewer.page, "viewer-behind")
+            await viewer.page.unroute("**/whep")
         assert (await answered.value).status == 201
         await viewer.until(f"{TIER}; return tier === 'realtime'")
         await viewer.until(PLAYS)

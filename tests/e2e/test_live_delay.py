@@ -16,6 +16,12 @@ from tests.e2e.test_accessibility import violations
 from tests.e2e.test_live import LATENCY, PLAYS, TIER, look
 
 BEHIND = """return document.querySelector('[data-testid="cast-behind"]')?.innerText.includes('5 seconds')"""
+WATCH = """const watch = setInterval(() => {
+  if (document.querySelector('[data-testid="live-hold"]')) return;
+  window.__gone = Date.now();
+  clearInterval(watch);
+}, 50)"""
+"""Notes when the page that stands before a broadcast goes."""
 PAUSED = """document.querySelector('[data-testid="live-paused"]')"""
 
 
@@ -44,14 +50,16 @@ async def test_viewers_are_behind_and_the_line_is_cut(server: ServerProcess) -> 
         await viewer.goto(link)
         await viewer.until("return !!document.querySelector('[data-testid=\"live-hold\"]')")
         await host.choose("cast-countdown", "0")
+        await viewer.run(WATCH)
+        went = await host.run("return Date.now()")
         await host.click("cast-go")
         await host.until(
             "return !!document.querySelector('[data-testid=\"cast-state\"]') && !document.querySelector('dialog[open]')"
         )
         await host.page.keyboard.press("b")
         await host.until(BEHIND)
-        assert await viewer.run("return !!document.querySelector('[data-testid=\"live-hold\"]')")
         await viewer.until(PLAYS)
+        assert await viewer.run("return window.__gone") - went > 4_500, "the page before it stands as long as the delay"
         await viewer.until(f"{LATENCY.replace('return', 'const latency =')}; return latency > 5 && latency < 13")
         await viewer.until(f"{TIER}; return tier === 'hls'")
         await look(host.page, "delay-on-air")

@@ -33,12 +33,12 @@ async def test_a_killed_server_repairs_its_recording(folder: Path) -> None:
         try:
             # Everybody comes back by themselves.
             await host.forget()
-            await host.sees(1, timeout=60)
+            await host.sees(1)
         finally:
             manifest = await repaired(server, folder)
             await server.stop()
-    # Less than a second may be gone; the kill itself came a moment after the sleep.
-    assert manifest["durationMs"] if "durationMs" in manifest else manifest["duration"] > (recorded - 1.0) * 1000
+    # Less than a second may be gone, and media begin a moment after the sign of it.
+    assert manifest["duration"] > (recorded - 2.0) * 1000
 
 
 async def test_who_is_not_reached_by_media_is_sent_to_the_check(tmp_path: Path) -> None:
@@ -47,7 +47,7 @@ async def test_who_is_not_reached_by_media_is_sent_to_the_check(tmp_path: Path) 
         host = await new_person(browser, server.url)
         await host.join(server.links["host"], "Host")
         link = "document.querySelector('[data-testid=\"check-link\"]')"
-        await host.until(f"return !!{link}", timeout=40)
+        await host.until(f"return !!{link}")
         assert await host.run(f"return {link}.pathname") == "/check"
 
 

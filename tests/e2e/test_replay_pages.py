@@ -17,7 +17,7 @@ pytestmark = pytest.mark.asyncio(loop_scope="module")
 
 FITS = "document.documentElement.scrollWidth <= innerWidth"
 FOCUSED = "document.activeElement?.dataset.testid ?? ''"
-SPEAK = "language => { localStorage.setItem('consilium.ui', language); location.reload(); }"
+SPEAK = "language => localStorage.setItem('consilium.ui', language)"
 CALM = """
 const moving = document.getAnimations().filter((one) => one instanceof CSSTransition);
 Promise.all(moving.map((one) => one.finished.catch(() => undefined)));

@@ -1,17 +1,20 @@
-"""What tiles of a replay show, side by side, and how far they are from the sound: functions to run in its page."""
+"""Whether tiles of a replay show these colours, side by side, and how far they are from the sound: JavaScript."""
 
 from __future__ import annotations
 
-TILES = """() => [...document.querySelectorAll('[data-testid=grid-video]')].map((video) => {
+SHOWN = """(wanted) => {
+const tiles = [...document.querySelectorAll('[data-testid=grid-video]')].map((video) => {
   const canvas = document.createElement('canvas');
   canvas.width = 16; canvas.height = 9;
   const context = canvas.getContext('2d');
   if (video.readyState >= 2) context.drawImage(video, 0, 0, 16, 9);
   const tile = video.closest('[data-testid=grid-tile]').dataset;
-  return [tile.person + ' ' + tile.source, ...context.getImageData(8, 4, 1, 1).data].slice(0, 4);
-})"""
-SETTLED = """() => [...document.querySelectorAll('[data-testid=grid-video]')].every(
-  (video) => video.readyState >= 2 && !video.seeking)"""
+  const parts = [...context.getImageData(8, 4, 1, 1).data].slice(0, 3);
+  const colour = ['red', 'green', 'blue'][parts.indexOf(Math.max(...parts))];
+  return [tile.person + ' ' + tile.source, Math.max(...parts) > 100 ? colour : 'dark'];
+});
+return JSON.stringify(tiles.sort()) === JSON.stringify(Object.entries(wanted).sort());
+}"""
 DRIFT = """async (seconds) => {
   const clock = document.querySelector('[data-testid=replay-video]'), from = clock.currentTime, seen = [];
   while (clock.currentTime < from + seconds) {
@@ -21,9 +24,3 @@ DRIFT = """async (seconds) => {
   }
   return seen.sort((a, b) => a - b);
 }"""
-
-
-def faces(tiles: list[list[object]]) -> dict[object, str]:
-    """Which tile shows which colour."""
-    names = {0: "red", 1: "green", 2: "blue"}
-    return {who: names[max(range(3), key=lambda one: int(str(rgb[one])))] for who, *rgb in tiles}

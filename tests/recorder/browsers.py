@@ -64,7 +64,7 @@ function seek(time) {
   return new Promise(done => {
     v.addEventListener('seeked', () => requestAnimationFrame(() => setTimeout(() => done(state()), 150)), {once: true});
     v.currentTime = time;
-    setTimeout(() => done(state()), 10000);
+    setTimeout(() => done(state()), 30000);
   });
 }
 </script>"""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 from collections.abc import Callable
 from contextlib import AbstractAsyncContextManager
 from pathlib import Path
@@ -65,7 +66,7 @@ async def record(root: Path) -> None:
         pytest.param("firefox", marks=pytest.mark.skipif(not browsers.FIREFOX, reason="Firefox is not installed")),
     ],
 )
-@pytest.mark.timeout(90)
+@pytest.mark.timeout(180)
 async def test_the_replay_plays_through_and_seeks(root: Path, name: str) -> None:
     assert HLS.is_file(), "hls.js is missing: run npm ci in web/"
     await record(root)
@@ -74,8 +75,8 @@ async def test_the_replay_plays_through_and_seeks(root: Path, name: str) -> None
     with browsers.serve(root / "rec1", HLS) as url:
         async with open_page(url) as page:
             await page.run("v.play()")
-            await page.run("void (v.playbackRate = 3)")
-            async with asyncio.timeout(60):
+            await page.run("void (v.playbackRate = 2)")
+            async with asyncio.timeout(120):
                 while not (state := await page.run("end()"))["ended"]:
                     pass
             assert state["duration"] == pytest.approx(24.0, abs=0.1)
@@ -85,5 +86,11 @@ async def test_the_replay_plays_through_and_seeks(root: Path, name: str) -> None
             for time, colour in [*reversed(wanted), wanted[2], wanted[0]]:
                 state = await page.run(f"seek({time})")
                 assert state["time"] == pytest.approx(time, abs=0.2)
-                assert near(state["colour"], colour), f"at {time} s: {state}"
+                # The picture before may stand a moment longer where the machine is busy.
+                with contextlib.suppress(TimeoutError):
+                    async with asyncio.timeout(20):
+                        while not near(state["colour"] or [999] * 3, colour):
+                            await asyncio.sleep(0.1)
+                            state = await page.run("state()")
+                assert near(state["colour"] or [999] * 3, colour), f"at {time} s: {state}"
             assert state["errors"] == []
