@@ -60,6 +60,11 @@ class Recordings:
         async with self._database.begin() as session:
             await session.execute(update(RecordingRow).where(RecordingRow.id == recording).values(keep_until=until))
 
+    async def rename(self, recording: str, title: str) -> None:
+        """What it is called in lists and on cards."""
+        async with self._database.begin() as session:
+            await session.execute(update(RecordingRow).where(RecordingRow.id == recording).values(title=title))
+
     async def overdue(self, now: datetime) -> list[RecordingRow]:
         """What has been kept long enough, and what somebody began to delete."""
         query = select(RecordingRow).where(

@@ -17,7 +17,7 @@ from recorder.sealing import files
 
 EDITS = "edits.json"
 MOST_CUTS, MOST_WORDS = 200, 5_000
-LONGEST_TEXT, LONGEST_NAME = 2_000, 80
+LONGEST_TEXT, LONGEST_NAME, LONGEST_TITLE = 2_000, 80, 200
 LEAST_LEFT = 1_000.0
 """Milliseconds of a recording that must be left."""
 
@@ -43,16 +43,18 @@ class Rendering(Struct, kw_only=True, frozen=True):
 
 class Edits(Struct, kw_only=True, frozen=True):
     """`revision` counts changes: who saves says which one they started from. `cuts` in ms of the recording, `names` by
-    participant. `translations` are the server's; what is sent of them counts for nothing."""
+    participant. `title` (empty: as it was recorded) and `translations` are the server's; what is sent of them with an
+    edit counts for nothing."""
 
     revision: int = 0
     cuts: list[Passage] = msgspec.field(default_factory=list)
     names: dict[str, str] = msgspec.field(default_factory=dict)
     words: list[Correction] = msgspec.field(default_factory=list)
     translations: list[Rendering] = msgspec.field(default_factory=list)
+    title: str = ""
 
     def __bool__(self) -> bool:
-        return bool(self.cuts or self.names or self.words)
+        return bool(self.cuts or self.names or self.words or self.title)
 
 
 class EditError(ValueError):
@@ -89,6 +91,9 @@ def checked(edits: Edits, manifest: Manifest) -> Edits:
     left = without(Passage(start=0.0, end=manifest.duration), cuts)
     if cuts and sum(one.end - one.start for one in left) < LEAST_LEFT:
         raise EditError("nothing would be left: delete the recording instead")
+    title = " ".join(edits.title.split())
+    if len(title) > LONGEST_TITLE:
+        raise EditError(f"a title has at most {LONGEST_TITLE} characters")
     people = {person.id: person.name for person in manifest.people}
     names = {who: " ".join(name.split()) for who, name in edits.names.items()}
     if not names.keys() <= people.keys():
@@ -120,6 +125,7 @@ def checked(edits: Edits, manifest: Manifest) -> Edits:
         names=changed,
         words=[words[key] for key in sorted(words)],
         translations=[made[key] for key in sorted(made)],
+        title=title if title != manifest.title else "",
     )
 
 
@@ -162,7 +168,7 @@ def untranslated(manifest: Manifest, edits: Edits) -> list[Untranslated]:
 
 
 def edited(manifest: Manifest, edits: Edits) -> Manifest:
-    """The recording with the names and the words of its edits; what is cut out is `recorder.clip`'s to leave out."""
+    """The recording with the title, names and words of its edits; what is cut out is `recorder.clip`'s to leave out."""
     replace, names = msgspec.structs.replace, edits.names
     words: dict[str, dict[str, str]] = {}
     for one in edits.words:
@@ -175,6 +181,7 @@ def edited(manifest: Manifest, edits: Edits) -> Manifest:
     ]
     return replace(
         manifest,
+        title=edits.title or manifest.title,
         people=[replace(one, name=names.get(one.id, one.name)) for one in manifest.people],
         transcript=[
             replace(one, name=names.get(one.participant, one.name)) for one in transcript if any(one.texts.values())

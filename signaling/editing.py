@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+from typing import Annotated
+
 from aiohttp import web
+from msgspec import Meta
 
 from recorder import service as recorder
-from recorder.edits import EditError, Edits
+from recorder.edits import LONGEST_TITLE, EditError, Edits
 from signaling.call import Call
-from signaling.endpoint import ApiError, Table
+from signaling.endpoint import ApiError, Body, Table
 from signaling.library import Stale
 from signaling.media import send, source_of
 from signaling.passes import owned
@@ -58,6 +61,39 @@ async def put_edits(call: Call, body: Edits) -> Edits:
         raise ApiError(409, "conflict", "somebody else has edited it since: look again") from None
     await call.services.store.audit.write("recording-edit", f"member:{member.id}", room=row.room_id, subject=row.id)
     return saved
+
+
+class Title(Body, kw_only=True, frozen=True):
+    """What a recording is called."""
+
+    title: Annotated[str, Meta(min_length=1, max_length=LONGEST_TITLE)]
+
+
+@table.add(
+    "PUT",
+    "/api/recordings/{recording}/title",
+    body=Title,
+    answer=Title,
+    errors=(400, 401, 404, 409),
+    access="member",
+    tag="recordings",
+)
+async def put_title(call: Call, body: Title) -> Title:
+    """Give a recording another title: an administrator's, or its starter's right. Replays, files, cards and search
+    follow; a share that has a label of its own keeps it. Spaces are tidied, and a title of spaces alone is refused."""
+    member, row = await owned(call)
+    if row.state != "ready":
+        raise ApiError(409, "not-yet", "this recording is not finished")
+    if not body.title.strip():
+        raise ApiError(400, "title", "a title has more than spaces")
+    try:
+        title = await call.services.library.rename(row.id, body.title)
+    except recorder.RecordingNotFound:
+        raise MISSING from None
+    except EditError as error:
+        raise ApiError(400, "title", str(error)) from None
+    await call.services.store.audit.write("recording-rename", f"member:{member.id}", room=row.room_id, subject=row.id)
+    return Title(title=title)
 
 
 @table.add(

@@ -65,11 +65,12 @@ async def take_in_recording(call: Call) -> TakenIn:
             raise ApiError(400, "archive", str(error)[:300]) from None
         except OSError as error:
             raise ApiError(503, "disk-full", error.strerror or "it could not be written") from None
+    shown = (await call.services.library.seen(recording)).manifest  # under the name that somebody gave it
     store, keep = call.services.store, settings.recordings.keep_days
     row = RecordingRow(
         id=recording,
         room_id=manifest.room[:64],
-        title=manifest.title,
+        title=shown.title,
         purpose=manifest.purpose,
         started_by=manifest.started_by,
         member_id=member.id,
@@ -79,9 +80,9 @@ async def take_in_recording(call: Call) -> TakenIn:
     )
     await store.recordings.create(row)
     await store.recordings.ended(recording, "ready", manifest.problem[:200] if manifest.problem else None)
-    await call.services.library.index((await call.services.library.seen(recording)).manifest)
+    await call.services.library.index(shown)
     await store.audit.write("recording-import", f"member:{member.id}", room=row.room_id, subject=recording)
-    return TakenIn(id=recording, title=manifest.title, duration=manifest.duration)
+    return TakenIn(id=recording, title=shown.title, duration=manifest.duration)
 
 
 async def _receive(call: Call, file: Path, most: int) -> None:

@@ -168,13 +168,26 @@ class Library:
             before = await self.edits(recording)
             if before.revision != edits.revision:
                 raise Stale
-            edits = msgspec.structs.replace(edits, translations=before.translations)
+            edits = msgspec.structs.replace(edits, translations=before.translations, title=before.title)
             checked = await asyncio.to_thread(editing.checked, edits, manifest)
             saved = msgspec.structs.replace(checked, revision=edits.revision + 1)
             await self._save(recording, saved)
         if self._retranslation is not None:
             self._retranslation.begin(recording)
         return saved
+
+    async def rename(self, recording: str, title: str) -> str:
+        """Gives it another title, which the replay, files to download, cards and what is found have from now on; what
+        it was recorded as stays in its manifest. Gives the title as it is kept. Raises RecordingNotFound, `EditError`,
+        OSError."""
+        async with self._editing:
+            manifest, edits = await self.manifest(recording), await self.edits(recording)
+            edits = msgspec.structs.replace(edits, title=title)
+            checked = await asyncio.to_thread(editing.checked, edits, manifest)
+            await self._save(recording, checked)
+            named = checked.title or manifest.title
+            await self._store.recordings.rename(recording, named)
+            return named
 
     async def add_translations(self, recording: str, revision: int, made: list[Rendering]) -> None:
         """Of lines that were put right; nothing happens where the edits are of another `revision` by now."""

@@ -79,3 +79,27 @@ async def test_edits_that_cannot_be_followed_say_why(recorded):
         assert (status, answer["code"]) == (400, "edit"), body
     assert (await recorded.call("PUT", "/edits", {"cuts": 5}, **recorded.owner))[0] == 400
     assert (await recorded.call("GET", "/edits", **recorded.owner))[1]["revision"] == 0
+
+
+async def test_a_new_title_is_in_the_list_the_replay_the_search_and_on_shares(recorded):
+    guest = await opened(recorded)
+    before = (await recorded.call("GET", **guest))[1]["title"]
+    for headers in ({}, guest):
+        assert (await recorded.call("PUT", "/title", {"title": "Mine"}, **headers))[0] == 401
+    for wrong in ("", "   ", "x" * 201, 5):
+        assert (await recorded.call("PUT", "/title", {"title": wrong}, **recorded.owner))[0] == 400, wrong
+    assert (await recorded.call("GET", **guest))[1]["title"] == before
+    status, named, _ = await recorded.call("PUT", "/title", {"title": " Zebrafish  round "}, **recorded.owner)
+    assert (status, named) == (200, {"title": "Zebrafish round"})
+    # Whoever saves edits that they began before knows nothing of it and takes nothing back.
+    assert (await recorded.call("PUT", "/edits", CUT, **recorded.owner))[0] == 200
+    assert (await recorded.call("GET", **guest))[1]["title"] == "Zebrafish round"
+    assert (await recorded.call("GET", "/original", **recorded.owner))[1]["title"] == before
+    url = recorded.house.url
+    listed = (await recorded.call("GET", f"{url}/api/recordings", **recorded.owner))[1]
+    assert [one["title"] for one in listed] == ["Zebrafish round"]
+    found = (await recorded.call("GET", f"{url}/api/search?q=zebrafish", **recorded.owner))[1]["found"]
+    assert [one["recording"]["title"] for one in found] == ["Zebrafish round"]
+    assert (await recorded.call("PUT", "/title", {"title": before}, **recorded.owner))[0] == 200
+    assert (await recorded.call("GET", f"{url}/api/search?q=zebrafish", **recorded.owner))[1]["found"] == []
+    assert [act for act, _ in await recorded.audit()].count("recording-rename") == 2
