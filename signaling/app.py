@@ -34,6 +34,7 @@ from signaling.metrics import Metrics
 from signaling.onstage import table as onstage_table
 from signaling.openapi import document
 from signaling.participation import table as participation_table
+from signaling.problems import problem
 from signaling.replay import table as replay_table
 from signaling.shares import ancestors, check_sites
 from signaling.shares import table as shares_table
@@ -136,11 +137,6 @@ def security_headers(host: str, frame: str | None = None, bucket: str = "") -> d
     return headers
 
 
-def problem(status: int, code: str, message: str) -> web.Response:
-    """A JSON error."""
-    return web.json_response({"code": code, "message": message}, status=status)
-
-
 def make_app(services: Services, shell: Shell, metrics: Metrics, sockets: Sockets, checks: Checks) -> web.Application:
     """Everything under one roof."""
     settings = services.settings
@@ -149,12 +145,12 @@ def make_app(services: Services, shell: Shell, metrics: Metrics, sockets: Socket
     async def guard(request: web.Request) -> web.StreamResponse | None:
         """What is refused before anything else looks at it."""
         if request.path != "/healthz" and not services.origins.known_host(request.host):
-            return problem(421, "host", "this server is not known by this name: set public_url")
+            return problem(request.path, 421, "host", "this server is not known by this name: set public_url")
         if request.path.startswith("/whip/"):
             return None  # a bearer token counts there and no cookie: RFC 9725 wants it open to pages of other sites
         cross = not services.origins.same_origin(request.headers.get("Origin"), request.host)
         if cross and (request.method not in ("GET", "HEAD") or request.path.startswith("/ws/")):
-            return problem(403, "origin", "requests from other sites are refused")
+            return problem(request.path, 403, "origin", "requests from other sites are refused")
         return None
 
     @web.middleware
@@ -164,19 +160,20 @@ def make_app(services: Services, shell: Shell, metrics: Metrics, sockets: Socket
         except ApiError as error:
             metrics.http_refused.labels(error.code).inc()
             log.info("refused", status=error.status, code=error.code, route=_route(request))
-            response = problem(error.status, error.code, error.message)
+            response = problem(request.path, error.status, error.code, error.message, error.headers)
         except (StorageAway, SealBroken) as error:
             metrics.http_refused.labels("unavailable").inc()
             log.warning("a recording cannot be read", route=_route(request), error=str(error))
-            response = problem(503, "unavailable", str(error))
+            response = problem(request.path, 503, "unavailable", str(error))
         except web.HTTPException as error:
             metrics.http_refused.labels(str(error.status)).inc()
-            response = problem(error.status, (error.reason or "").lower().replace(" ", "-"), error.reason or "")
+            reason = error.reason or ""
+            response = problem(request.path, error.status, reason.lower().replace(" ", "-"), reason)
             if "Allow" in error.headers:
                 response.headers["Allow"] = error.headers["Allow"]
         except Exception:
             log.exception("a request failed", route=_route(request))
-            response = problem(500, "internal", "this is our fault; it is in the server's log")
+            response = problem(request.path, 500, "internal", "this is our fault; it is in the server's log")
         if not response.prepared:
             host = request.host if services.origins.known_host(request.host) else "localhost"
             response.headers.update(security_headers(host, request.get(FRAME), bucket))

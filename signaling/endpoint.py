@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Any, Literal
 
@@ -17,18 +17,31 @@ class Body(msgspec.Struct, rename="camel", kw_only=True, frozen=True):
 
 
 class ApiError(Exception):
-    """Answered as JSON ``{code, message}``."""
+    """Answered as JSON (`signaling.problems`), with these headers too."""
 
-    def __init__(self, status: int, code: str, message: str) -> None:
+    def __init__(self, status: int, code: str, message: str, headers: Mapping[str, str] | None = None) -> None:
         super().__init__(message)
-        self.status, self.code, self.message = status, code, message
+        self.status, self.code, self.message, self.headers = status, code, message, headers
 
 
 class Problem(Body, kw_only=True, frozen=True):
-    """What every failed request is answered with. `code` is stable, `message` is for developers."""
+    """What a failed request is answered with. `code` is stable, `message` is for developers."""
 
     code: str
     message: str
+
+
+class ProblemDetails(Body, kw_only=True, frozen=True):
+    """What a failed request of WHIP or WHEP is answered with (RFC 9457). `code` is stable, `detail` is for developers.
+
+    `type` says that `title` is the status in words and nothing more.
+    """
+
+    type: str = "about:blank"
+    title: str
+    status: int
+    detail: str
+    code: str
 
 
 @dataclass(frozen=True)
@@ -45,6 +58,11 @@ class Endpoint:
     access: Access
     media: str
     tag: str
+
+    @property
+    def details(self) -> bool:
+        """Whether its errors are problem details."""
+        return self.tag in ("whip", "whep")
 
 
 @dataclass

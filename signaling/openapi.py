@@ -9,7 +9,8 @@ from typing import Any
 import msgspec
 
 from signaling import __version__
-from signaling.endpoint import Access, Endpoint, Problem
+from signaling.endpoint import Access, Endpoint, Problem, ProblemDetails
+from signaling.problems import MEDIA
 
 SECURITY: dict[Access, list[dict[str, list[str]]]] = {
     "anyone": [],
@@ -38,7 +39,7 @@ REASONS = {
 
 def document(endpoints: list[Endpoint]) -> dict[str, Any]:
     """The whole document."""
-    kinds = [kind for e in endpoints for kind in (e.body, e.answer) if kind is not None] + [Problem]
+    kinds = [kind for e in endpoints for kind in (e.body, e.answer) if kind is not None] + [Problem, ProblemDetails]
     schemas, components = msgspec.json.schema_components(kinds, ref_template="#/components/schemas/{name}")
     by_kind = {repr(kind): schema for kind, schema in zip(kinds, schemas, strict=True)}
     paths: dict[str, dict[str, Any]] = {}
@@ -74,6 +75,8 @@ def _operation(endpoint: Endpoint, by_kind: dict[str, Any]) -> dict[str, Any]:
     elif endpoint.media not in ("application/json", "none"):
         answer["content"] = {endpoint.media: {}}
     problem = {"application/json": {"schema": by_kind[repr(Problem)]}}
+    if endpoint.details:
+        problem = {MEDIA: {"schema": by_kind[repr(ProblemDetails)]}}
     errors = sorted({*endpoint.errors, *((400, 413, 415) if endpoint.body else ())})
     operation: dict[str, Any] = {
         "operationId": endpoint.handler.__name__,

@@ -30,8 +30,8 @@ CONNECT_WITHIN = 10.0
 """Seconds in which a new session, or one whose connection failed, must have a connection."""
 PER_VIEWER = 4
 """Sessions that one viewer may have at a time: pages that are loaded again leave one behind for a moment."""
-RETRY_S = 15
-"""When a player may try again that was refused for want of room."""
+LATER = {"Retry-After": "15"}
+"""When a player may try again that came too early, or was refused for want of room."""
 
 
 @dataclass
@@ -142,11 +142,6 @@ def install(app: web.Application, sessions: WhepSessions) -> None:
     app[SESSIONS] = sessions
 
 
-def _later(status: int, code: str, message: str) -> web.Response:
-    headers = {"Retry-After": str(RETRY_S), "Cache-Control": "no-store"}
-    return web.json_response({"code": code, "message": message}, status=status, headers=headers)
-
-
 @table.add("OPTIONS", "/api/live/{broadcast}/whep", status=204, media="none", tag="whep")
 async def whep_options(call: Call) -> web.Response:
     """What can be posted here."""
@@ -174,9 +169,9 @@ async def whep_watch(call: Call) -> web.Response:
     offer = await read_text(call, "application/sdp")
     sessions = call.request.app[SESSIONS]
     if not on_air.programme.live:
-        return _later(409, "bad-state", "this broadcast is not live")
+        raise ApiError(409, "bad-state", "this broadcast is not live", LATER)
     if sessions.full:
-        return _later(503, "full", "no more viewers are sent WebRTC; there is HLS")
+        raise ApiError(503, "full", "no more viewers are sent WebRTC; there is HLS", LATER)
     session, answer = sessions.open(call.arg("broadcast"), viewer, on_air, offer)
     headers = {
         "Location": f"/api/live/{session.broadcast}/whep/{session.id}",

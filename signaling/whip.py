@@ -142,7 +142,9 @@ class WhipSessions:
             )
         except Turned as turned:
             reason = turned.closed.reason
-            raise ApiError(STATUS.get(reason, 401), reason, turned.closed.message) from None
+            status = STATUS.get(reason, 401)
+            later = {"Retry-After": str(RETRY_S)} if status == 503 else None
+            raise ApiError(status, reason, turned.closed.message, later) from None
         self._sessions[session.id] = session
         session.begin()
         try:
@@ -238,11 +240,6 @@ def _bearer(call: Call) -> str:
     return token.strip() if scheme.lower() == "bearer" else ""
 
 
-def _unauthorised(message: str) -> web.Response:
-    headers = {"WWW-Authenticate": 'Bearer realm="whip"'}
-    return web.json_response({"code": "token", "message": message}, status=401, headers=headers)
-
-
 def _allowed(of: tuple[str, ...], **more: str) -> web.Response:
     methods = ", ".join(of)
     preflight = {
@@ -285,18 +282,13 @@ async def whip_publish(call: Call) -> web.Response:
     code = _bearer(call)
     link = await call.services.store.links.open(code, count=True) if code else None
     if link is None or link.room != call.arg("room"):
-        return _unauthorised("the bearer token must be the code of a link to this room")
+        wanted = {"WWW-Authenticate": 'Bearer realm="whip"'}
+        raise ApiError(401, "token", "the bearer token must be the code of a link to this room", wanted)
     name = clean(call.request.query.get("name", "")[:80]) or NAME
     # Whom a moderator removes stays removed: the link's hash stands for the browser that this publisher does not have.
     visitor = f"whip:{link.code_hash[:26]}"
     grant = call.services.grants.mint(link.room, link.role, time.time(), name=name, visitor=visitor)  # type: ignore[arg-type]
-    try:
-        session, answer = await call.request.app[SESSIONS].open(link.room, grant, name, visitor, offer)
-    except ApiError as error:
-        if error.status != 503:
-            raise
-        refused = {"code": error.code, "message": error.message}
-        return web.json_response(refused, status=503, headers={"Retry-After": str(RETRY_S)})
+    session, answer = await call.request.app[SESSIONS].open(link.room, grant, name, visitor, offer)
     assert session.person is not None
     headers = {
         "Location": f"/whip/{link.room}/{session.id}",

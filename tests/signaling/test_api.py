@@ -181,6 +181,13 @@ async def test_answers_keep_to_the_openapi_document(house):
         schema = document["paths"][path]["get"]["responses"]["200"]["content"]["application/json"]["schema"]
         async with house.http.get(f"{house.url}{path}") as answer:
             jsonschema.validate(await answer.json(), schema | {"components": document["components"]})
+    answers = document["paths"]["/whip/{room}"]["post"]["responses"]
+    async with house.http.post(
+        f"{house.url}/whip/demo", data="v=0", headers={"Content-Type": "application/sdp"}
+    ) as answer:
+        schema = answers[str(answer.status)]["content"][answer.content_type]["schema"]
+        jsonschema.validate(await answer.json(), schema | {"components": document["components"]})
+        assert answer.status == 401 and answer.content_type == "application/problem+json"
 
 
 def test_the_openapi_document_is_whole():

@@ -249,7 +249,12 @@ async def test_who_may_not_watch_or_asks_wrongly_is_told_why(open_house: Open, p
 
     async def post(data: str, **headers: str) -> tuple[int, str]:
         async with house.http.post(url, data=data, headers={**SDP, **cookie, **headers}) as answer:
-            return answer.status, (await answer.json())["code"] if answer.status != 201 else answer.headers["Location"]
+            if answer.status == 201:
+                return answer.status, answer.headers["Location"]
+            # As RFC 9457 has it.
+            body = await answer.json(content_type="application/problem+json")
+            assert body["status"] == answer.status and body["title"] and body["detail"]
+            return answer.status, body["code"]
 
     assert (await post(text, Cookie=""))[0] == 404
     assert (await post(text, Cookie="", Authorization="Bearer nothing"))[0] == 404

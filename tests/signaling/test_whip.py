@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import AsyncIterator, Callable
+from http import HTTPStatus
+from typing import Any
 
 import aiohttp
 import pytest
@@ -116,6 +118,19 @@ async def test_candidates_are_taken_and_ice_restarts(house, peers: Peers) -> Non
         assert answer.status == 400
 
 
+async def told(answer: aiohttp.ClientResponse) -> dict[str, Any]:
+    """The body of an error, which is problem details (RFC 9457)."""
+    assert answer.content_type == "application/problem+json"
+    body: dict[str, Any] = await answer.json(content_type="application/problem+json")
+    assert set(body) == {"type", "title", "status", "detail", "code"} and body["detail"]
+    assert (body["type"], body["title"], body["status"]) == (
+        "about:blank",
+        HTTPStatus(answer.status).phrase,
+        answer.status,
+    )
+    return body
+
+
 async def test_bad_requests_are_told_what_is_wrong_and_nobody_joins(house, peers: Peers) -> None:
     ana = await house.join()
     text = await offer(peers())
@@ -126,6 +141,7 @@ async def test_bad_requests_are_told_what_is_wrong_and_nobody_joins(house, peers
     ):
         async with await post(house, text, **arguments) as answer:
             assert answer.status == status, arguments
+            await told(answer)
             assert ("WWW-Authenticate" in answer.headers) == (status == 401)
     async with await post(house, text, room="elsewhere") as answer:
         assert answer.status == 401
@@ -140,7 +156,7 @@ async def test_bad_requests_are_told_what_is_wrong_and_nobody_joins(house, peers
     ):
         async with await post(house, broken) as answer:
             assert answer.status == 400, broken[:40]
-            assert (await answer.json())["message"]
+            assert (await told(answer))["code"] == "bad-sdp"
     await ana.ask(protocol.RaiseHand(raised=True))
     joined = {m["person"]["id"] for m in ana.seen if m["type"] == "joined"}
     left = {m["participant"] for m in ana.seen if m["type"] == "left"}
@@ -153,7 +169,7 @@ async def test_a_program_cannot_wait_in_a_lobby(house, peers: Peers) -> None:
     await host.ask(protocol.SetLobby(enabled=True))
     async with await post(house, await offer(peers()), role="guest") as answer:
         assert answer.status == 403
-        assert "lobby" in (await answer.json())["message"]
+        assert "lobby" in (await told(answer))["detail"]
 
 
 async def test_options_say_what_can_be_posted(house) -> None:
@@ -193,6 +209,8 @@ async def test_methods_that_are_kept_for_later_are_refused(house) -> None:
         for method in methods:
             async with house.http.request(method, house.url + path) as answer:
                 assert answer.status == 405 and "OPTIONS" in answer.headers["Allow"], (method, path)
+                if method != "HEAD":
+                    assert (await told(answer))["code"] == "method-not-allowed"
 
 
 def test_credentials_change_and_nothing_else() -> None:
