@@ -70,8 +70,30 @@ async def test_pages_of_a_recording_please_axe_and_fit_a_phone_in_arabic_and_ger
             assert await violations(page) == [], language
 
 
-async def test_a_passage_is_shared_cut_out_and_watched_by_keyboard_alone(recorded: Recorded) -> None:
+async def test_a_recording_is_found_renamed_shared_cut_out_and_watched_by_keyboard_alone(recorded: Recorded) -> None:
     async with browser(recorded) as (page, _):
+        await page.goto(recorded.url)
+        await page.get_by_test_id("library-rename").wait_for()
+        await tab_to(page, "library-rename")
+        await page.keyboard.press("Enter")
+        await page.get_by_test_id("library-title").wait_for()
+        assert await violations(page) == []
+        await tab_to(page, "library-title")
+        await page.keyboard.press("Control+a")
+        await page.keyboard.type("Zebrafish round")
+        await page.keyboard.press("Enter")
+        await expect(page.locator("dialog[open]")).to_have_count(0)
+        assert await page.evaluate(FOCUSED) == "library-rename", "the focus comes back"
+        await expect(page.get_by_role("link", name="Zebrafish round", exact=True)).to_be_visible()
+        await page.reload()
+        await page.get_by_test_id("library-search").wait_for()
+        await tab_to(page, "library-search")
+        await page.keyboard.type("zebrafish")
+        await page.keyboard.press("Enter")
+        await page.get_by_test_id("library-hit").wait_for()
+        await tab_to(page, "library-hit")
+        await page.keyboard.press("Enter")
+        await expect(page.get_by_role("heading", name="Zebrafish round", exact=True)).to_be_visible()
         await page.goto(f"{recorded.url}/replay/{recorded.id}")
         await page.get_by_test_id("replay-video").wait_for()
         await tab_to(page, "replay-share")

@@ -154,6 +154,7 @@ export const createLink = (room: string, role: Role) => post<RoomLink>(`/api/roo
 export const revokeLink = (room: string, code: string) => post(`/api/rooms/${at(room)}/links/revoke`, { code });
 
 export const recordings = () => get<RecordingRow[]>('/api/recordings');
+export const renameRecording = (id: string, title: string) => request<{ title: string }>('PUT', `/api/recordings/${at(id)}/title`, { title });
 export const deleteRecording = (id: string) => remove(`/api/recordings/${at(id)}`);
 export const consents = (before?: number) =>
   get<{ answers: ConsentRow[]; more: number | null }>(`/api/consents${before === undefined ? '' : `?before=${before}`}`);
