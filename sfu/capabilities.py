@@ -12,7 +12,7 @@ from dataclasses import dataclass
 
 from sfu.plane import ExtensionIds
 from sfu.sdp import PayloadType
-from sfu.taps import Codec, Kind
+from sfu.taps import Codec, Kind, VideoCodec
 
 VIDEO_PREFERENCE = ("VP9", "H264", "VP8", "AV1")
 
@@ -61,9 +61,13 @@ class Chosen:
     """Where the same codec comes with redundancy (RFC 2198)."""
 
 
-def choose(kind: Kind, offered: Sequence[PayloadType], redundant: bool = False) -> Chosen | None:
-    """The best of what was offered, None when there is nothing that we forward. `redundant`: with its redundancy."""
-    best = min((p for p in offered if _rank(kind, p) is not None), key=lambda p: _rank(kind, p) or 0, default=None)
+def choose(
+    kind: Kind, offered: Sequence[PayloadType], redundant: bool = False, first: VideoCodec = "VP9"
+) -> Chosen | None:
+    """The best of what was offered, None when there is nothing that we forward. `redundant`: with its redundancy;
+    `first`: the picture's codec that goes before all others."""
+    ranks = [(rank, place) for place, p in enumerate(offered) if (rank := _rank(kind, p, first)) is not None]
+    best = offered[min(ranks)[1]] if ranks else None
     if best is None:
         return None
     rtx = next(
@@ -87,13 +91,13 @@ def _redundant(best: PayloadType, offered: Sequence[PayloadType]) -> int | None:
     return None
 
 
-def _rank(kind: Kind, payload: PayloadType) -> int | None:
+def _rank(kind: Kind, payload: PayloadType, first: VideoCodec) -> int | None:
     """Lower is better; None for what we do not forward."""
     if kind == "audio":
         return 0 if (payload.name, payload.clock_rate, payload.channels) == ("OPUS", 48000, 2) else None
     if payload.clock_rate != 90000 or payload.name not in VIDEO_PREFERENCE:
         return None
-    rank = 10 * VIDEO_PREFERENCE.index(payload.name)
+    rank = -10 if payload.name == first else 10 * VIDEO_PREFERENCE.index(payload.name)
     if payload.name == "H264":
         profile = payload.parameters.get("profile-level-id", "").lower()
         if payload.parameters.get("packetization-mode") != "1" or not profile.startswith("42"):

@@ -16,6 +16,7 @@ from sfu.negotiation import LocalTransport
 from sfu.plane import Plane, PlaneEvent, SrtpKeys
 from sfu.redundancy import Wish
 from sfu.sdp import IceParameters
+from sfu.taps import VideoCodec
 
 logger = logging.getLogger(__name__)
 
@@ -36,6 +37,7 @@ class Edge:
     addresses: tuple[str, ...] = ()
     port: int = 0
     redundancy: Wish = "auto"
+    first: VideoCodec = "VP9"
     connections: dict[str, Connection] = field(default_factory=dict)
     handlers: dict[str, Callable[[PlaneEvent, float], None]] = field(default_factory=dict)
     tasks: set[asyncio.Task[None]] = field(default_factory=set)

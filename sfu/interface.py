@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 from typing import Literal, Protocol
 
 from sfu.redundancy import Wish
-from sfu.taps import Kind, TrackInfo, TrackSource
+from sfu.taps import Kind, TrackInfo, TrackSource, VideoCodec
 
 ConnectionKind = Literal["publish", "subscribe", "watch"]
 ConnectionState = Literal["new", "connected", "disconnected", "failed", "closed"]
@@ -20,7 +20,8 @@ class SdpError(ValueError):
 class SfuConfig:
     """Settings of one server. `public_addresses` replaces the candidates found by itself; `port` 0 picks a free one.
     `threads`: of the native plane, each forwards whole rooms.
-    `redundancy`: when sound goes out with it (`sfu.redundancy`); "off" takes none from publishers either."""
+    `redundancy`: when sound goes out with it (`sfu.redundancy`); "off" takes none from publishers either.
+    `video_codec`: what pictures are sent in by whoever can."""
 
     host: str = "0.0.0.0"
     port: int = 8081
@@ -28,6 +29,7 @@ class SfuConfig:
     plane: Literal["auto", "python", "native"] = "auto"
     max_bitrate: int = 2_500_000
     redundancy: Wish = "auto"
+    video_codec: VideoCodec = "VP9"
     threads: int = 1
 
 

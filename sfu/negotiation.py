@@ -23,7 +23,7 @@ from sfu.ice import Credentials
 from sfu.interface import SdpError
 from sfu.plane import ExtensionIds
 from sfu.sdp import Attributes, Description, IceParameters, Media
-from sfu.taps import Kind, TrackSource
+from sfu.taps import Kind, TrackSource, VideoCodec
 
 MAX_TRACKS = 16
 SOURCE_KINDS: dict[str, Kind] = {
@@ -86,8 +86,11 @@ class PublishPlan:
     fingerprints: tuple[tuple[str, str], ...]
 
 
-def plan_publish(offer: Description, labels: Mapping[str, TrackSource], redundant: bool = False) -> PublishPlan:
-    """Decides what to take of an offer. `labels` say by mid what is sent; `redundant` takes sound with redundancy.
+def plan_publish(
+    offer: Description, labels: Mapping[str, TrackSource], redundant: bool = False, first: VideoCodec = "VP9"
+) -> PublishPlan:
+    """Decides what to take of an offer. `labels` say by mid what is sent; `redundant` takes sound with redundancy;
+    `first` is the codec that pictures are wanted in.
     Raises `SdpError`."""
     bundled = _bundle(offer)
     sections: list[_Section] = []
@@ -101,7 +104,7 @@ def plan_publish(offer: Description, labels: Mapping[str, TrackSource], redundan
         if mid in mids:
             raise SdpError(f"two m-lines have the mid {mid}")
         mids.add(mid)
-        section = _decide(media, redundant)
+        section = _decide(media, redundant, first)
         sections.append(section)
         if section.chosen is None:
             continue
@@ -138,11 +141,11 @@ def _bundle(description: Description) -> list[str] | None:
     return None
 
 
-def _decide(media: Media, redundant: bool) -> _Section:
+def _decide(media: Media, redundant: bool, first: VideoCodec) -> _Section:
     if media.kind not in ("audio", "video") or media.stopped or media.protocol not in PROTOCOLS:
         return _Section(media, None, {}, False)
     kind: Kind = "audio" if media.kind == "audio" else "video"
-    chosen = choose(kind, sdp.codecs(media), redundant)
+    chosen = choose(kind, sdp.codecs(media), redundant, first)
     receiving = media.direction in ("sendrecv", "sendonly")
     offered = sdp.extensions(media)
     rids: tuple[str, ...] = ()

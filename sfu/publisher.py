@@ -69,7 +69,7 @@ class Publisher:
 
     def publish(self, text: str, labels: Mapping[str, TrackSource]) -> Published:
         """Takes an offer: the first, a change, an ICE restart or that of a new connection. Raises `SdpError`."""
-        plan = plan_publish(sdp.parse(text), labels, self._edge.redundancy != "off")
+        plan = plan_publish(sdp.parse(text), labels, self._edge.redundancy != "off", self._edge.first)
         if plan.ice is None:
             # Nothing is left, so the browser drops its transport too.
             self.close()

@@ -61,7 +61,15 @@ class Sfu:
         self._clock = time.monotonic
         self._plane: Plane = make_plane(config.plane, self._ports.send, config.threads, self._ports.send_picture)
         self._reader = self._ports.plane = self._plane if isinstance(self._plane, SocketPlane) else None
-        edge = Edge(self._ice, self._plane, Certificate(), self._ports.send, self._clock, redundancy=config.redundancy)
+        edge = Edge(
+            self._ice,
+            self._plane,
+            Certificate(),
+            self._ports.send,
+            self._clock,
+            redundancy=config.redundancy,
+            first=config.video_codec,
+        )
         self._edge = edge
         self._rooms: dict[str, SfuRoom] = {}
         self._ledger = Ledger()

@@ -12,6 +12,8 @@ from dataclasses import dataclass, field
 from typing import Literal, Protocol
 
 Kind = Literal["audio", "video"]
+VideoCodec = Literal["VP9", "H264"]
+"""What pictures may be wanted in: both go into MP4, and every browser that can send one of them sends it."""
 TrackSource = Literal["microphone", "camera", "screen", "screen-audio"]
 
 

@@ -90,6 +90,7 @@ class Server:
                 threads=media.threads,
                 max_bitrate=media.max_bitrate,
                 redundancy=media.redundancy,
+                video_codec="H264" if media.video_codec == "h264" else "VP9",
             )
         )
         self.captions = CaptionService(caption_config(settings))

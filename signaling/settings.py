@@ -61,6 +61,13 @@ class Media(Table, frozen=True, kw_only=True):
     max_bitrate: Annotated[int, _text("The most one publisher may send, bits/s.", ge=100_000, le=50_000_000)] = (
         2_500_000
     )
+    video_codec: Annotated[
+        Literal["vp9", "h264"],
+        _text(
+            "What pictures are sent in by whoever can: `vp9` needs fewer bits, `h264` less of a processor, and it is "
+            "what other platforms take (RTMP)."
+        ),
+    ] = "vp9"
     redundancy: Annotated[
         Literal["auto", "always", "off"],
         _text("Sound sent twice (Opus RED), about 35 kbit/s more a voice: `auto` to those who lose packets."),

@@ -130,6 +130,17 @@ def test_order_of_preference(offered: list[PayloadType], best: int | None) -> No
     assert (chosen.payload_type if chosen else None) == best
 
 
+def test_pictures_are_in_h264_where_that_is_wanted_and_can_be_had() -> None:
+    offered = [payload("VP8", 96), payload("VP9", 98), payload("AV1", 45)]
+    h264 = [
+        payload("H264", 102, profile_level_id="42001f", packetization_mode="1"),
+        payload("H264", 104, profile_level_id="42e01f", packetization_mode="1"),
+    ]
+    for there, wanted, best in ((offered + h264, "H264", 104), (offered, "H264", 98), (offered + h264, "VP9", 98)):
+        chosen = choose("video", there, first=wanted)
+        assert chosen is not None and chosen.payload_type == best
+
+
 def test_parameters_that_we_do_not_know_are_not_passed_on() -> None:
     chosen = choose("video", [payload("VP9", 98, profile_id="0", x="y\r\na=evil")])
     assert chosen is not None
