@@ -35,6 +35,7 @@ from signaling.onstage import table as onstage_table
 from signaling.openapi import document
 from signaling.participation import table as participation_table
 from signaling.problems import problem
+from signaling.reading import table as reading_table
 from signaling.replay import table as replay_table
 from signaling.shares import ancestors, check_sites
 from signaling.shares import table as shares_table
@@ -77,6 +78,7 @@ ENDPOINTS = [
     *grid_table.endpoints,
     *thumbnails_table.endpoints,
     *editing_table.endpoints,
+    *reading_table.endpoints,
     *consents_table.endpoints,
     *wordings_table.endpoints,
     *imports_table.endpoints,

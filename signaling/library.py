@@ -20,13 +20,16 @@ from recorder import clip
 from recorder import edits as editing
 from recorder import service as recorder
 from recorder import wordings as wording
+from recorder import written as writing
 from recorder.clip import Limits
 from recorder.edits import Edits, Rendering
 from recorder.manifest import Line, Passage, folder
 from recorder.wordings import Wordings
+from recorder.written import Rendered, Renderings
 from signaling.captions import terms_for
 from signaling.exports import Exports
 from signaling.retranslation import Retranslation, Translate
+from signaling.written import Writing, texts
 
 log = structlog.get_logger("library")
 
@@ -34,14 +37,20 @@ EVERY_S = 3600.0
 T = TypeVar("T")
 
 
-def lines(manifest: recorder.Manifest) -> list[Said]:
-    """A transcript as it is indexed: every line in every language, and the title."""
+def lines(manifest: recorder.Manifest, renderings: Renderings | None = None) -> list[Said]:
+    """A recording as it is indexed: its title, every line in every language, and what was written, in those it was
+    made in too."""
     said = [Said(0.0, "", "", f"{manifest.title} {manifest.purpose}".strip())]
     said += [
         Said(line.start, language, line.name[:80], text)
         for line in manifest.transcript
         for language, text in line.texts.items()
     ]
+    sources = {one.text: one.source for one in texts(manifest)}
+    made = {tag: {one.of: one.text for one in there} for tag, there in (renderings or Renderings()).made.items()}
+    for one in writing.written(manifest):
+        said.append(Said(one.at, sources.get(one.text, ""), one.name[:80], one.text))
+        said += [Said(one.at, tag, one.name[:80], there[one.text]) for tag, there in made.items() if one.text in there]
     return said
 
 
@@ -90,6 +99,8 @@ class Library:
         self._retranslation = (
             Retranslation(self, translate, partial(terms_for, store)) if translate is not None else None
         )
+        self.writing = Writing(self, translate, partial(terms_for, store)) if translate is not None else None
+        """Translates what was written, where anything can."""
 
     def start(self) -> None:
         """Looks after what was left undone, then every hour."""
@@ -102,6 +113,8 @@ class Library:
             await asyncio.gather(self._task, return_exceptions=True)
         if self._retranslation is not None:
             await self._retranslation.stop()
+        if self.writing is not None:
+            await self.writing.stop()
 
     async def _run(self) -> None:
         while True:
@@ -198,6 +211,19 @@ class Library:
                 manifest = await self.manifest(recording)
                 await self._save(recording, await asyncio.to_thread(editing.checked, more, manifest))
 
+    async def renderings(self, recording: str) -> Renderings:
+        """What was written in it, in the languages that were made. Raises RecordingNotFound, OSError."""
+        return await self._here(recording, writing.load_renderings)
+
+    async def add_renderings(self, recording: str, language: str, made: list[Rendered]) -> None:
+        """Of what was written in it. Raises RecordingNotFound, OSError."""
+        async with self._editing:
+            known = writing.with_more(await self.renderings(recording), language, made)
+            await asyncio.to_thread(writing.save_renderings, self._recordings.root, recording, known)
+            self.shelf.changed(recording)
+            await self._exports.forget(recording)
+            await self.index((await self.seen(recording)).manifest)
+
     async def _save(self, recording: str, edits: Edits) -> None:
         await asyncio.to_thread(editing.save_edits, self._recordings.root, recording, edits)
         self.shelf.changed(recording)
@@ -238,11 +264,14 @@ class Library:
 
     async def index(self, manifest: recorder.Manifest) -> None:
         """What was said in it is found from now on."""
-        await self._store.search.put(manifest.id, await asyncio.to_thread(lines, manifest))
+        said = await asyncio.to_thread(lines, manifest, await self.renderings(manifest.id))
+        await self._store.search.put(manifest.id, said)
 
     async def delete(self, row: RecordingRow, actor: str, act: str = "recording-delete") -> None:
         """Media, journals, captions, exports, words, links and shares. Raises OSError; then the next sweep goes on."""
         await self._store.recordings.doom(row.id)
+        if self.writing is not None:
+            await self.writing.forget(row.id)
         await self._exports.forget(row.id)
         try:
             await self._recordings.delete(row.id)

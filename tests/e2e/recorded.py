@@ -17,6 +17,7 @@ from benchmarks._kills import kill_while_recording
 from benchmarks._synthetic import SetClock, audio_packets, camera, microphone, opus_clip, video_packets, vp9_clip
 from community.models import RecordingRow
 from recorder.service import Cue
+from recorder.written import Rendered
 from sfu.taps import TrackInfo
 from signaling.server import Server
 from signaling.settings import Settings
@@ -96,6 +97,8 @@ async def record(server: Server) -> None:
     await store.recordings.create(row)
     await store.recordings.ended("rec1", "ready")
     await server.library.index(manifest)
+    doubted = Rendered(of="Before food?", source="en", text="Antes da comida?", guard=["negation"])
+    await server.library.add_renderings("rec1", "pt", [doubted])
 
 
 async def crash(server: Server, name: str) -> None:

@@ -97,6 +97,15 @@ async def test_chapters_search_and_languages_lead_through_a_recording(recorded: 
         await expect(page.get_by_test_id("replay-time")).to_have_text("0:40 / 1:15")
         shown = " ".join((await page.get_by_test_id("replay-questions").inner_text()).split())
         assert shown == "Eve 3 votes 0:40 Before food? Bob Yes, <b>before</b>."
+        # What was written is there in the languages that were made, with its doubts, for everybody.
+        await page.get_by_test_id("read-in").select_option("pt")
+        board = page.get_by_test_id("replay-questions")
+        await expect(board.get_by_test_id("rendered")).to_have_text("Antes da comida?")
+        await expect(board.get_by_test_id("written")).to_have_text("Before food?")
+        await expect(board.get_by_test_id("caption-check")).to_be_visible()
+        assert (await Axe().run(page)).response["violations"] == []
+        await page.get_by_test_id("read-in").select_option("")
+        await expect(board.get_by_test_id("rendered")).to_have_count(0)
         await page.get_by_test_id("tab-words").click()
         await page.get_by_test_id("transcript-search").fill("comprimidos")
         await expect(page.get_by_test_id("transcript-hits")).to_have_text("1 of 14")

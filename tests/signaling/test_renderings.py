@@ -24,6 +24,7 @@ from signaling.audience import Viewer
 from signaling.server import Server
 from tests.captioning.speech import state
 from tests.signaling.conftest import House, settings
+from tests.signaling.test_sharing import code_of, record
 
 pytestmark = pytest.mark.asyncio(loop_scope="module")
 
@@ -205,3 +206,35 @@ async def test_a_line_of_a_replay_that_is_put_right_is_translated_again(house: H
     await made()
     assert "dois" in (await said())["pt"]
     assert (await house.server.library.edits(recording)).translations[0].of == "Take two tablets."
+
+
+async def test_what_was_written_is_read_in_a_replay_in_ones_own_language(house: House) -> None:
+    tablets, where, back = "Take the five zebra tablets.", "Where is the doctor of the hospital?", "Onde está a médica?"
+    one = await record(house, ((tablets, 100), (where, 4_100), (back, 8_100)))
+    clip = (await one.open(code_of(await one.share(passage={"start": 4_000, "end": 5_000}))))[2]
+    writing, owner = house.server.library.writing, one.owner
+    assert writing is not None
+    known = (await one.call("GET", "/written", **owner))[1]
+    assert known["made"] == [] and {"en", "pt"} <= set(known["reached"])
+    assert (await one.call("GET", "/written/pt", **owner))[1]["texts"] == [], "asking begins nothing"
+    assert (await one.call("POST", "/written/xx", **owner))[0] == 404
+    assert (await one.call("POST", "/written/pt"))[0] == 404, "who may not open it"
+    status, answer, _ = await one.call("POST", "/written/pt", **clip)
+    assert status == 200 and answer["making"]
+    await writing.made(one.id, "pt")
+    answer = (await one.call("GET", "/written/pt", **owner))[1]
+    assert not answer["making"] and answer["without"] == []
+    made = {text["of"]: text for text in answer["texts"]}
+    assert made.keys() == {tablets, where} and made[where]["source"] == "en"
+    assert "cinco" in made[tablets]["text"] and made[tablets]["guard"] == []
+    assert (await one.call("POST", "/written/pt", **owner))[1] == answer, "made once"
+    assert (await one.call("GET", "/written", **owner))[1]["made"] == ["pt"]
+    # Whoever sees a passage reads what was written in it, and nothing else.
+    assert [text["of"] for text in (await one.call("GET", "/written/pt", **clip))[1]["texts"]] == [where]
+    for word in ("zebra", "cinco", "médica"):
+        found = (await one.call("GET", f"{house.url}/api/search?q={word}", **owner))[1]["found"]
+        assert [hit["recording"]["id"] for hit in found] == [one.id], word
+    cut = {"cuts": [{"start": 50, "end": 200}]}
+    assert (await one.call("PUT", "/edits", cut, **owner))[0] == 200
+    assert [text["of"] for text in (await one.call("GET", "/written/pt", **owner))[1]["texts"]] == [where]
+    assert (await one.call("GET", f"{house.url}/api/search?q=cinco", **owner))[1]["found"] == []

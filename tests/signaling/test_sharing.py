@@ -52,9 +52,17 @@ class SetClock:
         return self.time
 
 
+LINES = (("the first line", 100), ("a later line", 4_100), ("the last line", 8_100))
+
+
 @pytest.fixture
 async def recorded(house):
     """Twelve seconds of silence in the dark, with a chat line every four."""
+    return await record(house, LINES)
+
+
+async def record(house, lines) -> Recorded:
+    """Of an administrator; `lines` of chat, with their time in ms."""
     store, parts = house.server.store, house.server.hub.parts
     await store.members.first_administrator("ana@example.org", "Ana", PASSWORD)
     member = await store.members.authenticate("ana@example.org", PASSWORD)
@@ -70,7 +78,7 @@ async def recorded(house):
     running = await parts.recorder.begin(
         "rec1", clock=clock, request_keyframe=lambda _: None, on_failure=lambda _: None, **about
     )
-    for at, text in ((100, "the first line"), (4_100, "a later line"), (8_100, "the last line")):
+    for text, at in lines:
         running.chat("p1", "Host", text, at)
     clock.time = 12_000.0
     manifest = await running.finish()
