@@ -210,6 +210,7 @@ async def test_a_line_of_a_replay_that_is_put_right_is_translated_again(house: H
 
 async def test_what_was_written_is_read_in_a_replay_in_ones_own_language(house: House) -> None:
     tablets, where, back = "Take the five zebra tablets.", "Where is the doctor of the hospital?", "Onde está a médica?"
+    await house.server.store.glossary.delete("demo")  # whatever another test has left there
     one = await record(house, ((tablets, 100), (where, 4_100), (back, 8_100)))
     clip = (await one.open(code_of(await one.share(passage={"start": 4_000, "end": 5_000}))))[2]
     writing, owner = house.server.library.writing, one.owner
