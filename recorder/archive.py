@@ -26,6 +26,7 @@ from recorder.index import INDEX, load_index
 from recorder.manifest import MANIFEST, VERSION, Manifest, Struct, content_type, load, save
 from recorder.manifest import folder as folder_of
 from recorder.sealing import files, keys
+from recorder.written import LONGEST, MOST_LANGUAGES, MOST_TEXTS, WRITTEN, Renderings, load_renderings, written
 
 LISTING = "archive.json"
 EXTRAS = "transcripts/"
@@ -36,6 +37,8 @@ MOST_LISTING = 16 * 1024 * 1024
 MOST_MANIFEST = 256 * 1024 * 1024
 MOST_TIMES = 250
 """A packed file may grow so much: captions and playlists pack well, a bomb packs better."""
+LONGER = 4
+"""Times that a translation may be longer than the longest text."""
 _CHUNK = 1 << 20
 _NAME = re.compile(r"(journal/)?[A-Za-z0-9][A-Za-z0-9._-]{0,99}")
 _URI = re.compile(r'URI="([^"]*)"')
@@ -81,7 +84,8 @@ def write(root: Path, recording: str, destination: Path, tell: Callable[[float],
     folder, manifest = folder_of(root, recording), load(root, recording)
     names = [MANIFEST, INDEX, *sorted(manifest.files)]
     names += [f"journal/{path.name}" for path in sorted((folder / "journal").glob("*"))]
-    names += [EDITS] if (folder / EDITS).exists() else []
+    names += [name for name in (EDITS, WRITTEN) if (folder / name).exists()]
+    renderings = load_renderings(root, recording)
     total = sum(files.size_of(folder / name) for name in names) or 1
     temporary = destination.with_name(destination.name + ".part")
     entries: list[Entry] = []
@@ -97,7 +101,7 @@ def write(root: Path, recording: str, destination: Path, tell: Callable[[float],
                 tell(min(1.0, done / total))
             for language in manifest.languages:
                 for kind, write_words in (("txt", transcripts.write_txt), ("srt", transcripts.write_srt)):
-                    data = write_words(manifest, language)
+                    data = write_words(manifest, language, renderings)
                     name = f"{EXTRAS}{language}.{kind}"
                     archive.writestr(name, data, zipfile.ZIP_DEFLATED)
                     entries.append(Entry(name=name, bytes=len(data), sha256=hashlib.sha256(data).hexdigest()))
@@ -180,6 +184,8 @@ def _unpack(archive: zipfile.ZipFile, folder: Path, recording: str, most_bytes: 
     if EDITS in entries:
         # Before the manifest, which opens the recording: what is cut out must not be seen for a moment.
         _take_edits(_read(archive, packed, EDITS, MOST_LISTING), entries[EDITS], folder, taken)
+    if WRITTEN in entries:
+        _take_renderings(_read(archive, packed, WRITTEN, MOST_LISTING), entries[WRITTEN], folder, taken)
     save(folder, taken)
     return taken
 
@@ -192,6 +198,21 @@ def _take_edits(data: bytes, entry: Entry, folder: Path, manifest: Manifest) -> 
     except EditError as error:
         raise ArchiveError(f"{EDITS}: {error}") from None
     files.write_bytes(folder / EDITS, msgspec.json.encode(edits))
+
+
+def _take_renderings(data: bytes, entry: Entry, folder: Path, manifest: Manifest) -> None:
+    """Only of what was written in the recording."""
+    if hashlib.sha256(data).hexdigest() != entry.sha256:
+        raise ArchiveError(f"{WRITTEN} is not what was packed: its SHA-256 is another")
+    made = msgspec.json.decode(data, type=Renderings).made
+    if len(made) > MOST_LANGUAGES or any(len(tag) > 35 or len(found) > MOST_TEXTS for tag, found in made.items()):
+        raise ArchiveError(f"{WRITTEN}: more than {MOST_LANGUAGES} languages or {MOST_TEXTS} texts")
+    there = {one.text for one in written(manifest)}
+    kept = {
+        tag: [one for one in found if one.of in there and len(one.text) <= LONGEST * LONGER]
+        for tag, found in made.items()
+    }
+    files.write_bytes(folder / WRITTEN, msgspec.json.encode(Renderings(made=kept)))
 
 
 def _check(info: zipfile.ZipInfo) -> None:
@@ -239,7 +260,7 @@ def _believable(manifest: Manifest, there: set[str]) -> set[str]:
     if manifest.version != VERSION:
         raise ArchiveError(f"made by another version: {manifest.version}")
     names = set(manifest.files)
-    if not names <= there or INDEX not in there or names & {MANIFEST, INDEX, LISTING, EDITS}:
+    if not names <= there or INDEX not in there or names & {MANIFEST, INDEX, LISTING, EDITS, WRITTEN}:
         raise ArchiveError("the manifest names files that are not there")
     for name, kind in manifest.files.items():
         if "/" in name or Path(name).suffix not in (".m3u8", ".mp4", ".vtt") or kind != content_type(name):

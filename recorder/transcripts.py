@@ -15,7 +15,10 @@ import msgspec
 from recorder import vtt
 from recorder.manifest import Cue, Line, Manifest, Struct
 from recorder.vtt import MARK, Shown
+from recorder.written import Renderings, written
 
+PENCIL = "\u270e"
+"""Before what was written, in files of words."""
 _UNPRINTABLE = re.compile(r"[\x00-\x08\x0b-\x1f\x7f\ud800-\udfff\ufffe\uffff]")
 
 
@@ -35,6 +38,18 @@ class SaidLine(Struct, kw_only=True, frozen=True):
     typed: bool
 
 
+class WrittenLine(Struct, kw_only=True, frozen=True):
+    """Something of the chat, a question, an answer or a poll, `at` ms. `original` is there where `text` is a
+    translation from `source`; without one it is as it was written, in whatever language."""
+
+    at: float
+    name: str
+    source: str | None
+    text: str
+    original: str | None
+    guard: list[str]
+
+
 class Transcript(Struct, kw_only=True, frozen=True):
     """The JSON file. Times in milliseconds of the recording."""
 
@@ -44,6 +59,7 @@ class Transcript(Struct, kw_only=True, frozen=True):
     duration: float
     language: str
     lines: list[SaidLine]
+    written: list[WrittenLine]
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,7 +67,7 @@ class Format:
     """A kind of file."""
 
     content_type: str
-    write: Callable[[Manifest, str], bytes]
+    write: Callable[[Manifest, str, Renderings], bytes]
 
 
 def said(manifest: Manifest, language: str) -> list[SaidLine]:
@@ -79,6 +95,25 @@ def said(manifest: Manifest, language: str) -> list[SaidLine]:
     return found
 
 
+def read(manifest: Manifest, language: str, made: Renderings) -> list[WrittenLine]:
+    """All that was written, in the language where that was made, in order of time."""
+    there = {one.of: one for one in made.made.get(language, [])}
+    found = []
+    for one in sorted(written(manifest), key=lambda line: line.at):
+        rendered = there.get(one.text)
+        found.append(
+            WrittenLine(
+                at=one.at,
+                name=one.name,
+                source=rendered.source if rendered else None,
+                text=rendered.text if rendered else one.text,
+                original=one.text if rendered else None,
+                guard=rendered.guard if rendered else [],
+            )
+        )
+    return found
+
+
 def _shown(manifest: Manifest, language: str) -> list[Shown]:
     """As captions of readable length."""
     cues = [_cue(line, tag) for line in manifest.transcript for tag in line.texts if tag in (language, line.source)]
@@ -102,12 +137,14 @@ def _cue(line: Line, language: str) -> Cue:
     )
 
 
-def write_vtt(manifest: Manifest, language: str) -> bytes:
+def write_vtt(manifest: Manifest, language: str, made: Renderings) -> bytes:
+    """WebVTT, which has what was said and nothing that was `made` of what was written."""
     return vtt.document(_shown(manifest, language), language).encode()
 
 
-def write_srt(manifest: Manifest, language: str) -> bytes:
-    """SubRip, which has no overlaps and no voices: the name stands before the words when the speaker changes."""
+def write_srt(manifest: Manifest, language: str, made: Renderings) -> bytes:
+    """SubRip, which has no overlaps and no voices: the name stands before the words when the speaker changes.
+    It has what was said and nothing that was `made` of what was written."""
     blocks = []
     speaker = None
     for number, one in enumerate(vtt.flatten(_shown(manifest, language)), 1):
@@ -119,8 +156,10 @@ def write_srt(manifest: Manifest, language: str) -> bytes:
     return "\r\n".join(blocks).encode()
 
 
-def write_txt(manifest: Manifest, language: str) -> bytes:
-    """A line each; what may be wrong has its original beneath, words not heard clearly have ``(?)`` behind them."""
+def write_txt(manifest: Manifest, language: str, made: Renderings) -> bytes:
+    """A line each; what may be wrong has its original beneath, words not heard clearly have ``(?)`` behind them.
+
+    What was written comes last, with a pencil."""
     parts = [_clean(manifest.title), f"{manifest.started_at:%Y-%m-%d %H:%M} UTC", ""]
     for line in said(manifest, language):
         mark = f"{MARK} " if line.guard else ""
@@ -132,22 +171,30 @@ def write_txt(manifest: Manifest, language: str) -> bytes:
             parts.append(f"    ({line.source}: {_clean(line.original)})")
         if line.heard:
             parts.append(f"    (heard: {_clean(line.heard)})")
+    notes = read(manifest, language, made)
+    parts += [""] if notes else []
+    for note in notes:
+        name = f"{_clean(note.name)}: " if note.name else ""
+        parts.append(f"[{_clock(note.at)}] {PENCIL} {name}{f'{MARK} ' if note.guard else ''}{_flat(note.text)}")
+        if note.guard and note.original:
+            parts.append(f"    ({note.source}: {_flat(note.original)})")
     return ("\n".join(parts) + "\n").encode()
 
 
-def write_json(manifest: Manifest, language: str) -> bytes:
-    made = Transcript(
+def write_json(manifest: Manifest, language: str, made: Renderings) -> bytes:
+    transcript = Transcript(
         recording=manifest.id,
         title=manifest.title,
         started_at=manifest.started_at.isoformat(),
         duration=manifest.duration,
         language=language,
         lines=said(manifest, language),
+        written=read(manifest, language, made),
     )
-    return msgspec.json.format(msgspec.json.encode(made), indent=1)
+    return msgspec.json.format(msgspec.json.encode(transcript), indent=1)
 
 
-def write_docx(manifest: Manifest, language: str) -> bytes:
+def write_docx(manifest: Manifest, language: str, made: Renderings) -> bytes:
     """A Word document (ISO/IEC 29500): doubtful words are underlined with dots, doubtful translations carry the
     mark and their original in italics."""
     from docx import Document
@@ -173,9 +220,18 @@ def write_docx(manifest: Manifest, language: str) -> bytes:
             paragraph.add_run(f"\n{_clean(line.original)}").italic = True
         if line.heard:
             paragraph.add_run(f"\n(heard: {_clean(line.heard)})").italic = True
-    written = io.BytesIO()
-    document.save(written)
-    return written.getvalue()
+    for note in read(manifest, language, made):
+        paragraph = document.add_paragraph()
+        paragraph.add_run(f"{PENCIL} {_clean(note.name)}  ").bold = True
+        paragraph.add_run(f"{_clock(note.at)}\n")
+        if note.guard:
+            paragraph.add_run(f"{MARK} ").bold = True
+        paragraph.add_run(_clean(note.text))
+        if note.guard and note.original:
+            paragraph.add_run(f"\n{_clean(note.original)}").italic = True
+    file = io.BytesIO()
+    document.save(file)
+    return file.getvalue()
 
 
 FORMATS: dict[str, Format] = {
@@ -190,6 +246,11 @@ FORMATS: dict[str, Format] = {
 def _clean(text: str) -> str:
     """Without what no text file and no XML can hold."""
     return _UNPRINTABLE.sub(" ", text)
+
+
+def _flat(text: str) -> str:
+    """On one line: nobody's words may look like somebody else's."""
+    return " ".join(_clean(text).split())
 
 
 def _clock(ms: float) -> str:

@@ -19,6 +19,7 @@ from recorder.archive import ArchiveError
 from recorder.edits import Edits, load_edits, save_edits
 from recorder.manifest import Passage, RecordingNotFound
 from recorder.service import Cue, Recorder, load
+from recorder.written import Rendered, Renderings, load_renderings, save_renderings
 
 Entries = dict[str, bytes]
 SCHEMA = json.loads((Path(__file__).parents[2] / "docs" / "archive.schema.json").read_text())
@@ -39,6 +40,7 @@ async def packed(tmp_path_factory: pytest.TempPathFactory) -> Path:
             Cue(segment="1", revision=1, participant="ann", source="en", language=language,
                 start=START + 500, end=START + 1500, text=text)
         )  # fmt: skip
+    one.recording.chat("ann", "Ann", "Take five.", START + 700)
     await one.play(
         video(track("ann"), looped(clip("VP9", colour=RED), 4), START),
         video(track("bob", "VP8"), looped(clip("VP8", colour=RED), 4), START),
@@ -76,7 +78,7 @@ async def test_an_archive_comes_in_on_another_server_and_plays(packed: Path, tmp
     definitions = {"$defs": SCHEMA["$defs"]}
     jsonschema.validate(json.loads(entries["recording.json"]), definitions | {"$ref": "#/$defs/Manifest"})
     jsonschema.validate(json.loads(entries["archive.json"]), definitions | {"$ref": "#/$defs/Listing"})
-    assert entries["transcripts/pt.txt"].decode().rstrip().endswith("Tome.")
+    assert entries["transcripts/pt.txt"].decode().count("Tome.") == 1
     captions = [name for name in entries if name.endswith(".vtt")]
     assert sorted(captions) == ["captions.en.vtt", "captions.pt.vtt"]
     for name in captions:
@@ -116,6 +118,27 @@ async def test_edits_come_along_and_cannot_lie(packed: Path, tmp_path: Path) -> 
         await recorder.take_in(pack(tmp_path / "lie.zip", entries), "new2")
     with pytest.raises(RecordingNotFound):
         load(recorder.root, "new2")
+
+
+async def test_what_was_written_comes_along_in_the_languages_that_were_made(packed: Path, tmp_path: Path) -> None:
+    made = Renderings(made={"pt": [Rendered(of="Take five.", source="en", text="Tome cinco.", guard=["dose"])]})
+    save_renderings(packed.parent, "rec1", made)
+    archive.write(packed.parent, "rec1", tmp_path / "read.zip")
+    (packed.parent / "rec1" / "renderings.json").unlink()
+    entries = unzip(tmp_path / "read.zip")
+    assert "[?] Tome cinco." in entries["transcripts/pt.txt"].decode()
+    assert "Take five." in entries["transcripts/en.txt"].decode()
+    recorder = Recorder(tmp_path / "there")
+    await recorder.start()
+    await recorder.take_in(tmp_path / "read.zip", "new1")
+    assert load_renderings(recorder.root, "new1") == made
+    more = {"of": "Never written.", "source": "en", "text": "Nunca."}
+    entries["renderings.json"] = json.dumps({"made": {"pt": [more]}}).encode()
+    await recorder.take_in(pack(tmp_path / "more.zip", entries), "new2")
+    assert load_renderings(recorder.root, "new2").made == {"pt": []}
+    entries["renderings.json"] = json.dumps({"made": {f"x{n}": [] for n in range(99)}}).encode()
+    with pytest.raises(ArchiveError, match="languages"):
+        await recorder.take_in(pack(tmp_path / "lie.zip", entries), "new3")
 
 
 def edit(name: str, change: Callable[[dict[str, object]], object]) -> Callable[[Entries], object]:

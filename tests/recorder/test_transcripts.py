@@ -8,13 +8,15 @@ import re
 from datetime import UTC, datetime
 
 import docx
+import msgspec
 import pytest
 import webvtt
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from recorder.manifest import Line, Manifest
+from recorder.manifest import ChatLine, Line, Manifest, Question
 from recorder.transcripts import FORMATS
+from recorder.written import Rendered, Renderings
 
 
 def recording(*lines: Line, title: str = "Round <1>") -> Manifest:
@@ -45,7 +47,7 @@ WRONG = line(
 
 
 def written(extension: str, language: str) -> bytes:
-    return FORMATS[extension].write(recording(GOOD, WRONG), language)
+    return FORMATS[extension].write(recording(GOOD, WRONG), language, Renderings())
 
 
 def test_captions_can_be_parsed_and_carry_the_mark() -> None:
@@ -83,7 +85,7 @@ def test_a_doubtful_word_keeps_its_mark_where_lines_break_and_captions_overlap()
     long = " ".join(f"word{n}" for n in range(40))
     both = recording(line(long, 0, doubtful=[9, 31]), line("Dose then.", 1, doubtful=[1]))
     for extension in ("vtt", "srt"):
-        found = re.findall("<u>(.*?)</u>", FORMATS[extension].write(both, "en").decode())
+        found = re.findall("<u>(.*?)</u>", FORMATS[extension].write(both, "en", Renderings()).decode())
         assert set(found) == {"word9", "word31", "then."}, extension
 
 
@@ -113,4 +115,41 @@ def test_no_words_can_break_a_file(extension: str, text: str, name: str) -> None
     text = text.encode("utf-8", "replace").decode()
     made = recording(line(text), title=name.encode("utf-8", "replace").decode())
     if extension != "docx" or len(text) < 20:  # documents are slow to write
-        FORMATS[extension].write(made, "en").decode("utf-8", "ignore")
+        FORMATS[extension].write(made, "en", Renderings()).decode("utf-8", "ignore")
+
+
+def test_what_was_written_is_there_in_the_language_with_its_doubts_and_in_no_captions() -> None:
+    asked = Question(
+        name="Eve", text="Before food?", at=9_000, votes=2, answer="Yes.\n[0:00:00] Ann: no", answered_by="Bob"
+    )
+    lines = [ChatLine(participant="a", name="Ann", text="Take five.", at=3_000)]
+    one = msgspec.structs.replace(recording(GOOD), chat=lines, questions=[asked])
+    made = Renderings(
+        made={
+            "pt": [
+                Rendered(of="Take five.", source="en", text="Tome cinco."),
+                Rendered(of="Before food?", source="en", text="Antes da comida?", guard=["negation"]),
+                Rendered(of="Not in this one", source="en", text="Segredo"),
+            ]
+        }
+    )
+    text = FORMATS["txt"].write(one, "pt", made).decode()
+    assert text.splitlines()[3:] == [
+        "[0:00:00] Ann & co: Olá.",
+        "",
+        "[0:00:03] \u270e Ann: Tome cinco.",
+        "[0:00:09] \u270e Eve: [?] Antes da comida?",
+        "    (en: Before food?)",
+        "[0:00:09] \u270e Bob: Yes. [0:00:00] Ann: no",
+    ]
+    found = json.loads(FORMATS["json"].write(one, "pt", made))["written"]
+    assert [(note["text"], note["original"], note["guard"]) for note in found] == [
+        ("Tome cinco.", "Take five.", []),
+        ("Antes da comida?", "Before food?", ["negation"]),
+        ("Yes.\n[0:00:00] Ann: no", None, []),
+    ]
+    word = "\n".join(p.text for p in docx.Document(io.BytesIO(FORMATS["docx"].write(one, "pt", made))).paragraphs)
+    assert "Tome cinco." in word and "[?] Antes da comida?\nBefore food?" in word
+    for extension in FORMATS:
+        assert b"Segredo" not in FORMATS[extension].write(one, "pt", made)
+    assert b"cinco" not in FORMATS["vtt"].write(one, "pt", made) + FORMATS["srt"].write(one, "pt", made)
