@@ -218,7 +218,7 @@ async def create_room(call: Call, body: NewRoom) -> RoomMade:
     raise ApiError(503, "unavailable", "no free room id was found")
 
 
-async def _owned(call: Call, room: str) -> Member | None:
+async def owned_room(call: Call, room: str) -> Member | None:
     """The asker, if they are logged in and the room is theirs (every room is an administrator's)."""
     member = await call.member()
     row = await call.services.store.rooms.get(room)
@@ -232,7 +232,7 @@ async def get_room(call: Call) -> RoomState:
     """A room of one's own, and whether a meeting runs in it."""
     await call.need_member()
     room = call.arg("room")
-    row = await call.services.store.rooms.get(room) if await _owned(call, room) else None
+    row = await call.services.store.rooms.get(room) if await owned_room(call, room) else None
     if row is None:
         raise ApiError(404, "not-found", "there is no such room")
     running = call.services.hub.rooms.get(room)
@@ -266,7 +266,7 @@ def _grant(call: Call, room: str, title: str, role: Role, name: str | None, memb
 async def grant_own_room(call: Call, body: Redeem) -> Granted:
     """Come into a room of one's own as its host, without a link."""
     await call.need_member()
-    member = await _owned(call, call.arg("room"))
+    member = await owned_room(call, call.arg("room"))
     row = await call.services.store.rooms.get(call.arg("room")) if member else None
     if row is None or member is None:
         raise ApiError(404, "not-found", "there is no such room")
@@ -294,7 +294,7 @@ async def create_link(call: Call, body: NewLink) -> LinkMade:
     giver: Role | None = None
     if own is not None and own.room == room:
         giver = own.role  # type: ignore[assignment]
-    elif await _owned(call, room):
+    elif await owned_room(call, room):
         giver = "host"
     if giver is None:
         raise ApiError(404, "not-found", "there is no such room, or it is not yours")
@@ -319,7 +319,7 @@ async def revoke_link(call: Call, body: RevokeLink) -> Done:
     """Make a link useless from now on."""
     await call.need_member()
     link = await call.services.store.links.open(body.code)
-    if link is None or link.room != call.arg("room") or not await _owned(call, call.arg("room")):
+    if link is None or link.room != call.arg("room") or not await owned_room(call, call.arg("room")):
         raise ApiError(404, "not-found", "there is no such link")
     await call.services.store.links.revoke(body.code)
     await call.services.store.audit.write("link-revoke", "member", room=link.room)

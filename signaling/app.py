@@ -13,6 +13,7 @@ from aiohttp import web
 from recorder.sealing.blocks import SealBroken
 from recorder.storage.bucket import StorageAway
 from signaling.administration import table as administration_table
+from signaling.agendas import table as agendas_table
 from signaling.api import table as api_table
 from signaling.asked import table as asked_table
 from signaling.calendar import table as calendar_table
@@ -74,6 +75,7 @@ FRAME = web.RequestKey("frame", str)
 
 ENDPOINTS = [
     *api_table.endpoints,
+    *agendas_table.endpoints,
     *replay_table.endpoints,
     *grid_table.endpoints,
     *thumbnails_table.endpoints,

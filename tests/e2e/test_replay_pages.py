@@ -72,7 +72,21 @@ async def test_pages_of_a_recording_please_axe_and_fit_a_phone_in_arabic_and_ger
 
 async def test_a_recording_is_found_renamed_shared_cut_out_and_watched_by_keyboard_alone(recorded: Recorded) -> None:
     async with browser(recorded) as (page, _):
+        await recorded.server.store.rooms.create("ward", "Ward")
         await page.goto(recorded.url)
+        # The agenda of the next meeting, before it.
+        await page.get_by_test_id("room-agenda").first.wait_for()
+        await tab_to(page, "room-agenda")
+        await page.keyboard.press("Enter")
+        await page.get_by_test_id("agenda-text").wait_for()
+        assert await violations(page) == []
+        await tab_to(page, "agenda-text")
+        await page.keyboard.type("Welcome\nCase 1")
+        await tab_to(page, "agenda-save")
+        await page.keyboard.press("Enter")
+        await expect(page.locator("dialog[open]")).to_have_count(0)
+        room = await recorded.server.store.rooms.get("ward")
+        assert room is not None and room.agenda == ["Welcome", "Case 1"]
         await page.get_by_test_id("library-rename").wait_for()
         await tab_to(page, "library-rename")
         await page.keyboard.press("Enter")

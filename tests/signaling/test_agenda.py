@@ -7,6 +7,7 @@ import pytest
 from signaling import protocol
 from signaling.agenda import Agenda
 from signaling.refusal import Refusal
+from tests.signaling.test_administration import PASSWORD
 
 
 def test_what_is_dealt_with_stays_so_while_the_agenda_is_written() -> None:
@@ -54,3 +55,34 @@ async def test_items_are_seen_by_all_kept_with_the_room_and_are_chapters_of_the_
     assert [(c.kind, c.text) for c in manifest.chapters] == [("agenda", "Hello")]
     row = await house.server.store.rooms.get("demo")
     assert row.agenda == ["Hello", *items[1:]]
+
+
+async def test_an_agenda_is_prepared_before_the_meeting_by_who_manages_the_room_alone(house):
+    members, rooms = house.server.store.members, house.server.store.rooms
+    await members.first_administrator("ana@example.org", "Ana", PASSWORD)
+    ana = await members.authenticate("ana@example.org", PASSWORD)
+    headers = {"Cookie": f"consilium_session={await members.log_in(ana.id)}"}
+    address = f"{house.url}/api/rooms/demo/agenda"
+
+    async def put(items, **more):
+        async with house.http.put(address, json={"items": items}, headers=more) as answer:
+            return answer.status, await answer.json()
+
+    assert (await put(["Welcome"]))[0] == 401
+    assert (await rooms.get("demo")).agenda == []
+    for wrong in (["Welcome", " \u200b "], ["x"] * 51, ["x" * 121], [""], "Welcome"):
+        assert (await put(wrong, **headers))[0] == 400, wrong
+    assert await put([" Welcome ", "Case 1"], **headers) == (200, {"items": ["Welcome", "Case 1"]})
+    async with house.http.get(address, headers=headers) as answer:
+        assert await answer.json() == {"items": ["Welcome", "Case 1"]}
+    host = await house.join("host", "Host")
+    assert host.welcome["room"]["agenda"] == {"items": ["Welcome", "Case 1"], "current": None}
+    assert (await host.ask(protocol.MarkAgenda(current=1, item="Case 1")))["type"] == "ack"
+    assert (await put(["Tea", "Welcome", "Case 1"], **headers))[0] == 200
+    await host.wait(
+        "room-changed", lambda m: m["room"]["agenda"] == {"items": ["Tea", "Welcome", "Case 1"], "current": 2}
+    )
+    async with house.http.put(address.replace("demo", "none"), json={"items": []}, headers=headers) as answer:
+        assert answer.status == 404
+    acts = [(row.act, row.actor.partition(":")[0]) for row in await house.server.store.audit.latest()]
+    assert acts.count(("agenda", "member")) == 2

@@ -150,6 +150,8 @@ export async function createRoom(name: string, lobby: boolean): Promise<NewRoom>
 }
 
 export const rooms = () => get<Room[]>('/api/rooms');
+export const agendaOf = (room: string) => get<{ items: string[] }>(`/api/rooms/${at(room)}/agenda`);
+export const setAgenda = (room: string, items: string[]) => request('PUT', `/api/rooms/${at(room)}/agenda`, { items });
 export const createLink = (room: string, role: Role) => post<RoomLink>(`/api/rooms/${at(room)}/links`, { role });
 export const revokeLink = (room: string, code: string) => post(`/api/rooms/${at(room)}/links/revoke`, { code });
 
