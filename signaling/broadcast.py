@@ -30,6 +30,7 @@ from signaling.hands import Hands
 from signaling.holding import Holding, HoldingError
 from signaling.people import Participant, outsider
 from signaling.programme import RoomProgramme
+from signaling.pushes import Pushes
 from signaling.refusal import Refusal
 from signaling.subtitles import Subtitles
 from signaling.thirds import LowerThirds
@@ -81,6 +82,7 @@ class RoomBroadcast:
         self.hands = Hands(room)
         self.box_office = BoxOffice(room)
         self.thirds = LowerThirds(room)
+        self.pushes = Pushes(room)
         self.holding = Holding(room.parts.settings.data)
         self.programme = RoomProgramme(room)
         """What is sent by WebRTC."""
@@ -267,7 +269,8 @@ class RoomBroadcast:
         running = room.recording.running
         if running is None or room.recording.state.recording is None:
             raise Refusal("bad-state", "the recording has stopped")
-        stream = running.air(room.parts.settings.broadcast.aac, row.delay)
+        stream = running.air(room.parts.settings.broadcast.aac or self.pushes.wanted, row.delay)
+        self.pushes.begin(stream)
         stream.on_channel = self.channel_began
         row.state, row.recording_id, row.live_at = "live", room.recording.state.recording, datetime.now(UTC)
         row.live_from = max(0.0, room.now - running.origin)
@@ -499,6 +502,7 @@ class RoomBroadcast:
     def forget(self) -> None:
         """Sends everybody away: there is nothing here any more."""
         self.behind.close()
+        self.pushes.close()
         self._dismiss()
         if self._row is not None:
             self._room.parts.on_air.pop(self._row.id, None)

@@ -22,6 +22,9 @@ from signaling.messages.broadcast import (
     EndBroadcast as EndBroadcast,
     GoLive as GoLive,
     Oversee as Oversee,
+    AddPush as AddPush,
+    ListPushes as ListPushes,
+    RemovePush as RemovePush,
     ListTickets as ListTickets,
     MakeTickets as MakeTickets,
     PauseBroadcast as PauseBroadcast,
@@ -88,6 +91,7 @@ from signaling.messages.notices import (
     RoomChanged as RoomChanged,
     Speakers as Speakers,
     SubscribeOffer as SubscribeOffer,
+    Pushes as Pushes,
     Tickets as Tickets,
     Waiting as Waiting,
     Welcome as Welcome,
@@ -157,6 +161,7 @@ from signaling.values import (
     Share as Share,
     Source as Source,
     SubscribedTrack as SubscribedTrack,
+    PushState as PushState,
     Ticket as Ticket,
     Tile as Tile,
     Track as Track,
@@ -229,6 +234,9 @@ ClientMessage = (
     | SetHolding
     | Oversee
     | ShowName
+    | AddPush
+    | RemovePush
+    | ListPushes
     | SetInstitution
     | Ping
     | Leave
@@ -257,6 +265,7 @@ ServerMessage = (
     | MutedBy
     | Encodings
     | Quality
+    | Pushes
     | Tickets
     | Closed
     | Pong

@@ -87,6 +87,9 @@ NEEDED: dict[type[protocol.Request], Permission | None] = {
     protocol.SetHolding: "broadcast",
     protocol.Oversee: "broadcast",
     protocol.ShowName: "broadcast",
+    protocol.AddPush: "broadcast",
+    protocol.RemovePush: "broadcast",
+    protocol.ListPushes: "broadcast",
     protocol.SetInstitution: None,  # one's own, else moderators
     protocol.Ping: None,
     protocol.Leave: None,

@@ -238,6 +238,12 @@ class Broadcast(Table, frozen=True, kw_only=True):
             "a broadcast is live."
         ),
     ] = False
+    push: Annotated[
+        int, _text("Other platforms that a broadcast may be pushed to (RTMP) at a time. 0: none.", ge=0, le=8)
+    ] = 0
+    push_private: Annotated[
+        bool, _text("Whether it may be pushed to this machine and private networks; else to public addresses alone.")
+    ] = False
     realtime_viewers: Annotated[
         int,
         _text(

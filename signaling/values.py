@@ -259,6 +259,18 @@ class IceServer(Value, kw_only=True, frozen=True):
 BroadcastAudience = Literal["link", "members", "tickets"]
 
 
+class PushState(Value, kw_only=True, frozen=True):
+    """A platform that a broadcast goes to. `server` is shown without application and key. ``waiting``: for the
+    broadcast; ``failed``: it is tried again, and `reason` says why; ``live`` and ``slow``: something was left out.
+    `codec`: the picture's, which platforms do not take: they get a dark one, and all of the sound."""
+
+    id: str
+    server: str
+    state: Literal["waiting", "connecting", "live", "failed"]
+    reason: Literal["unreachable", "private", "closed", "slow"] | None = None
+    codec: str | None = None
+
+
 class BroadcastState(Value, kw_only=True, frozen=True):
     """A broadcast out of this room. `state` is ``scheduled`` while everybody is back stage. `starts_at` is when it is
     planned, in ms since 1970; `at` is the room time at which it goes live (``countdown``) or went. `link` is the path

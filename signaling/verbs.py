@@ -337,6 +337,21 @@ async def revoke_ticket(room: Room, me: Participant, message: protocol.RevokeTic
     await list_tickets(room, me, protocol.ListTickets())
 
 
+async def add_push(room: Room, me: Participant, message: protocol.AddPush) -> None:
+    room.live.pushes.add(message)
+    await _audit(room, me, "broadcast-push")
+
+
+async def remove_push(room: Room, me: Participant, message: protocol.RemovePush) -> None:
+    room.live.pushes.remove(message.push)
+    await _audit(room, me, "broadcast-push-remove", message.push)
+
+
+async def list_pushes(room: Room, me: Participant, message: protocol.ListPushes) -> None:
+    if me.peer is not None:
+        me.peer.send(room.live.pushes.state(), key="pushes")
+
+
 async def list_tickets(room: Room, me: Participant, message: protocol.ListTickets) -> None:
     tickets = await room.live.box_office.all()
     if me.peer is not None:
@@ -461,6 +476,9 @@ VERBS: dict[type[protocol.Request], Verb] = {
     protocol.MakeTickets: make_tickets,
     protocol.RevokeTicket: revoke_ticket,
     protocol.ListTickets: list_tickets,
+    protocol.AddPush: add_push,
+    protocol.RemovePush: remove_push,
+    protocol.ListPushes: list_pushes,
     protocol.GoLive: go_live,
     protocol.PauseBroadcast: pause_broadcast,
     protocol.EndBroadcast: end_broadcast,

@@ -170,6 +170,8 @@ class Stream:
         self.channels: dict[str, Rendition] = {}
         """The interpreters', by language: the mix until somebody first interpreted."""
         self.ended = False
+        self.on_news: list[Callable[[News | None], object]] = []
+        """Told what viewers can get from now on, and of its end (None)."""
         self.on_channel: Callable[[], object] = lambda: None
         """Told when there is a channel more."""
         self._folder = folder
@@ -246,10 +248,14 @@ class Stream:
                 self.channels[language] = self.audio.branch(letter, f"audio.{language}.m3u8", one.number)
                 self.on_channel()
             self.rendition(letter).take(one)
+            for told in self.on_news:
+                told((letter, one))
         self._wake()
 
     def _end(self) -> None:
         self.ended = True
+        for told in self.on_news:
+            told(None)
         self._wake()
 
     def _wake(self) -> None:

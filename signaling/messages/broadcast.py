@@ -90,6 +90,24 @@ class ShowName(Request, kw_only=True, frozen=True):
     participant: Id
 
 
+class AddPush(Request, kw_only=True, frozen=True):
+    """Needs the broadcast permission: the broadcast goes to another platform too, whose `url` is ``rtmp://`` or
+    ``rtmps://``. `key` is the stream key, a secret, which nobody is told again. Told with `Pushes`."""
+
+    url: Annotated[str, Meta(min_length=1, max_length=512)]
+    key: Annotated[str, Meta(max_length=512)] = ""
+
+
+class RemovePush(Request, kw_only=True, frozen=True):
+    """Needs the broadcast permission: it goes there no more, and its key is forgotten. Told with `Pushes`."""
+
+    push: Id
+
+
+class ListPushes(Request, kw_only=True, frozen=True):
+    """Needs the broadcast permission: asks for `Pushes`."""
+
+
 class SetHolding(Request, kw_only=True, frozen=True):
     """Needs the broadcast permission: the picture of the holding page, a PNG, JPEG or WebP in base64; empty: none."""
 

@@ -18,6 +18,7 @@ from signaling.values import (
     Permission,
     Person,
     Poll,
+    PushState,
     Question,
     Reaction,
     Role,
@@ -245,6 +246,13 @@ class Pong(Message, kw_only=True, frozen=True):
 
     sent: float
     now: float
+
+
+class Pushes(Message, kw_only=True, frozen=True):
+    """To those who run the broadcast: where it goes besides its page, at most `most` (0: nowhere)."""
+
+    pushes: list[PushState]
+    most: int
 
 
 class Tickets(Message, kw_only=True, frozen=True):

@@ -298,6 +298,19 @@ export interface SubscribedTrack {
 }
 
 /**
+ * A platform that a broadcast goes to. `server` is shown without application and key. ``waiting``: for the
+ * broadcast; ``failed``: it is tried again, and `reason` says why; ``live`` and ``slow``: something was left out.
+ * `codec`: the picture's, which platforms do not take: they get a dark one, and all of the sound.
+ */
+export interface PushState {
+  id: string;
+  server: string;
+  state: "connecting" | "failed" | "live" | "waiting";
+  reason: "closed" | "private" | "slow" | "unreachable" | null;
+  codec: string | null;
+}
+
+/**
  * One viewer's own way to a broadcast: `link` is the path of its page with their code. `used`: somebody came with
  * it; `watching`: its page is open now.
  */
@@ -882,6 +895,30 @@ export interface ShowName {
   participant: string;
 }
 
+/**
+ * Needs the broadcast permission: the broadcast goes to another platform too, whose `url` is ``rtmp://`` or
+ * ``rtmps://``. `key` is the stream key, a secret, which nobody is told again. Told with `Pushes`.
+ */
+export interface AddPush {
+  type: "add-push";
+  id?: number | null;
+  url: string;
+  key?: string;
+}
+
+/** Needs the broadcast permission: it goes there no more, and its key is forgotten. Told with `Pushes`. */
+export interface RemovePush {
+  type: "remove-push";
+  id?: number | null;
+  push: string;
+}
+
+/** Needs the broadcast permission: asks for `Pushes`. */
+export interface ListPushes {
+  type: "list-pushes";
+  id?: number | null;
+}
+
 /** Where somebody comes from, as it stands beneath their name: one's own, or as a moderator gives it. */
 export interface SetInstitution {
   type: "set-institution";
@@ -963,6 +1000,9 @@ export type ClientMessage =
   | SetHolding
   | Oversee
   | ShowName
+  | AddPush
+  | RemovePush
+  | ListPushes
   | SetInstitution
   | Ping
   | Leave;
@@ -1175,6 +1215,13 @@ export interface Quality {
   limitedBy: "bandwidth" | "cpu" | "none" | "other";
 }
 
+/** To those who run the broadcast: where it goes besides its page, at most `most` (0: nowhere). */
+export interface Pushes {
+  type: "pushes";
+  pushes: PushState[];
+  most: number;
+}
+
 /** To who asked: the tickets of the broadcast that are good, in order of names. */
 export interface Tickets {
   type: "tickets";
@@ -1235,6 +1282,7 @@ export type ServerMessage =
   | MutedBy
   | Encodings
   | Quality
+  | Pushes
   | Tickets
   | Closed
   | Pong
