@@ -21,7 +21,7 @@ MADE = """return document.querySelectorAll('[data-testid="ticket"]').length === 
 
 @pytest_asyncio.fixture(scope="module", loop_scope="module")
 async def server(folder: Path) -> AsyncIterator[ServerProcess]:
-    async with ServerProcess(folder, captions_enabled="false") as server:
+    async with ServerProcess(folder, captions_enabled="false", broadcast_push="1") as server:
         yield server
 
 
@@ -35,6 +35,17 @@ async def test_a_ticket_serves_one_window_at_a_time(server: ServerProcess) -> No
         await host.fill("cast-when", "2035-03-04T10:00")
         await host.click("cast-plan")
         link = await host.until("return document.querySelector('[data-testid=\"cast-link\"]')?.value")
+        # Another platform, added and taken away again; its key is nowhere on the page.
+        await host.fill("push-url", "rtmps://live.example.org/app")
+        await host.fill("push-key", "sk-8131")
+        await host.click("push-add")
+        await host.until('return document.querySelector(\'[data-testid="push"][data-state="waiting"]\') !== null')
+        shown = await host.page.get_by_test_id("push").inner_text()
+        assert "rtmps://live.example.org" in shown and "sk-8131" not in await host.page.content()
+        await look(host.page, "pushes")
+        assert await violations(host) == []
+        await host.click("push-remove")
+        await host.until("return document.querySelector('[data-testid=\"push-url\"]')?.value === ''")
         await host.choose("cast-audience", "tickets")
         await host.click("cast-save")
         await host.fill("tickets-names", "Eva Müller, Universitätsklinikum\nRui Costa")

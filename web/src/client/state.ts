@@ -1,6 +1,6 @@
 /** The room as messages make it: one plain value and one pure step per message. */
 import { taken } from './board';
-import type { AudienceHand, ChatEntry, Closed, Permission, Person, Poll, Quality, Question, Rendered, Role, RoomInfo, ServerMessage, Ticket, WaitingPerson } from './protocol';
+import type { AudienceHand, ChatEntry, Closed, Permission, Person, Poll, Quality, Pushes, Question, Rendered, Role, RoomInfo, ServerMessage, Ticket, WaitingPerson } from './protocol';
 
 export type Phase = 'connecting' | 'lobby' | 'in' | 'closed';
 
@@ -28,6 +28,8 @@ export interface RoomState {
   ballots: ReadonlyMap<string, number[]>;
   /** Of the broadcast, once somebody asked for them. */
   tickets: readonly Ticket[] | null;
+  /** Other platforms that the broadcast goes to, once somebody asked. */
+  pushes: Pushes | null;
   speakers: readonly string[];
   position: number | null;
   quality: Quality | null;
@@ -52,6 +54,7 @@ export const outside: RoomState = {
   polls: new Map(),
   ballots: new Map(),
   tickets: null,
+  pushes: null,
   speakers: [],
   position: null,
   quality: null,
@@ -122,6 +125,8 @@ export function step(state: RoomState, message: ServerMessage): RoomState {
     }
     case 'tickets':
       return { ...state, tickets: message.tickets };
+    case 'pushes':
+      return { ...state, pushes: message };
     case 'room-changed':
       // Tickets are of one broadcast.
       return { ...state, room: message.room, tickets: message.room.broadcast?.id === state.room?.broadcast?.id ? state.tickets : null };
