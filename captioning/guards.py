@@ -32,6 +32,12 @@ OUTRO = re.compile(
     re.IGNORECASE,
 )
 """How videos end, which Whisper was trained on too. Somebody may say so, and then Whisper is sure of it."""
+THANKS = re.compile(
+    r"(thank you( (very|so) much)?|thanks( a lot)?|merci( beaucoup)?|danke( schön)?|vielen dank|(muchas )?gracias"
+    r"|(muito )?obrigad[oa]|grazie( mille)?|(большое )?спасибо|谢谢(大家)?|شكرا( جزيلا)?)[.!。]*",
+    re.IGNORECASE,
+)
+"""What Whisper hears most in a crowd. Nothing else in an utterance, and unsure of it: nobody said so."""
 UNSURE = -0.5
 
 
@@ -86,6 +92,8 @@ def doubtful(
     if seconds >= SPARSE_FROM and len(words) < SPARSE * seconds:
         return "sparse"
     if len(words) <= CREDITS_LONGEST and CREDITS.search(text):
+        return "credits"
+    if log_probability < UNSURE and THANKS.fullmatch(text.strip()):
         return "credits"
     if log_probability < UNSURE and twice(words):
         return "loop"

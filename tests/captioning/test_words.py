@@ -55,6 +55,11 @@ def test_doubtful_words_are_named_for_what_they_are() -> None:
     thanks = "Thank you very much. Thank you very much."
     assert doubtful(thanks, thanks.split(), -0.7, 0.1) == "loop"
     assert doubtful(thanks, thanks.split(), -0.2, 0.1) is None
+    for thanks in ("Thank you very much.", "Muito obrigado!", "谢谢大家。"):
+        assert doubtful(thanks, thanks.split(), -0.7, 0.1) == "credits"
+        assert doubtful(thanks, thanks.split(), -0.2, 0.1) is None
+    polite = "Thank you very much for the tablets."
+    assert doubtful(polite, polite.split(), -0.7, 0.1) is None
     long = "ab" * 200
     assert compression_ratio(long) > 2.4 and doubtful(long, [long], -0.1, 0.0) == "compression"
 
