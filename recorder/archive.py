@@ -72,8 +72,9 @@ async def export(root: Path, recording: str, destination: Path, tell: Callable[[
     """`write` in a process of its own. Raises RecordingNotFound, OSError."""
     load(root, recording)
     arguments = str(root), recording, str(destination)
+    secret = keys.hand_over(folder_of(root, recording))
     status, words = await child.run(
-        "recorder.archive", *arguments, tell=tell, limit_s=TIMEOUT_S, secret=keys.hand_over(folder_of(root, recording))
+        "recorder.archive", *arguments, tell=tell, limit_s=TIMEOUT_S, secret=secret, makes=destination
     )
     if status != 0:
         raise OSError(f"the archive failed: {words or status}")
@@ -87,7 +88,7 @@ def write(root: Path, recording: str, destination: Path, tell: Callable[[float],
     names += [name for name in (EDITS, WRITTEN) if (folder / name).exists()]
     renderings = load_renderings(root, recording)
     total = sum(files.size_of(folder / name) for name in names) or 1
-    temporary = destination.with_name(destination.name + ".part")
+    temporary = child.unfinished(destination)
     entries: list[Entry] = []
     done = 0
     try:

@@ -6,13 +6,27 @@ import asyncio
 import os
 import sys
 from collections.abc import Callable
+from pathlib import Path
+
+UNFINISHED = ".part"
+
+
+def unfinished(destination: Path) -> Path:
+    """Where a file grows that is there complete or not at all."""
+    return destination.with_name(destination.name + UNFINISHED)
 
 
 async def run(
-    module: str, *arguments: str, tell: Callable[[float], None], limit_s: float, secret: bytes = b""
+    module: str,
+    *arguments: str,
+    tell: Callable[[float], None],
+    limit_s: float,
+    secret: bytes = b"",
+    makes: Path | None = None,
 ) -> tuple[int, str]:
     """Its exit status and its last words on stderr. `tell` is given each number that it prints, a line each.
-    `secret` is its standard input: arguments and environment can be read by others.
+    `secret` is its standard input: arguments and environment can be read by others. What it had of the file that it
+    `makes` (`unfinished`) is gone afterwards, however it ended.
 
     Ends the process when cancelled or (TimeoutError) after `limit_s`. Raises OSError when it cannot be started.
     """
@@ -41,5 +55,7 @@ async def run(
             process.kill()
             await process.wait()
         reading.cancel()
+        if makes is not None:
+            unfinished(makes).unlink(missing_ok=True)
     lines = errors.decode(errors="replace").strip().splitlines()
     return status, lines[-1] if lines else ""

@@ -79,8 +79,9 @@ async def export(
     if format not in _MUXER:
         raise ExportError(f"Unknown format {format!r}: choose mkv, mp4 or webm.")
     arguments = str(root), recording, format, str(destination), "sealed" if sealed else "plain"
+    secret = keys.hand_over(folder(root, recording))
     status, words = await child.run(
-        "recorder.export", *arguments, tell=tell, limit_s=_TIMEOUT_S, secret=keys.hand_over(folder(root, recording))
+        "recorder.export", *arguments, tell=tell, limit_s=_TIMEOUT_S, secret=secret, makes=destination
     )
     if status == 2:
         raise ExportError(words or "The export failed.")
@@ -98,7 +99,7 @@ def write(
     sealed: bool = True,
 ) -> None:
     """The export itself, blocking."""
-    temporary = destination.with_name(destination.name + ".part")
+    temporary = child.unfinished(destination)
     path = folder(root, recording)
     try:
         with (

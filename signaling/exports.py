@@ -17,6 +17,7 @@ import structlog
 
 from recorder import archive
 from recorder import service as recorder
+from recorder.child import UNFINISHED
 from recorder.manifest import folder
 from recorder.sealing import keys
 from recorder.sealing.blocks import Reader, plain_size
@@ -94,6 +95,8 @@ class Exports:
         self._jobs: OrderedDict[str, Job] = OrderedDict()
         self._tasks: dict[str, asyncio.Task[None]] = {}
         self._one = asyncio.Semaphore(1)
+        for left in folder.glob(f"*{UNFINISHED}"):  # of a server that was killed
+            left.unlink(missing_ok=True)
 
     def get(self, recording: str, job: str) -> Job | None:
         """The job, if it is of this recording."""
